@@ -1,0 +1,132 @@
+"""Training of BMN on a feature store: the work of the stage `bmn`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from bmn.losses import bmn_loss
+from bmn.model import BMN
+from bmn.samples import WholeVideoSamples, feature_channels
+from feature_extraction import FeatureStore
+from runtime.config import config_to_dict
+from runtime.schema import BmnConfig
+from runtime.stage import StageRun
+from training import checkpoint
+from training.batches import derived_seed
+from training.device import prepare_device
+from training.loop import Trainer
+from video_datasets.dataset import Video, load_dataset
+
+ARCHITECTURE_KEYS = (
+    "tscale",
+    "dscale",
+    "num_samples",
+    "num_samples_per_bin",
+    "boundary_ratio",
+    "hidden_1d",
+    "hidden_2d",
+    "hidden_3d",
+)
+
+
+def build_bmn(in_channels: int, config: BmnConfig) -> BMN:
+    """Return a BMN of the configured sizes."""
+    return BMN(in_channels, **{key: getattr(config, key) for key in ARCHITECTURE_KEYS})
+
+
+class BmnTask:
+    """BMN, its samples and its losses, for the training loop."""
+
+    def __init__(self, model: BMN, training: WholeVideoSamples, validation: WholeVideoSamples) -> None:
+        self.model = model
+        self.dataset = training
+        self.num_items = len(training)
+        self.validation = validation
+
+    def losses(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the three losses and their weighted sum."""
+        outputs = self.model(batch["features"])
+        return bmn_loss(outputs, batch["start"], batch["end"], batch["iou_map"], generator=generator)
+
+    def validate(self) -> dict[str, float]:
+        """Return the mean losses over the validation videos, drawn alike every time."""
+        if not len(self.validation):
+            return {}
+        device = next(self.model.parameters()).device
+        keys = [(0, item) for item in range(len(self.validation))]
+        totals: dict[str, float] = {}
+        for batch in DataLoader(self.validation, sampler=keys, batch_size=1):
+            moved = {name: value.to(device) for name, value in batch.items()}
+            for name, value in self.losses(moved, torch.Generator(device).manual_seed(0)).items():
+                totals[f"validation_{name}"] = totals.get(f"validation_{name}", 0.0) + float(value)
+        return {name: total / len(keys) for name, total in totals.items()}
+
+
+def train(run: StageRun) -> None:
+    """Train BMN on the training subset; leaves weights.pt, checkpoint.pt and metrics.jsonl in the folder."""
+    config, data = run.config.bmn, run.config.data
+    device = prepare_device(run.config.runtime)
+    store = FeatureStore(run.upstream("features"))
+    dataset = load_dataset(data)
+    run.skipped.update(dataset.problems)
+    training = _usable(dataset.subset(data.training_subset), store, run)
+    validation = _usable(dataset.subset(data.validation_subset), store, run)
+
+    in_channels = feature_channels(store)
+    torch.manual_seed(derived_seed(run.config.seed, 0))
+    task = BmnTask(
+        build_bmn(in_channels, config),
+        WholeVideoSamples(training, store, config.tscale, config.dscale),
+        WholeVideoSamples(validation, store, config.tscale, config.dscale),
+    )
+    resolved = config_to_dict(run.config)
+    trainer = Trainer(
+        task,
+        config,
+        run.config.runtime,
+        folder=run.folder,
+        seed=run.config.seed,
+        device=device,
+        resolved=resolved,
+    )
+    last = trainer.run("bmn")
+    content = {
+        "model": task.model.state_dict(),
+        "architecture": {"in_channels": in_channels, **_architecture(config)},
+        "config": resolved,
+    }
+    checkpoint.save(run.folder / "weights.pt", content)
+    run.counts.update({"training_videos": len(training), "validation_videos": len(validation)})
+    run.summary = f"{config.epochs} epochs on {len(training)} videos, loss {last['loss']:.3f}"
+    if "validation_loss" in last:
+        run.summary += f", validation loss {last['validation_loss']:.3f}"
+
+
+def load_bmn(run: StageRun) -> BMN:
+    """Return the trained BMN of a run, in eval mode."""
+    content = checkpoint.load(run.upstream("bmn") / "weights.pt")
+    model = BMN(**content["architecture"])
+    model.load_state_dict(content["model"])
+    return model.eval()
+
+
+def _architecture(config: BmnConfig) -> dict[str, Any]:
+    values = dataclasses.asdict(config)
+    return {key: values[key] for key in ARCHITECTURE_KEYS}
+
+
+def _usable(videos: Iterable[Video], store: FeatureStore, run: StageRun) -> list[Video]:
+    """Keep labelled videos that have features; list the others."""
+    usable = []
+    for video in videos:
+        if video.video_id not in store:
+            run.skip(video.video_id, "no features (the features stage says why)")
+        elif video.segments:
+            usable.append(video)
+    return usable

@@ -1,0 +1,1 @@
+"""From proposals to labelled detections; finetuning of the video model (`classification.finetune`)."""

@@ -1,0 +1,1 @@
+"""Finetuning of the video model on labelled segments."""

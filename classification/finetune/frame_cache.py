@@ -1,0 +1,125 @@
+"""Frames of a small training set, decoded once and kept on disk, so that no epoch decodes them again.
+
+One HDF5 file a video, `<id>.h5`: "frames" uint8 (n, H, W, 3) and "indices" (n,), every `step`-th grid frame of the
+labelled segments, at the largest short side of training; attribute "num_frames" is the N of the video's grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from classification.finetune.clips import segment_frames
+from feature_extraction.store import video_file_name
+from runtime.atomic import atomic_path
+from runtime.errors import InputError
+from runtime.progress import progress
+from runtime.stage import StageRun
+from video_datasets.dataset import Video
+from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_videos
+from video_datasets.decoding import VideoError
+from video_datasets.time_grid import TimeGrid
+from video_datasets.transforms import resize_short_side, to_float
+
+
+class FrameCache:
+    """Clip source that reads cached frames.
+
+    Args:
+        folder: of the cache.
+        step: every how many grid frames there is one.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.folder, self.start_step = folder, step
+
+    def num_frames(self, video: Video) -> int:
+        """Return the frames N of a video's uniform grid."""
+        with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
+            return int(file.attrs["num_frames"])
+
+    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
+        """Return grid frames (n,), multiples of the step, as uint8 (n, H, W, 3)."""
+        with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
+            cached = file["indices"][()]
+            rows = np.searchsorted(cached, frames)
+            if not np.array_equal(cached[rows.clip(max=len(cached) - 1)], frames):
+                raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
+            first = int(rows.min())
+            block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
+        return block[rows - first]
+
+
+def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) -> FrameCache:
+    """Decode what is missing from a run's cache; videos that cannot be decoded are listed in the run.
+
+    Raises:
+        InputError: if the step does not divide the interval of the grid's clips.
+    """
+    config, runtime = run.config.finetune, run.config.runtime
+    step, short_side_px = config.frame_cache_step, max(config.short_side_px)
+    if grid.interval_frames % step:
+        raise InputError(
+            f"finetune.frame_cache_step={step} must divide grid.interval_frames={grid.interval_frames}"
+        )
+    folder = run.folder / "frames"
+    videos = list(videos)
+    jobs = [
+        _job(video, grid, step, config.min_decoded_share)
+        for video in videos
+        if video.segments and not (folder / video_file_name(video.video_id)).is_file()
+    ]
+    decoding = decode_videos(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
+    for decoded in progress(decoding, description="decoding", total=len(jobs), unit="video"):
+        try:
+            _write(folder / video_file_name(decoded.job.video_id), decoded, step, short_side_px)
+        except VideoError as error:
+            run.skip(decoded.job.video_id, error.reason)
+    return FrameCache(folder, step)
+
+
+def cached_indices(video: Video, grid: TimeGrid, num_frames: int, step: int) -> set[int]:
+    """Return the grid frames that clips of a video's segments can ask for."""
+    wanted: set[int] = set()
+    for segment in video.segments:
+        first, stop = segment_frames(grid, segment, num_frames)
+        missing = max(grid.clip_span_frames - (stop - first), 0)  # a clip that is longer than its segment
+        first, stop = max(first - (missing + 1) // 2, 0), min(stop + missing, num_frames)
+        wanted.update(range(first - first % step, stop, step))
+    return wanted
+
+
+def _job(video: Video, grid: TimeGrid, step: int, min_decoded_share: float) -> DecodeJob:
+    assert video.path is not None
+    beyond_any_video = int(max(segment.end_s for segment in video.segments) * grid.fps) + grid.clip_span_frames
+    return DecodeJob(
+        video_id=video.video_id,
+        path=video.path,
+        fps=grid.fps,
+        wanted=sorted(cached_indices(video, grid, beyond_any_video, step)),
+        min_decoded_share=min_decoded_share,
+    )
+
+
+def _write(path: Path, decoded: DecodedVideo, step: int, short_side_px: int) -> None:
+    indices, frames = [], []
+    for block_indices, block in decoded:
+        indices.append(block_indices)
+        frames.append(_scaled(block, short_side_px))
+    summary = decoded.summary
+    assert summary is not None
+    all_indices, all_frames = np.concatenate(indices), np.concatenate(frames)
+    kept = all_indices % step == 0  # the decoder adds the video's last frame
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file["frames"], file["indices"] = all_frames[kept], all_indices[kept]
+        file.attrs["num_frames"] = summary.n_frames
+
+
+def _scaled(frames_THWC: np.ndarray, short_side_px: int) -> np.ndarray:
+    clip_CTHW = resize_short_side(to_float(frames_THWC), short_side_px)
+    scaled: np.ndarray = (clip_CTHW * 255).round().to(torch.uint8).permute(1, 2, 3, 0).numpy()
+    return scaled

@@ -1,0 +1,36 @@
+"""Official-parity metrics of temporal action localization: mAP of detections, AR@AN of proposals.
+
+Imports neither torch nor a stage. `python -m evaluation --help` shows the command.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaluation.average_recall import ProposalMetrics, evaluate_proposals, recall_at_top_k
+    from evaluation.detection import DetectionMetrics, evaluate_detections
+
+__all__ = [
+    "DetectionMetrics",
+    "ProposalMetrics",
+    "evaluate_detections",
+    "evaluate_proposals",
+    "recall_at_top_k",
+]
+
+_MODULES = {
+    "DetectionMetrics": "evaluation.detection",
+    "ProposalMetrics": "evaluation.average_recall",
+    "evaluate_detections": "evaluation.detection",
+    "evaluate_proposals": "evaluation.average_recall",
+    "recall_at_top_k": "evaluation.average_recall",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names on first use, so that `--help` need not wait for them (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'evaluation' has no attribute '{name}'")
+    return getattr(import_module(_MODULES[name]), name)

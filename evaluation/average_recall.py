@@ -1,0 +1,187 @@
+"""Average recall of proposals: the official AR@AN with its area under the curve, and plain top-k recall.
+
+AR@AN of ActivityNet (`eval_proposal.py`, 82304fa) is not "the best AN proposals of each video": at AN it
+keeps the same *share* of every video's proposals, such that AN are kept per video on average. An
+annotation is recalled if any kept proposal overlaps it enough; there is no one-to-one matching, and
+classes do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluation.columns import Segments, code_tables
+from evaluation.detection import HACS_TIOU_THRESHOLDS, check_thresholds, count_ties, rank
+from evaluation.matching import iterate_pairs, temporal_iou
+from runtime.errors import InputError
+
+NUM_POINTS = 100
+NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, eq=False)
+class ProposalMetrics:
+    """Figures of proposals, as fractions (1.0 = 100 %).
+
+    Attributes:
+        tiou_thresholds: (T,).
+        an: (100,) average number of proposals per video; 1, 2, .. 100 by default.
+        recall: (T, 100).
+        auc: area under average recall over `an`, divided by the last `an`. The official area starts at
+            AN = 1, so perfect proposals have 0.99.
+        tied_scores: proposals whose score equals that of another one of the video.
+    """
+
+    tiou_thresholds: np.ndarray
+    an: np.ndarray
+    recall: np.ndarray
+    auc: float
+    tied_scores: int
+
+    @property
+    def average_recall(self) -> np.ndarray:
+        """(100,) mean of recall over the thresholds."""
+        return self.recall.mean(axis=0)
+
+
+def evaluate_proposals(
+    ground_truth: Any,
+    proposals: Any,
+    *,
+    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
+    max_avg_proposals: float | None = 100.0,
+) -> ProposalMetrics:
+    """Compute AR@AN and its area under the curve as the official ActivityNet evaluator does.
+
+    Kept on purpose: proposals of videos without annotations count in the share; numbers of proposals are
+    cut to whole ones by video, where 0.29 * 100 gives 28.
+
+    Args:
+        ground_truth: DataFrame or mapping of columns video_id, start_s, end_s.
+        proposals: likewise, with score, in file order; of equal scores the later one ranks first.
+        tiou_thresholds: default 0.5:0.05:0.95.
+        max_avg_proposals: the last AN; None: all proposals.
+
+    Raises:
+        InputError: if a column is missing or not numeric, there is no annotation, or no proposal is left in a
+            video with annotations.
+
+    >>> truth = {"video_id": ["a", "b"], "start_s": [0, 0], "end_s": [10, 10]}
+    >>> found = {"video_id": ["a"], "start_s": [0], "end_s": [10], "score": [0.9]}
+    >>> evaluate_proposals(truth, found).average_recall[-1]
+    np.float64(0.5)
+    """
+    annotations, proposed, _ = code_tables(ground_truth, proposals, with_labels=False)
+    return proposal_metrics(annotations, proposed, tiou_thresholds, max_avg_proposals)
+
+
+def proposal_metrics(
+    annotations: Segments,
+    proposals: Segments,
+    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
+    max_avg_proposals: float | None = 100.0,
+) -> ProposalMetrics:
+    """Do what `evaluate_proposals` does, on columns that are numbered already (-1: video without
+    annotations).
+
+    Raises:
+        InputError: as `evaluate_proposals`.
+    """
+    thresholds = check_thresholds(tiou_thresholds)
+    videos, video_of_annotation = np.unique(annotations.video, return_inverse=True)
+    if not len(annotations) or not len(proposals):
+        raise InputError(
+            f"AR@AN needs both, found {len(annotations)} annotations, {len(proposals)} proposals"
+        )
+    ranked = rank(proposals, proposals.video)
+    last_an = max_avg_proposals or len(proposals) / len(videos)
+    kept = _kept_at_points(_blocks(ranked.video, videos)[1], len(proposals), last_an)
+    recall = _recall(_first_hit_rank(annotations, ranked, thresholds), kept[video_of_annotation])
+    an = np.arange(1, NUM_POINTS + 1) * last_an / NUM_POINTS
+    return ProposalMetrics(
+        tiou_thresholds=thresholds,
+        an=an,
+        recall=recall,
+        auc=float(np.trapezoid(recall.mean(axis=0), an) / an[-1]),
+        tied_scores=count_ties(ranked.video, ranked.score),
+    )
+
+
+def _kept_at_points(count: np.ndarray, num_proposals: int, last_an: float) -> np.ndarray:
+    """Proposals that each video keeps at each of the 100 points, in the official order of operations.
+
+    Args:
+        count: (V,) proposals of each video with annotations.
+        num_proposals: all proposals, also those of other videos.
+        last_an: proposals per video, on average, at the last point.
+
+    Returns:
+        (V, 100) int64.
+    """
+    num_videos = len(count)
+    kept = np.minimum((count * (last_an * num_videos / num_proposals)).astype(np.int64), count)
+    total = int(kept.sum())
+    if total == 0:
+        raise InputError(
+            f"AR@AN: of {num_proposals} proposals none is left in the {num_videos} videos with annotations;"
+            f" do the video ids agree?"
+        )
+    share = np.arange(1, NUM_POINTS + 1) / NUM_POINTS * (last_an * num_videos / total)
+    return np.minimum((kept[:, None] * share).astype(np.int64), kept[:, None])
+
+
+def recall_at_top_k(
+    ground_truth: Any,
+    proposals: Any,
+    *,
+    k: Sequence[int] = (1, 5, 10, 50, 100),
+    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
+) -> np.ndarray:
+    """Compute the plain recall of the k best proposals of each video; not the official AR@AN.
+
+    Args:
+        ground_truth: DataFrame or mapping of columns video_id, start_s, end_s.
+        proposals: likewise, with score, in file order; of equal scores the later one ranks first.
+        k: numbers of proposals per video.
+        tiou_thresholds: default 0.5:0.05:0.95.
+
+    Returns:
+        (T, K) float64, share of annotations that one of the k best proposals overlaps enough.
+
+    Raises:
+        InputError: if a column is missing or not numeric, or there is no annotation.
+    """
+    annotations, proposed, _ = code_tables(ground_truth, proposals, with_labels=False)
+    if not len(annotations):
+        raise InputError("recall at top k needs annotations, found none")
+    hit_rank = _first_hit_rank(annotations, rank(proposed, proposed.video), check_thresholds(tiou_thresholds))
+    return _recall(hit_rank, np.broadcast_to(np.asarray(k), (len(annotations), len(k))))
+
+
+def _blocks(ranked_video: np.ndarray, videos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First row and number of rows of each video among rows sorted by video."""
+    first = np.searchsorted(ranked_video, videos, side="left")
+    return first, np.searchsorted(ranked_video, videos, side="right") - first
+
+
+def _first_hit_rank(annotations: Segments, ranked: Segments, thresholds: np.ndarray) -> np.ndarray:
+    """Rank (0, 1, ..) of the best proposal that overlaps each annotation enough, NEVER if none; T x N."""
+    first, count = _blocks(ranked.video, annotations.video)
+    hit_rank = np.full((len(thresholds), len(annotations)), NEVER)
+    for rows, candidates in iterate_pairs(first, count):
+        overlap = temporal_iou(annotations.take(rows), ranked.take(candidates))
+        ranks = candidates - first[rows]
+        for row, threshold in enumerate(thresholds):
+            # Written backwards, so that the best-ranked proposal of each annotation is written last.
+            hits = np.flatnonzero(overlap >= threshold)[::-1]
+            hit_rank[row, rows[hits]] = ranks[hits]
+    return hit_rank
+
+
+def _recall(hit_rank: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Share of annotations (T x points) recalled when each (annotations x points) keeps so many proposals."""
+    return np.stack([(ranks[:, None] < kept).mean(axis=0) for ranks in hit_rank])

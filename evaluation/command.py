@@ -1,0 +1,145 @@
+"""`python -m evaluation`: score a file of predictions as the official evaluator would."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.atomic import write_json, write_text
+from runtime.command import EXIT_CODES_HELP, guarded
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.file_evaluation import Evaluation
+    from evaluation.protocols import Protocol
+    from video_datasets.predictions import Predictions
+
+DESCRIPTION = """\
+Score detections (mAP) or proposals (AR@AN and its AUC) as the official evaluators do.
+
+The figures agree with ActivityNet eval_detection / eval_proposal (82304fa), which HACS uses too, and with
+EPIC-KITCHENS C2-Action-Detection (4835721); of equal scores the one later in the file ranks first. The screen
+shows percent, --json and --per-class give fractions in full precision."""
+
+EPILOG = f"""\
+examples:
+  python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions detections.json
+  python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions proposals.h5 \\
+      --task proposals --json recall.json
+  python -m evaluation --protocol ek100 --ground-truth EPIC_100_validation.csv \\
+      --predictions submission.json --json metrics.json --per-class classes.csv
+  python -m evaluation --protocol ek100-separate --ground-truth EPIC_100_validation.csv \\
+      --verb-predictions verbs.json --noun-predictions nouns.json
+as a stage of a run (see its own --help):
+  python -m evaluation --config configs/hacs_mini.yaml
+
+JSON files may be gzip files. {EXIT_CODES_HELP}"""
+
+PROTOCOL_NAMES = ("hacs", "activitynet", "ek100", "ek100-separate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        argv: arguments; None takes those of the process.
+    """
+    arguments = make_parser().parse_args(argv)
+    return guarded(lambda: _run(arguments))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Define the arguments; imports nothing heavy, so that --help is quick."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--protocol", required=True, choices=PROTOCOL_NAMES)
+    add("--ground-truth", required=True, type=Path, metavar="FILE", help="official annotations, JSON or CSV")
+    add("--predictions", type=Path, metavar="FILE", help="submission JSON or HDF5 of this project")
+    add("--verb-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for verbs alone")
+    add("--noun-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for nouns alone")
+    add("--subset", default="validation", help="of HACS and ActivityNet (default: %(default)s)")
+    add("--task", default="detection", choices=("detection", "proposals"))
+    add("--json", type=Path, metavar="FILE", help="write all figures here")
+    add("--per-class", type=Path, metavar="CSV", help="write AP and counts of each class here")
+    add("--tail-verbs", type=Path, metavar="CSV", help="ek100: also score these classes, column 'verb'")
+    add("--tail-nouns", type=Path, metavar="CSV", help="ek100: also score these classes, column 'noun'")
+    add("--unseen-participants", type=Path, metavar="CSV", help="ek100: also score them, 'participant_id'")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from evaluation.file_evaluation import evaluate_tables
+    from evaluation.protocols import PROTOCOLS
+    from evaluation.splits import SplitLists, add_splits, read_list
+    from evaluation.tables import render_evaluation
+
+    _check_combination(arguments)
+    protocol = PROTOCOLS[arguments.protocol]
+    annotations = protocol.read_ground_truth(arguments.ground_truth)
+    predictions = _read_predictions(arguments, protocol)
+    evaluation = evaluate_tables(
+        annotations, predictions, protocol, subset=arguments.subset, task=arguments.task
+    )
+    lists = {name: read_list(path, column) for name, (path, column) in _list_options(arguments).items()}
+    if lists:
+        evaluation = add_splits(evaluation, annotations, predictions, protocol, SplitLists(**lists))
+    for note in evaluation.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    print(render_evaluation(evaluation))
+    _write_files(evaluation, arguments)
+    return 0
+
+
+def _check_combination(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    separate = [path for path in (arguments.verb_predictions, arguments.noun_predictions) if path]
+    if separate and arguments.protocol != "ek100-separate":
+        raise InputError("--verb-predictions and --noun-predictions belong to --protocol ek100-separate")
+    if bool(separate) == bool(arguments.predictions):
+        raise InputError(
+            "give --predictions (or, with ek100-separate, --verb-predictions/--noun-predictions)"
+        )
+    if separate and arguments.task == "proposals":
+        raise InputError("--task proposals scores one file: give --predictions")
+    if arguments.per_class and arguments.task == "proposals":
+        raise InputError("--per-class needs --task detection, proposals have no classes")
+    if _list_options(arguments) and not (
+        arguments.protocol.startswith("ek100") and arguments.task == "detection"
+    ):
+        raise InputError("--tail-verbs, --tail-nouns and --unseen-participants are for detections of EK100")
+
+
+def _list_options(arguments: argparse.Namespace) -> dict[str, tuple[Path, str]]:
+    """The lists that were given: field of `SplitLists` -> file and its column."""
+    columns = {"tail_verbs": "verb", "tail_nouns": "noun", "unseen_participants": "participant_id"}
+    given = {name: getattr(arguments, name) for name in columns}
+    return {name: (path, columns[name]) for name, path in given.items() if path}
+
+
+def _read_predictions(
+    arguments: argparse.Namespace, protocol: Protocol
+) -> Predictions | Mapping[str, Predictions]:
+    from evaluation.protocols import read_predictions_file
+
+    if arguments.predictions:
+        return read_predictions_file(arguments.predictions, protocol)
+    paths = {"verb": arguments.verb_predictions, "noun": arguments.noun_predictions}
+    return {task: read_predictions_file(path, protocol) for task, path in paths.items() if path}
+
+
+def _write_files(evaluation: Evaluation, arguments: argparse.Namespace) -> None:
+    from evaluation.metrics_json import evaluation_to_json
+    from evaluation.tables import per_class_csv
+
+    if arguments.json:
+        write_json(arguments.json, evaluation_to_json(evaluation))
+    if arguments.per_class:
+        write_text(arguments.per_class, per_class_csv(evaluation.detection))

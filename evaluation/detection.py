@@ -1,0 +1,153 @@
+"""Mean average precision of detections, with the semantics of the official evaluators.
+
+What that means where peers differ: every annotation counts, duplicates and zero-length ones too;
+predictions in videos without annotations are false positives; classes without annotations are ignored and
+classes without predictions have AP 0; segments are used as they are; a tIoU equal to the threshold suffices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluation.average_precision import average_precision
+from evaluation.columns import UNKNOWN, Segments, code_tables
+from evaluation.matching import find_true_positives
+from runtime.errors import InputError
+
+# linspace as in the official code: 0.9 is 0.8999999999999999 there, and 0.3 is 0.30000000000000004 below,
+# which decides about overlaps that hit a threshold exactly.
+HACS_TIOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+EK100_TIOU_THRESHOLDS = tuple(np.linspace(0.1, 0.5, 5).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionMetrics:
+    """Figures of one detection task, as fractions (1.0 = 100 %).
+
+    Attributes:
+        tiou_thresholds: (T,).
+        labels: the C classes that have annotations, in order of first appearance.
+        ap: (C, T) average precision.
+        annotation_counts: (C,) annotations of each class.
+        prediction_counts: (C,) predictions of each class.
+        ignored_predictions: predictions of classes without annotations.
+        tied_scores: predictions whose score equals that of another one of the class. Of equals the one
+            that is later in the file ranks first (the official code leaves it to an unstable sort).
+    """
+
+    tiou_thresholds: np.ndarray
+    labels: tuple[Hashable, ...]
+    ap: np.ndarray
+    annotation_counts: np.ndarray
+    prediction_counts: np.ndarray
+    ignored_predictions: int
+    tied_scores: int
+
+    @property
+    def mAP(self) -> np.ndarray:  # noqa: N802 (the field's spelling, also in the JSON)
+        """(T,) mean over the classes; NaN without annotations."""
+        return self.ap.mean(axis=0) if self.labels else np.full(len(self.tiou_thresholds), np.nan)
+
+    @property
+    def average_mAP(self) -> float:  # noqa: N802
+        """Mean of mAP over the thresholds."""
+        return float(self.mAP.mean())
+
+
+def evaluate_detections(
+    ground_truth: Any, predictions: Any, *, tiou_thresholds: Any = HACS_TIOU_THRESHOLDS
+) -> DetectionMetrics:
+    """Compute AP of each class, mAP at each tIoU and average mAP.
+
+    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with EPIC-KITCHENS
+    C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
+
+    Args:
+        ground_truth: DataFrame or mapping of columns video_id, label, start_s, end_s.
+        predictions: likewise, with score, in file order.
+        tiou_thresholds: default 0.5:0.05:0.95 (HACS, ActivityNet); EK100_TIOU_THRESHOLDS is 0.1:0.1:0.5.
+
+    Returns:
+        The figures, as fractions.
+
+    Raises:
+        InputError: if a column is missing or not numeric, or there is no threshold.
+
+    >>> truth = {"video_id": ["a", "a"], "label": ["run", "run"], "start_s": [0, 20], "end_s": [10, 30]}
+    >>> found = {"video_id": ["a"], "label": ["run"], "start_s": [0], "end_s": [8], "score": [0.9]}
+    >>> evaluate_detections(truth, found, tiou_thresholds=[0.5, 0.9]).mAP
+    array([0.5, 0. ])
+    """
+    annotations, predicted, labels = code_tables(ground_truth, predictions, with_labels=True)
+    return detection_metrics(annotations, predicted, labels, tiou_thresholds)
+
+
+def detection_metrics(
+    annotations: Segments, predictions: Segments, labels: tuple[Hashable, ...], tiou_thresholds: Any
+) -> DetectionMetrics:
+    """Do what `evaluate_detections` does, on columns that are numbered already.
+
+    Args:
+        annotations: label 0..C-1, each class at least once.
+        predictions: label -1 for classes without annotations.
+        labels: names of the C classes.
+        tiou_thresholds: T numbers.
+
+    Raises:
+        InputError: if there is no threshold.
+    """
+    thresholds = check_thresholds(tiou_thresholds)
+    known = predictions.label != UNKNOWN
+    ranked = rank(predictions.take(known), predictions.label[known])
+    true_positive = find_true_positives(annotations, ranked, thresholds)
+    counts = np.bincount(annotations.label, minlength=len(labels))
+    ap = [average_precision(hits, ranked.label, counts) for hits in true_positive]
+    return DetectionMetrics(
+        tiou_thresholds=thresholds,
+        labels=labels,
+        ap=np.stack(ap, axis=1),
+        annotation_counts=counts,
+        prediction_counts=np.bincount(ranked.label, minlength=len(labels)),
+        ignored_predictions=int(np.count_nonzero(~known)),
+        tied_scores=count_ties(ranked.label, ranked.score),
+    )
+
+
+def check_thresholds(tiou_thresholds: Any) -> np.ndarray:
+    """Thresholds as a float64 array.
+
+    Raises:
+        InputError: if there is none, or one is not a number.
+    """
+    thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
+    if thresholds.ndim != 1 or not thresholds.size or np.isnan(thresholds).any():
+        raise InputError(f"tiou_thresholds: expected one or more numbers, found {tiou_thresholds!r}")
+    return thresholds
+
+
+def rank(predictions: Segments, group: np.ndarray) -> Segments:
+    """Sort predictions by group, then score falling; of equal scores the later in the file comes first.
+
+    Args:
+        predictions: P rows in file order. NaN scores come first, as in the official code.
+        group: (P,) integers, e.g. class or video.
+    """
+    by_score = np.argsort(predictions.score, kind="stable")[::-1]
+    return predictions.take(by_score[np.argsort(group[by_score], kind="stable")])
+
+
+def count_ties(group: np.ndarray, score: np.ndarray) -> int:
+    """Count rows whose score equals that of another row of the group; rows are sorted by group and score.
+
+    >>> count_ties(np.array([0, 0, 0, 1]), np.array([0.9, 0.5, 0.5, 0.5]))
+    2
+    """
+    equals_next = (group[1:] == group[:-1]) & (score[1:] == score[:-1])
+    tied = np.zeros(len(score), dtype=bool)
+    tied[1:] |= equals_next
+    tied[:-1] |= equals_next
+    return int(np.count_nonzero(tied))

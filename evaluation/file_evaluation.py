@@ -1,0 +1,184 @@
+"""The evaluation of whole files as they were read: what the command and the pipeline's stage call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evaluation.average_recall import ProposalMetrics, proposal_metrics
+from evaluation.columns import Segments, look_up, number_values
+from evaluation.detection import DetectionMetrics, detection_metrics
+from evaluation.protocols import Protocol
+from evaluation.sanity import (
+    check_annotations,
+    check_predictions,
+    label_notes,
+    tie_notes,
+    video_notes,
+)
+from runtime.errors import InputError
+from video_datasets.annotations import AnnotationTable
+from video_datasets.predictions import Predictions
+
+TASKS = ("detection", "proposals")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All figures of one evaluation.
+
+    Attributes:
+        protocol: its name.
+        task: "detection" or "proposals".
+        detection: metrics per scored task ("action", or "verb", "noun", "action"); empty for proposals.
+        proposals: metrics of proposals; None for detection.
+        notes: what a reader of the figures should know: ties, unknown videos and labels, missing videos.
+        splits: further detection metrics on a part of the data, by name of the part.
+    """
+
+    protocol: str
+    task: str
+    detection: Mapping[str, DetectionMetrics]
+    proposals: ProposalMetrics | None
+    notes: tuple[str, ...]
+    splits: Mapping[str, Mapping[str, DetectionMetrics]]
+
+
+def evaluate_tables(
+    annotations: AnnotationTable,
+    predictions: Predictions | Mapping[str, Predictions],
+    protocol: Protocol,
+    *,
+    subset: str = "validation",
+    task: str = "detection",
+) -> Evaluation:
+    """Evaluate an annotation table and predictions under a protocol.
+
+    Args:
+        annotations: of all subsets.
+        predictions: of any videos; a mapping of task ("verb", ...) to predictions where tasks have
+            predictions of their own.
+        protocol: one of `evaluation.protocols.PROTOCOLS`.
+        subset: which videos count; without meaning for files that have no subsets (EPIC-KITCHENS-100).
+        task: "detection" or "proposals".
+
+    Returns:
+        The figures, and notes on the data.
+
+    Raises:
+        InputError: if the subset or its annotations are missing, a number is NaN or infinite, no video of
+            the predictions is in the subset, or detections have no labels.
+    """
+    truth = select_subset(annotations, subset)
+    check_annotations(truth)
+    if task == "proposals":
+        return _evaluate_proposals(truth, predictions, protocol)
+    if task != "detection":
+        raise InputError(f"task '{task}' is unknown; expected one of {', '.join(TASKS)}")
+    notes: dict[str, None] = {}  # an ordered set: tasks that share a file share notes
+    metrics: dict[str, DetectionMetrics] = {}
+    for name, item in _predictions_per_task(predictions, protocol).items():
+        check_predictions(truth, item, needs_labels=True)
+        metrics[name], unknown_labels = _score(truth, item, protocol, name)
+        found = metrics[name]
+        notes |= dict.fromkeys(video_notes(truth, item))
+        notes |= dict.fromkeys(label_notes(name, unknown_labels, found.ignored_predictions))
+        notes |= dict.fromkeys(tie_notes(name, found.tied_scores, int(found.prediction_counts.sum())))
+    return Evaluation(protocol.name, task, metrics, None, tuple(notes), {})
+
+
+def _evaluate_proposals(
+    truth: AnnotationTable, predictions: Predictions | Mapping[str, Predictions], protocol: Protocol
+) -> Evaluation:
+    if not isinstance(predictions, Predictions):
+        raise InputError("proposals are scored from one file, found one for each task")
+    check_predictions(truth, predictions, needs_labels=False)
+    figures = proposal_metrics(_annotation_columns(truth), _prediction_columns(truth, predictions))
+    notes = video_notes(truth, predictions) + tie_notes("proposals", figures.tied_scores, len(predictions))
+    return Evaluation(protocol.name, "proposals", {}, figures, tuple(notes), {})
+
+
+def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:
+    """Keep the videos of one subset and their rows; a table without subsets stays whole.
+
+    Raises:
+        InputError: if there is no such subset, or it has no annotations.
+    """
+    if any(annotations.subsets):
+        if subset not in annotations.subsets:
+            known = ", ".join(sorted(set(annotations.subsets)))
+            raise InputError(f"ground truth: no video has subset '{subset}'; found: {known}")
+        annotations = select_videos(annotations, np.array([name == subset for name in annotations.subsets]))
+    if not len(annotations.labels):
+        raise InputError(f"ground truth: no annotations in subset '{subset}', nothing can be scored")
+    return annotations
+
+
+def select_videos(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationTable:
+    """Keep the videos where the (V,) mask `keep` is true, and their rows."""
+    rows = np.flatnonzero(keep[annotations.video_index])
+    number = np.cumsum(keep) - 1
+    verbs, nouns = annotations.verb_ids, annotations.noun_ids
+    return replace(
+        annotations,
+        video_ids=tuple(id for id, kept in zip(annotations.video_ids, keep, strict=True) if kept),
+        subsets=tuple(name for name, kept in zip(annotations.subsets, keep, strict=True) if kept),
+        durations_s=annotations.durations_s[keep],
+        video_index=number[annotations.video_index[rows]].astype(np.int32),
+        start_s=annotations.start_s[rows],
+        end_s=annotations.end_s[rows],
+        labels=tuple(annotations.labels[row] for row in rows),
+        verb_ids=None if verbs is None else verbs[rows],
+        noun_ids=None if nouns is None else nouns[rows],
+    )
+
+
+def _predictions_per_task(
+    predictions: Predictions | Mapping[str, Predictions], protocol: Protocol
+) -> dict[str, Predictions]:
+    if isinstance(predictions, Predictions):
+        return dict.fromkeys(protocol.class_names, predictions)
+    unknown = set(predictions) - set(protocol.class_names)
+    if unknown or not predictions:
+        raise InputError(
+            f"protocol {protocol.name}: expected predictions for {', '.join(protocol.class_names)},"
+            f" found them for {', '.join(predictions) or 'none'}"
+        )
+    return dict(predictions)
+
+
+def _score(
+    truth: AnnotationTable, predictions: Predictions, protocol: Protocol, task: str
+) -> tuple[DetectionMetrics, list[str]]:
+    """Metrics of one task, and the predicted classes that have no annotations."""
+    class_name = protocol.class_names[task]
+    names = {label: class_name(label) for label in dict.fromkeys(truth.labels)}
+    classes = number_values(names.values())
+    predicted = [class_name(label) for label in predictions.labels]
+    annotations = _annotation_columns(truth, look_up((names[label] for label in truth.labels), classes))
+    columns = _prediction_columns(truth, predictions, look_up(predicted, classes)[predictions.label])
+    metrics = detection_metrics(annotations, columns, tuple(classes), protocol.tiou_thresholds)
+    return metrics, [name for name in dict.fromkeys(predicted) if name not in classes]
+
+
+def _annotation_columns(truth: AnnotationTable, label: np.ndarray | None = None) -> Segments:
+    size = len(truth.labels)
+    zeros = np.zeros(size, np.int64)
+    video = truth.video_index.astype(np.int64)
+    return Segments(video, zeros if label is None else label, truth.start_s, truth.end_s, np.zeros(size))
+
+
+def _prediction_columns(
+    truth: AnnotationTable, predictions: Predictions, label: np.ndarray | None = None
+) -> Segments:
+    """Columns whose videos are numbered as in `truth`, -1 for others."""
+    numbers = look_up(predictions.videos, number_values(truth.video_ids))
+    return Segments(
+        numbers[predictions.video_index],
+        np.zeros(len(predictions), np.int64) if label is None else label,
+        predictions.start_s,
+        predictions.end_s,
+        predictions.score,
+    )

@@ -1,0 +1,105 @@
+"""The last stage of a run: scores detections and proposals, leaves metrics.json and time-line pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.file_evaluation import evaluate_tables
+from evaluation.metrics_json import evaluation_to_json
+from evaluation.protocols import PROTOCOLS
+from evaluation.tables import render_evaluation
+from runtime.atomic import write_json, write_text
+from runtime.command import stage_command
+from runtime.fingerprint import file_state
+from runtime.stage import StageRun, StageSpec
+from video_datasets.annotations import AnnotationTable, read_activitynet_json
+from video_datasets.dataset import Segment, annotation_file
+from video_datasets.predictions import Predictions, read_detections_json, read_predictions
+
+METRICS_NAME = "metrics.json"
+TABLES_NAME = "tables.txt"
+
+SPEC = StageSpec(
+    name="evaluation",
+    command="evaluation",
+    sections=("data", "evaluation"),
+    reads=("proposals", "classification"),
+    inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
+    shows=TABLES_NAME,
+)
+
+
+def work(run: StageRun) -> None:
+    """Score the run against the raw annotations, which the official metrics want uncleaned."""
+    config = run.config.evaluation
+    annotations = read_activitynet_json(annotation_file(run.config.data))
+    detections = read_detections_json(run.upstream("classification") / "detections.json")
+    proposals = read_predictions(run.upstream("proposals") / "proposals.h5")
+    subset = run.config.data.validation_subset
+    protocol = PROTOCOLS[config.protocol]
+    scored = evaluate_tables(annotations, detections, protocol, subset=subset)
+    recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")
+    content = evaluation_to_json(scored)
+    content["AR"] = evaluation_to_json(recalled)["AR"]
+    write_json(run.folder.parent / METRICS_NAME, content)
+    notes = [f"note: {note}" for note in dict.fromkeys(scored.notes + recalled.notes)]
+    tables = "\n\n".join([render_evaluation(scored), render_evaluation(recalled), *notes])
+    write_text(run.folder / TABLES_NAME, tables + "\n")
+    drawn = draw_timelines(run.folder, annotations, detections, subset, config.timelines)
+    run.counts.update({"timelines": drawn})
+    run.summary = f"average mAP {100 * content['average_mAP']['action']:.2f} %, {drawn} time-line pictures"
+
+
+def draw_timelines(
+    folder: Path, annotations: AnnotationTable, detections: Predictions, subset: str, count: int
+) -> int:
+    """Draw the first `count` annotated videos of a subset that have detections; return how many there were."""
+    if count < 1:
+        return 0
+    from evaluation.timeline import draw_timeline  # matplotlib takes its time to load
+
+    drawn = 0
+    for index, video_id in enumerate(annotations.video_ids):
+        rows = np.flatnonzero(annotations.video_index == index)
+        if drawn == count or annotations.subsets[index] != subset or not len(rows):
+            continue
+        truth = [
+            Segment(float(annotations.start_s[row]), float(annotations.end_s[row]), annotations.labels[row])
+            for row in rows
+        ]
+        found = _detections_of(detections, video_id)
+        if not found:
+            continue
+        ends_s = [segment.end_s for segment in truth] + [segment.end_s for segment, _ in found]
+        duration_s = float(annotations.durations_s[index])
+        path = folder / f"timeline_{video_id}.png"
+        draw_timeline(path, video_id, duration_s if duration_s > 0 else max(ends_s), truth, found)
+        drawn += 1
+    return drawn
+
+
+def _detections_of(detections: Predictions, video_id: str) -> list[tuple[Segment, float]]:
+    """Detections of one video by score, descending."""
+    if video_id not in detections.videos:
+        return []
+    rows = np.flatnonzero(detections.video_index == detections.videos.index(video_id))
+    rows = rows[np.argsort(-detections.score[rows], kind="stable")]
+    return [
+        (
+            Segment(
+                float(detections.start_s[row]),
+                float(detections.end_s[row]),
+                detections.labels[detections.label[row]],
+            ),
+            float(detections.score[row]),
+        )
+        for row in rows
+    ]
+
+
+def main_stage(argv: Sequence[str]) -> int:
+    """Run the stage and return its exit code; its tables go to standard output."""
+    return stage_command(SPEC, work, __doc__, argv)

@@ -1,0 +1,1 @@
+"""What every stage stands on: configuration, run folder, resume, atomic outputs. Imports no torch."""

@@ -1,0 +1,60 @@
+"""Files that appear whole or not at all.
+
+Everything a stage leaves behind is written under a temporary name beside its destination, flushed to
+the disk and renamed; a reader, or the same command after a crash, never sees half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TEMPORARY_SUFFIX = ".part"
+
+
+@contextmanager
+def atomic_path(destination: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it becomes `destination`, on an error it is removed.
+
+    Args:
+        destination: final path; its folder is made when missing.
+
+    Yields:
+        Path in the same folder, named `<name>.<pid>.part`, so that two processes never share one.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f"{destination.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(destination: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(destination) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(destination: Path, content: Any) -> None:
+    """Write a JSON file atomically, indented, non-finite numbers refused.
+
+    Raises:
+        ValueError: if `content` holds NaN or infinity (JSON has neither).
+    """
+    write_text(destination, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def sweep_temporary_files(folder: Path) -> int:
+    """Remove what killed writers left below `folder`; return how many files that were."""
+    stale = list(folder.rglob(f"*{TEMPORARY_SUFFIX}"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)

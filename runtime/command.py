@@ -1,0 +1,59 @@
+"""The command line that every stage has: `--config FILE [key=value ...] [--force]`, with one set of exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from runtime.config import load_config
+from runtime.errors import InputError
+from runtime.stage import EXIT_BAD_INPUT, EXIT_UNCAUGHT, StageSpec, Work, run_stage
+
+EXIT_CODES_HELP = "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
+
+
+def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[str] | None = None) -> int:
+    """Run a stage from the command line and return its exit code.
+
+    Args:
+        spec: the stage.
+        work: does the stage's work; it should import heavy libraries itself, so that a finished stage is
+            skipped in a fraction of a second.
+        description: first paragraph of `--help`.
+        argv: arguments; None takes those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {spec.command}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(
+            f"examples:\n"
+            f"  python -m {spec.command} --config configs/hacs_mini.yaml\n"
+            f"  python -m {spec.command} --config configs/hacs.yaml seed=1 run_dir=runs/hacs-seed1\n\n"
+            f"keys: runtime/schema.py documents all of them\n{EXIT_CODES_HELP}"
+        ),
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
+    parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    arguments = parser.parse_intermixed_args(argv)
+    return guarded(
+        lambda: run_stage(spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force)
+    )
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught."""
+    try:
+        return action()
+    except (InputError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc()
+        return EXIT_UNCAUGHT

@@ -1,0 +1,170 @@
+"""From defaults, a YAML file and `key=value` words to one typed, frozen `RunConfig`.
+
+Order: the defaults of `runtime.schema`, then the YAML file, then the command line. Everything is type
+checked; an unknown key is refused with the closest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runtime.errors import InputError
+from runtime.schema import RunConfig
+
+# Given on the command line, these name another run, so they become part of the default run folder.
+RUN_NAMING_KEYS = ("model", "seed")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read the configuration of a run.
+
+    `model=` or `seed=` among the overrides without `run_dir=` names another run folder: with
+    `run_dir: runs/hacs_mini` in the file, `seed=1` gives `runs/hacs_mini-seed1`.
+
+    Args:
+        path: YAML file; only keys that differ from the defaults need to be there.
+        overrides: words `section.key=value`, applied in order.
+
+    Returns:
+        The resolved configuration, plain dataclasses without any reference to the YAML library.
+
+    Raises:
+        InputError: file missing or not YAML, unknown key (the closest known one is named), value of the
+            wrong type or out of range, or a mandatory key left out.
+    """
+    file = Path(path)
+    layers = [_read_yaml(file), _read_overrides(overrides)]
+    origins = [str(file), "the command line"]
+    for layer, origin in zip(layers, origins, strict=True):
+        _refuse_unknown_keys(layer, origin)
+    run_dir_suffix = _run_dir_suffix(layers[1])
+    try:
+        merged = OmegaConf.merge(_writable_defaults(), *layers)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise InputError(f"{file}: mandatory key not set: {', '.join(missing)}; add it to the file")
+        merged.run_dir = f"{merged.run_dir}{run_dir_suffix}"
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{file} with overrides {list(overrides)}: {_one_line(error)}") from error
+    except ValueError as error:
+        raise InputError(f"{file} with overrides {list(overrides)}: {error}") from error
+    assert isinstance(config, RunConfig)
+    return config
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """Return a plain nested dict (lists, numbers, strings) of a configuration dataclass."""
+    content = dataclasses.asdict(config)
+    return {key: _plain(value) for key, value in content.items()}
+
+
+def config_to_yaml(config: RunConfig) -> str:
+    """Render the resolved configuration as YAML that `load_config` reads back to the same values."""
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys.
+
+    >>> flatten({"bmn": {"epochs": 3}, "seed": 0})
+    {'bmn.epochs': 3, 'seed': 0}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _writable_defaults() -> DictConfig:
+    """Structured defaults; frozen dataclasses arrive read-only, which merging would refuse."""
+    defaults = OmegaConf.structured(RunConfig)
+    OmegaConf.set_readonly(defaults, False)
+    for key in _sections():
+        OmegaConf.set_readonly(defaults[key], None)
+    return defaults
+
+
+def _sections() -> list[str]:
+    return [f.name for f in dataclasses.fields(RunConfig) if f.default_factory is not dataclasses.MISSING]
+
+
+def _known_keys() -> list[str]:
+    keys = []
+    for entry in dataclasses.fields(RunConfig):
+        if entry.name in _sections():
+            section = entry.default_factory()  # type: ignore[misc]
+            keys += [f"{entry.name}.{inner.name}" for inner in dataclasses.fields(section)]
+        else:
+            keys.append(entry.name)
+    return keys
+
+
+def _read_yaml(file: Path) -> DictConfig:
+    if not file.is_file():
+        raise InputError(f"configuration file not found: {file}; the shipped ones are in configs/")
+    try:
+        content = OmegaConf.load(file)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not readable YAML: {_one_line(error)}") from error
+    if not isinstance(content, DictConfig):
+        raise InputError(f"{file}: expected `key: value` lines at the top level, found a list or a word")
+    return content
+
+
+def _read_overrides(overrides: Iterable[str]) -> DictConfig:
+    words = list(overrides)
+    for word in words:
+        if "=" not in word or word.startswith("="):
+            raise InputError(f"expected key=value on the command line, found '{word}'")
+    try:
+        return OmegaConf.from_dotlist(words)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"overrides {words} cannot be read: {_one_line(error)}") from error
+
+
+def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:
+    known = _known_keys()
+    for key in flatten(OmegaConf.to_container(layer, resolve=False)):  # type: ignore[arg-type]
+        if key in known or key in _sections():
+            continue
+        by_name = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+        close = difflib.get_close_matches(key, known, n=2, cutoff=0.5) or by_name[:2]
+        hint = f"; closest known: {', '.join(close)}" if close else "; see runtime/schema.py for all keys"
+        raise InputError(f"unknown key '{key}' in {origin}{hint}")
+
+
+def _run_dir_suffix(overrides: DictConfig) -> str:
+    if "run_dir" in overrides:
+        return ""
+    return "".join(
+        f"-{overrides[key]}" if key == "model" else f"-{key}{overrides[key]}"
+        for key in RUN_NAMING_KEYS
+        if key in overrides
+    )
+
+
+def _one_line(error: Exception) -> str:
+    """The message on one line, without the library's notes on its own types."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and "_type=" not in line)

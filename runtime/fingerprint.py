@@ -1,0 +1,44 @@
+"""What a stage's result depends on, as one flat table, so that a change can be named and not only noticed.
+
+Fingerprint = the stage's own config sections + the fingerprints of the stages that it reads + names and
+sizes of its input files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """Return a short stable hash of a table of plain values."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def file_state(path: Path) -> str:
+    """Describe one input file by name and size, or say that it is missing."""
+    return f"{path.name} ({path.stat().st_size} bytes)" if path.is_file() else f"{path.name} (missing)"
+
+
+def listing_state(paths: Iterable[Path]) -> str:
+    """Describe many input files by their number and a hash over names and sizes."""
+    entries = sorted((path.name, path.stat().st_size) for path in paths)
+    return f"{len(entries)} files, {digest({name: size for name, size in entries})}"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name every entry that changed, in words for the user.
+
+    >>> differences({"config.bmn.epochs": 9, "seed": 0}, {"config.bmn.epochs": 10, "seed": 0})
+    ['config.bmn.epochs was 9, is now 10']
+    """
+    changed = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key, "not set"), now.get(key, "not set")
+        if old != new:
+            changed.append(f"{key} was {old}, is now {new}")
+    return changed

@@ -1,0 +1,221 @@
+"""The configuration of a run: every setting, its unit, and the paper's value for HACS as its default.
+
+Sources: "paper" is TAda! (ICLR 2022) with its Appendix A.2; "TCANet" is the HACS post-processing that
+the paper refers to (Qing et al. 2021). A stage's fingerprint holds the sections that it names, so a
+setting that cannot change a result lives in `RuntimeConfig`, which no fingerprint contains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from omegaconf import MISSING
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where videos and annotations are."""
+
+    root: str = MISSING
+    """Folder of the data set."""
+    annotations: str = "HACS_segments_v1.1.1.json"
+    """Annotation file, relative to `root`."""
+    videos: str = "videos"
+    """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video suffix)."""
+    mini: bool = False
+    """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
+    training_subset: str = "training"
+    validation_subset: str = "validation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridConfig:
+    """The uniform time grid that finetuning, extraction and BMN share (`video_datasets.time_grid`)."""
+
+    fps: float = 30.0
+    """Frame rate of the grid; every video is resampled to it by presentation time (paper: 30 for HACS)."""
+    stride_frames: int = 16
+    """Grid frames between two features (paper: 16 for HACS)."""
+    clip_frames: int = 8
+    """Frames per clip (paper: 8)."""
+    interval_frames: int = 8
+    """Grid frames between two frames of a clip (paper: 8)."""
+    convention: str = "centred"
+    """Which frames a feature stands for; other people's conventions have names in `time_grid`."""
+
+    def __post_init__(self) -> None:
+        _require(self.fps > 0, f"grid.fps must be positive, found {self.fps}")
+        for name in ("stride_frames", "clip_frames", "interval_frames"):
+            _require(getattr(self, name) >= 1, f"grid.{name} must be at least 1, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What every training shares: AdamW, half-period cosine by iteration with linear warm-up."""
+
+    epochs: int = 30
+    batch_size: int = 16
+    """Items per optimizer step, over all processes together."""
+    learning_rate: float = 2e-4
+    """Peak of the cosine, before warm-up cuts into it."""
+    weight_decay: float = 1e-4
+    """Not applied to norms and biases."""
+    warmup_epochs: float = 8.0
+    """Linear from `warmup_start_learning_rate` to the cosine's own value at this epoch."""
+    warmup_start_learning_rate: float = 1e-5
+    clip_gradient_norm: float = 0.0
+    """Largest global 2-norm of the gradient; 0 turns clipping off."""
+    validate_every_epochs: int = 1
+    """Validate after every so many epochs and after the last one."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}")
+        _require(self.batch_size >= 1, f"batch_size must be at least 1, found {self.batch_size}")
+        _require(self.learning_rate > 0, f"learning_rate must be positive, found {self.learning_rate}")
+        _require(self.validate_every_epochs >= 1, "validate_every_epochs must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingConfig):
+    """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs, 8 warm-up)."""
+
+    init_weights: str | None = None
+    """Checkpoint to start from (Kinetics-400 or ImageNet); none: random initialisation."""
+    batch_size: int = 512
+    """Paper: 16 clips on each of 32 GPUs."""
+    clips_per_segment: int = 1
+    """Clips drawn from every labelled segment in one epoch."""
+    short_side_px: tuple[int, int] = (256, 320)
+    """Range of the random short side before the crop (paper A.1)."""
+    crop_px: int = 224
+    flip: bool = True
+    """Horizontal flip of every second clip."""
+    test_short_side_px: int = 256
+    """Short side in validation, where the whole region is shown."""
+    frame_cache_step: int = 0
+    """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled segments is
+    decoded once, at the largest short side, to files in the run folder (an hour of 72 x 96 px video at n = 4 is
+    0.6 GB), and clips start at multiples of n, which must divide `grid.interval_frames`."""
+    min_decoded_share: float = 0.9
+    """A video of which less than this share of the promised frames decodes counts as damaged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """Sliding-window extraction of clip features."""
+
+    short_side_px: int = 128
+    """Short side of the frames; the whole spatial region is used (paper: 128 for HACS)."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """How features are stored: float16 (relative error below 5e-4) or float32."""
+    min_decoded_share: float = 0.9
+    """A video of which less than this share of the promised frames decodes is skipped and listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BmnConfig(TrainingConfig):
+    """BMN on whole videos rescaled to `tscale` cells.
+
+    The paper gives no optimiser for BMN on HACS; these are the published ones for EPIC-KITCHENS-100.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 2e-3
+    warmup_epochs: float = 1.0
+    tscale: int = 100
+    """Temporal cells of a video (paper: 100 for HACS)."""
+    dscale: int = 100
+    """Longest proposal, in cells."""
+    num_samples: int = 32
+    num_samples_per_bin: int = 3
+    boundary_ratio: float = 0.5
+    hidden_1d: int = 256
+    hidden_2d: int = 128
+    hidden_3d: int = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalsConfig:
+    """Score and soft-NMS of BMN's candidates (TCANet's values for HACS)."""
+
+    clr_power: float = 1.2
+    """Exponent of the classification confidence."""
+    reg_power: float = 1.0
+    """Exponent of the IoU regression."""
+    min_score: float = 0.0
+    """Candidates at or below this score are dropped before soft-NMS."""
+    soft_nms_alpha: float = 0.4
+    soft_nms_low_threshold: float = 0.0
+    soft_nms_high_threshold: float = 0.0
+    soft_nms_iou_power: float = 2.5
+    max_proposals: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationConfig:
+    """Labels for proposals: the finetuned head on the stored features of a video."""
+
+    source: Literal["video", "proposals"] = "video"
+    """`video`: mean logits over the whole video (paper). `proposals`: over the features inside the top
+    proposals, which keeps the background out."""
+    top_proposals: int = 3
+    """How many proposals `source=proposals` looks at."""
+    temperature: float = 2.0
+    """Class probabilities are softmax(temperature * logits) (TCANet)."""
+    top_classes: int = 3
+    """Classes given to every proposal of a video."""
+    max_detections: int = 200
+    """Best detections kept per video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What the last stage computes and draws."""
+
+    protocol: Literal["hacs", "activitynet"] = "hacs"
+    timelines: int = 4
+    """Videos whose ground truth and detections are drawn as a PNG."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """How a run uses the machine; none of this changes a result beyond rounding."""
+
+    device: str = "auto"
+    """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """Threads of torch; 0: all cores."""
+    workers: int = 2
+    """Processes that decode videos for extraction."""
+    loader_workers: int = 0
+    """Processes that load training items; 0: the training process itself."""
+    checkpoint_every_s: float = 60.0
+    """Seconds of training between two checkpoints."""
+    video_time_limit_s: float = 300.0
+    """A decoder that shows no progress for so long is stopped and its video listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run: the whole tree of settings (see `configs/` for complete examples)."""
+
+    run_dir: str = MISSING
+    """Folder of the run."""
+    seed: int = 0
+    model: str = "tada2d_r50"
+    """Name of the video model (`tadaconv.list_models()`)."""
+    data: DataConfig = field(default_factory=DataConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    bmn: BmnConfig = field(default_factory=BmnConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    classification: ClassificationConfig = field(default_factory=ClassificationConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)

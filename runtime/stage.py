@@ -1,0 +1,235 @@
+"""One stage of a run: skip it when it is done, go on when it was cut off, refuse when its inputs changed.
+
+    runs/<name>/<stage>/stage.json    state, fingerprint, resolved config, versions, duration, skipped items
+
+A stage names the config sections and upstream stages that its result depends on. Their flat table of
+values is the fingerprint. Running a stage again then means:
+
+    complete, same fingerprint     nothing is done; skipped items are listed again
+    cut off, same fingerprint      the stage's own work goes on where it stopped
+    other fingerprint              the change is named and nothing is touched, unless forced
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runtime.atomic import sweep_temporary_files, write_json, write_text
+from runtime.config import config_to_dict, config_to_yaml
+from runtime.errors import InputError
+from runtime.fingerprint import differences, digest
+from runtime.lock import hold
+from runtime.resources import peak_memory_mb, versions
+from runtime.schema import RunConfig
+
+RECORD_NAME = "stage.json"
+EXIT_DONE, EXIT_SKIPPED_ITEMS, EXIT_BAD_INPUT, EXIT_UNCAUGHT = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a stage is called, what its result depends on, and which module runs it.
+
+    Attributes:
+        name: folder in the run.
+        command: the words after `python -m` that run it.
+        sections: keys of `RunConfig` that shape the result.
+        reads: names of the stages whose results it reads.
+        inputs: returns a description (names, sizes) of every input file that no stage made.
+        shows: text file in the stage's folder that goes to standard output whenever the stage is complete.
+    """
+
+    name: str
+    command: str
+    sections: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    inputs: Callable[[RunConfig], Mapping[str, str]] = lambda config: {}
+    shows: str = ""
+
+
+@dataclass
+class StageRun:
+    """Handed to a stage's work: its folder, the config, and where to record what was done.
+
+    Attributes:
+        folder: the stage's own folder, existing.
+        counts: figures for the record, e.g. {"videos": 128}.
+        skipped: item id -> reason, for everything that was left out.
+        summary: one line for the log when the stage is done.
+    """
+
+    config: RunConfig
+    folder: Path
+    counts: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
+
+    def upstream(self, stage: str) -> Path:
+        """Return the folder of another stage of this run."""
+        return self.folder.parent / stage
+
+    def skip(self, item: str, reason: str) -> None:
+        """Record that an item was left out, and why."""
+        self.skipped[item] = reason
+
+
+Work = Callable[[StageRun], None]
+
+
+def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = False) -> int:
+    """Bring one stage of a run to completion, or find that it is complete.
+
+    Args:
+        spec: the stage.
+        config: resolved configuration of the run.
+        work: does the work; may be called again on a folder with partial results.
+        force: redo the stage from nothing, even where it is complete or its inputs changed.
+
+    Returns:
+        0, or 1 when the stage is complete but items were skipped.
+
+    Raises:
+        InputError: an upstream stage is not complete, the stage's inputs changed since it was last run,
+            or another process holds the run folder.
+    """
+    run_dir = Path(config.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with hold(run_dir, spec.command):
+        folder = run_dir / spec.name
+        parts = fingerprint_parts(spec, config)
+        record = read_record(folder)
+        if force:
+            shutil.rmtree(folder, ignore_errors=True)
+            record = {}
+        elif record:
+            _refuse_changed_inputs(spec, folder, record, parts)
+        if record.get("state") == "complete":
+            _say(f"{spec.name}: complete, nothing to do ({record['summary'] or 'done'})")
+        else:
+            record = _carry_out(spec, config, folder, parts, record, work)
+        _list_skipped(spec, record["skipped"])
+        if spec.shows:
+            print((folder / spec.shows).read_text(encoding="utf-8"), end="")
+        return EXIT_SKIPPED_ITEMS if record["skipped"] else EXIT_DONE
+
+
+def fingerprint_parts(spec: StageSpec, config: RunConfig) -> dict[str, Any]:
+    """Return the flat table of everything that the stage's result depends on.
+
+    Raises:
+        InputError: if a stage that it reads is not complete.
+    """
+    resolved = config_to_dict(config)
+    parts: dict[str, Any] = {}
+    for section in spec.sections:
+        value = resolved[section]
+        named = value if isinstance(value, dict) else {"": value}
+        parts.update({f"config.{section}.{key}".rstrip("."): item for key, item in named.items()})
+    for stage in spec.reads:
+        parts[f"stage.{stage}"] = _upstream_fingerprint(Path(config.run_dir) / stage, stage)
+    parts.update({f"input.{name}": state for name, state in spec.inputs(config).items()})
+    return parts
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return a stage's record, empty when there is none."""
+    path = folder / RECORD_NAME
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged ({error}); run the stage again with --force") from error
+    return dict(record)
+
+
+def _upstream_fingerprint(folder: Path, stage: str) -> str:
+    record = read_record(folder)
+    if record.get("state") != "complete":
+        found = record.get("state", "not started")
+        raise InputError(f"{folder}: stage '{stage}' must be complete first, found: {found}")
+    return str(record["fingerprint"])
+
+
+def _refuse_changed_inputs(
+    spec: StageSpec, folder: Path, record: Mapping[str, Any], parts: Mapping[str, Any]
+) -> None:
+    changed = differences(record["fingerprint_parts"], json.loads(json.dumps(parts)))
+    if changed:
+        listing = "\n  ".join(changed)
+        raise InputError(
+            f"{folder} was made from other inputs:\n  {listing}\n"
+            f"nothing was changed; redo it with `python -m {spec.command} ... --force`, "
+            f"or name another run_dir"
+        )
+
+
+def _carry_out(
+    spec: StageSpec,
+    config: RunConfig,
+    folder: Path,
+    parts: Mapping[str, Any],
+    earlier: Mapping[str, Any],
+    work: Work,
+) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep_temporary_files(folder)
+    write_text(folder.parent / "config.yaml", config_to_yaml(config))
+    run = StageRun(config=config, folder=folder)
+    record = {
+        "stage": spec.name,
+        "state": "running",
+        "fingerprint": digest(parts),
+        "fingerprint_parts": dict(parts),
+        "seed": config.seed,
+        "config": config_to_dict(config),
+        "versions": versions(),
+        "duration_s": float(earlier.get("duration_s", 0.0)),
+    }
+    write_json(folder / RECORD_NAME, record)
+    _say_settings(spec, parts)
+    with _timed(record, folder):
+        work(run)
+        record["state"] = "complete"
+        record["counts"] = run.counts
+        record["skipped"] = run.skipped
+        record["summary"] = run.summary
+    _say(f"{spec.name}: {run.summary or 'done'} [{record['duration_s']:.1f} s, {record['peak_memory_mb']:.0f} MB]")
+    return record
+
+
+@contextmanager
+def _timed(record: dict[str, Any], folder: Path) -> Iterator[None]:
+    """Add duration (over all attempts) and peak memory to the record, whole or cut off, and write it."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        record["duration_s"] = round(record["duration_s"] + time.monotonic() - start, 2)
+        record["peak_memory_mb"] = peak_memory_mb()
+        write_json(folder / RECORD_NAME, record)
+
+
+def _say_settings(spec: StageSpec, parts: Mapping[str, Any]) -> None:
+    settings = [f"{key[len('config.'):]}={value}" for key, value in parts.items() if key.startswith("config.")]
+    _say(textwrap.fill(f"{spec.name}: {' '.join(settings)}", 110, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _list_skipped(spec: StageSpec, skipped: Mapping[str, str]) -> None:
+    if skipped:
+        _say(f"{spec.name}: {len(skipped)} skipped:")
+    for item, reason in skipped.items():
+        _say(f"  {item}: {reason}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,24 @@
+"""TAdaConv, the temporally-adaptive convolution (TAda!, ICLR 2022), and the networks built from it.
+
+from tadaconv import TAdaConv2d, RouteFuncMLP       # the operator and its router, for your own network
+from tadaconv import create_model, load_weights     # TAda2D and its baselines
+"""
+
+from tadaconv.fingerprint import weights_sha256
+from tadaconv.inference import optimize_for_inference
+from tadaconv.operators import TAdaConv2d, TAdaConv3d
+from tadaconv.registry import create_model, list_models
+from tadaconv.router import RouteFuncMLP
+from tadaconv.weights import LoadReport, load_weights
+
+__all__ = [
+    "LoadReport",
+    "RouteFuncMLP",
+    "TAdaConv2d",
+    "TAdaConv3d",
+    "create_model",
+    "list_models",
+    "load_weights",
+    "optimize_for_inference",
+    "weights_sha256",
+]

@@ -1,0 +1,55 @@
+"""The classification head: one set of classes, or verbs and nouns side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+NumClasses = int | Mapping[str, int]
+"""Number of classes, or {"verb": n, "noun": m} for two heads."""
+
+_LAYER_OF_TASK = {"verb": "linear1", "noun": "linear2"}
+
+
+class ClassificationHead(nn.Module):
+    """Dropout and one linear layer, or one for verbs and one for nouns behind the same dropout mask.
+
+    Gives logits in training and in evaluation alike (the released heads apply a softmax when in evaluation
+    mode).
+
+    Args:
+        num_features: C, length of the feature.
+        num_classes: an int, or {"verb": n, "noun": m}.
+        dropout: probability of dropping a feature in training.
+
+    Raises:
+        ValueError: if num_classes is neither, or a count is below 1.
+    """
+
+    def __init__(self, num_features: int, num_classes: NumClasses, dropout: float = 0.5) -> None:
+        super().__init__()
+        _check_num_classes(num_classes)
+        self.dropout = nn.Dropout(dropout)
+        self.two_heads = not isinstance(num_classes, int)
+        if isinstance(num_classes, int):
+            self.out = nn.Linear(num_features, num_classes)
+        else:
+            for task, layer in _LAYER_OF_TASK.items():
+                self.add_module(layer, nn.Linear(num_features, num_classes[task]))
+
+    def forward(self, feats_BC: Tensor) -> Tensor | dict[str, Tensor]:
+        """Logits (B, classes), or {"verb": (B, n), "noun": (B, m)}."""
+        feats_BC = self.dropout(feats_BC)
+        if self.two_heads:
+            return {task: self.get_submodule(layer)(feats_BC) for task, layer in _LAYER_OF_TASK.items()}
+        logits: Tensor = self.out(feats_BC)
+        return logits
+
+
+def _check_num_classes(num_classes: NumClasses) -> None:
+    counts = {"": num_classes} if isinstance(num_classes, int) else dict(num_classes)
+    if not isinstance(num_classes, int) and set(counts) != set(_LAYER_OF_TASK):
+        raise ValueError(f'num_classes must be an int or {{"verb": n, "noun": m}}, got {counts}')
+    if any(count < 1 for count in counts.values()):
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")

@@ -1,0 +1,172 @@
+"""load_weights, its report and its errors; weights_sha256."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tadaconv import create_model, load_weights, weights_sha256
+from tadaconv.torchvision_names import from_torchvision
+
+
+def random_state(name: str = "tada2d_mini", num_classes: Any = 10) -> dict[str, Tensor]:
+    """Weights in which no tensor is that of a fresh network."""
+    state = create_model(name, num_classes).state_dict()
+    return {key: torch.rand(tensor.shape) for key, tensor in state.items()}
+
+
+def assert_loaded(model: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    loaded = model.state_dict()
+    for key in state:
+        assert torch.equal(loaded[key], state[key].reshape(loaded[key].shape).to(loaded[key].dtype)), key
+
+
+def test_own_files_load(tmp_path: Path) -> None:
+    state = random_state()
+    for content in (state, {"model": state, "step": 7}):
+        torch.save(content, tmp_path / "weights.pt")
+        model = create_model("tada2d_mini", 10)
+        report = load_weights(model, tmp_path / "weights.pt")
+        assert_loaded(model, state)
+        assert set(report.matched) == set(state)
+        assert (report.reshaped, report.missing, report.unexpected) == ((), (), ())
+
+
+def test_released_checkpoint_loads_with_or_without_moving_average(tmp_path: Path) -> None:
+    state, ema = random_state(), random_state()
+    checkpoint = {
+        "epoch": 3,
+        "model_state": state,
+        "model_ema_state": {f"module.{key}": tensor for key, tensor in ema.items()},
+        "optimizer_state": {"param_groups": [{"lr": 0.1}]},
+        "cfg": "{}",
+    }
+    torch.save(checkpoint, tmp_path / "checkpoint_epoch_00003.pyth")
+    for use_ema, expected in ((False, state), (True, ema)):
+        model = create_model("tada2d_mini", 10)
+        load_weights(model, str(tmp_path / "checkpoint_epoch_00003.pyth"), use_ema=use_ema)
+        assert_loaded(model, expected)
+
+
+def test_names_of_torchvision_follow_the_golden_map(golden: Path) -> None:
+    renaming = json.loads((golden / "resnet50_to_tada2d.json").read_text())["map"]
+    assert {key: from_torchvision(key) for key in renaming} == {
+        key: to["key"] for key, to in renaming.items()
+    }
+
+
+def test_torchvision_weights_go_into_tada2d(golden: Path) -> None:
+    content = json.loads((golden / "resnet50_to_tada2d.json").read_text())
+    state = {key: torch.rand(to["src_shape"]) for key, to in content["map"].items()}
+    classifier = {"fc.weight": torch.rand(1000, 2048), "fc.bias": torch.rand(1000)}
+    model = create_model("tada2d_r50", 10)
+
+    with pytest.raises(ValueError, match="drop_mismatched_head=True keeps the model's own"):
+        load_weights(model, {**state, **classifier})
+    report = load_weights(model, {**state, **classifier}, drop_mismatched_head=True)
+
+    assert_loaded(model, {to["key"]: state[key] for key, to in content["map"].items()})
+    assert set(report.missing) == set(content["not_in_imagenet"])
+    assert set(report.unexpected) == set(classifier)
+    assert "backbone.conv2.res_1.conv_branch.b.weight" in report.reshaped
+
+
+def test_r2d_weights_make_tada2d_equal_to_r2d() -> None:
+    r2d, tada = create_model("r2d_mini", 10), create_model("tada2d_mini", 10)
+    load_weights(r2d, random_state("r2d_mini"))
+    report = load_weights(tada, r2d.state_dict())
+    clips = torch.randn(1, 3, 4, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(tada.eval()(clips), r2d.eval()(clips))
+    assert all(".b_rf." in key or ".b_avgpool_bn." in key for key in report.missing)
+    assert len(report.reshaped) == 6  # one 3x3 kernel a block
+    assert "not in the file, kept as they were: " in str(report)
+
+
+@pytest.mark.parametrize("num_classes", [7, {"verb": 3, "noun": 4}])
+def test_head_for_other_classes_is_left_out_on_request_only(num_classes: Any) -> None:
+    state = random_state(num_classes=num_classes)
+    model = create_model("tada2d_mini", 10)
+    own_head = model.head.out.weight.clone()
+    with pytest.raises(ValueError, match=r"does not fit the network; .*head\..*drop_mismatched_head=True"):
+        load_weights(model, state)
+    report = load_weights(model, state, drop_mismatched_head=True)
+    assert torch.equal(model.head.out.weight, own_head)
+    assert set(report.missing) == {"head.out.weight", "head.out.bias"}
+    assert set(report.unexpected) == {key for key in state if key.startswith("head.")}
+    assert "in the file, not used: " in str(report)
+
+
+def test_fitting_head_is_loaded_even_if_it_might_be_left_out() -> None:
+    state = random_state()
+    model = create_model("tada2d_mini", 10)
+    load_weights(model, state, drop_mismatched_head=True)
+    assert_loaded(model, state)
+
+
+def without(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in state.items() if part not in key}
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "expected tensors by name"),
+        ({"epoch": 3}, r"expected tensors by name.*found 1 \(epoch\)"),
+        (
+            {"layer.weight": torch.zeros(3)},
+            r"no tensor in it belongs to this network; it holds 1 \(layer.weight\)",
+        ),
+        (without(random_state(), "conv3"), r"not in the file: \d+ \(backbone.conv3.res_1.*another network\?"),
+        (
+            random_state("tada2d_r50"),
+            r"other shapes: \d+ \(backbone.conv1.a.weight \[64, 3, 1, 7, 7\] \(the network",
+        ),
+    ],
+    ids=["empty", "no tensors", "nothing fits", "a stage is missing", "larger network"],
+)
+def test_weights_that_do_not_fit_are_refused(state: dict[str, Any], message: str) -> None:
+    model = create_model("tada2d_mini", 10)
+    before = weights_sha256(model.state_dict())
+    with pytest.raises(ValueError, match=message):
+        load_weights(model, state)
+    assert weights_sha256(model.state_dict()) == before
+
+
+def test_tada2d_weights_are_refused_by_r2d() -> None:
+    with pytest.raises(ValueError, match=r"unknown to the network: \d+ \(.*b_rf.*another network\?"):
+        load_weights(create_model("r2d_mini", 10), random_state("tada2d_mini"))
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    model = create_model("r2d_mini", 10)
+    with pytest.raises(FileNotFoundError, match=r"none\.pyth: there is no such weights file"):
+        load_weights(model, tmp_path / "none.pyth")
+    (tmp_path / "text.pyth").write_text("not weights")
+    with pytest.raises(ValueError, match=r"text\.pyth: cannot be read as a file of weights"):
+        load_weights(model, tmp_path / "text.pyth")
+    torch.save([1, 2], tmp_path / "list.pyth")
+    with pytest.raises(ValueError, match=r"list\.pyth: expected a state dict or a checkpoint, found a list"):
+        load_weights(model, tmp_path / "list.pyth")
+    with pytest.raises(ValueError, match=r'has no "model_ema_state"'):
+        load_weights(model, random_state("r2d_mini"), use_ema=True)
+
+
+def test_fingerprint_depends_on_content_only() -> None:
+    state = {"a": torch.randn(2, 3, 4, 5), "b": torch.tensor(3), "c": torch.ones(3, dtype=torch.bfloat16)}
+    fingerprint = weights_sha256(state)
+    assert len(fingerprint) == 64
+    assert weights_sha256({key: state[key] for key in "cba"}) == fingerprint
+    assert weights_sha256({**state, "a": state["a"].to(memory_format=torch.channels_last)}) == fingerprint
+    for change in (
+        {"a": state["a"] + 1e-6},
+        {"a": state["a"].reshape(3, 2, 4, 5)},
+        {"a": state["a"].double()},
+        {"d": torch.zeros(1)},
+    ):
+        assert weights_sha256({**state, **change}) != fingerprint

@@ -1,0 +1,59 @@
+"""Look at the data set of a run before anything else: what is annotated, what is on disk, what is damaged.
+
+Renders the built-in mini data set where the config says `data.mini: true` and it is not there yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.command import EXIT_CODES_HELP, guarded
+from runtime.config import load_config
+from runtime.schema import DataConfig
+from video_datasets.dataset import VideoDataset, load_dataset
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m video_datasets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example:\n  python -m video_datasets --config configs/hacs_mini.yaml\n\n{EXIT_CODES_HELP}",
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    arguments = parser.parse_intermixed_args(argv)
+    return guarded(lambda: look(arguments.config, arguments.overrides))
+
+
+def look(config_file: str, overrides: Sequence[str]) -> int:
+    """Render the mini data set if the config asks for it, and print what the data set holds."""
+    config = load_config(config_file, overrides)
+    if config.data.mini:
+        from video_datasets.mini import ensure_mini
+
+        ensure_mini(Path(config.data.root), layout="hacs", seed=config.seed)
+    dataset = load_dataset(config.data)
+    print(describe(dataset, config.data), file=sys.stderr)
+    return 0
+
+
+def describe(dataset: VideoDataset, config: DataConfig) -> str:
+    """Return a few lines: videos, files and segments per subset, and the annotations' problems."""
+    lines = [f"data: {config.root}: {len(dataset.videos)} videos, {len(dataset.labels)} classes"]
+    for subset, count in sorted(Counter(video.subset for video in dataset.videos.values()).items()):
+        videos = list(dataset.subset(subset))
+        on_disk = sum(video.path is not None for video in videos)
+        segments = sum(len(video.segments) for video in videos)
+        lines.append(f"  {subset}: {count} videos, {on_disk} on disk, {segments} labelled segments")
+    lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""`python -m video_datasets.mini`: render a small data set with the layout of a real one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.command import EXIT_CODES_HELP, guarded
+from video_datasets.mini.build import LAYOUTS, ensure_mini
+from video_datasets.mini.plan import MiniSize
+
+DESCRIPTION = """\
+Render a small data set of real H.264 videos, with the folders and annotation files of a real data set.
+
+Four motions, each run forwards or backwards in time, make eight classes; every video has a twin that is
+its exact time reversal, with the reversed class, so that only motion tells the classes of a pair apart.
+The same seed gives the same files. A finished folder is left alone, a cut-off one is finished."""
+
+EXAMPLES = f"""\
+examples:
+  python -m video_datasets.mini --layout hacs --out data/hacs_mini
+  python -m video_datasets.mini --layout hacs --out /tmp/tiny --seed 1 --training 8 --validation 8 --duration-s 6 10
+
+{EXIT_CODES_HELP}"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    standard = MiniSize()
+    parser = argparse.ArgumentParser(
+        prog="python -m video_datasets.mini",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--layout", required=True, choices=LAYOUTS, help="whose layout of files and annotations"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another data set (0)")
+    for subset, count in standard.subsets.items():
+        help_text = f"{subset} videos, an even number, a multiple of 8 for balanced classes ({count})"
+        parser.add_argument(f"--{subset}", type=int, default=count, metavar="N", help=help_text)
+    parser.add_argument(
+        "--duration-s",
+        type=float,
+        nargs=2,
+        default=standard.duration_s,
+        metavar=("MIN", "MAX"),
+        help="range of the videos' lengths in seconds ({:g} {:g})".format(*standard.duration_s),
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that render (one a core)")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    size = MiniSize(
+        training=arguments.training,
+        validation=arguments.validation,
+        testing=arguments.testing,
+        duration_s=tuple(arguments.duration_s),
+    )
+    rendered = ensure_mini(
+        arguments.out, layout=arguments.layout, seed=arguments.seed, size=size, workers=arguments.workers
+    )
+    print(f"{arguments.out}: {'rendered' if rendered else 'already complete, nothing done'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

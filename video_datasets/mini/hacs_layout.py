@@ -1,0 +1,38 @@
+"""File names and annotations as HACS Segments has them (hangzhaomit/HACS-dataset).
+
+DIR/videos/Moving_away/v_3fK0_abcdEf.mp4     the official downloader's CLASSNAME/v_<id>.mp4
+DIR/HACS_segments_v1.1.1.json                ids without "v_", durations as text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from video_datasets.mini.plan import VideoPlan
+
+ANNOTATION_NAME = "HACS_segments_v1.1.1.json"
+UNLABELLED_SUBSET = "testing"
+
+
+def video_path(root: Path, video: VideoPlan) -> Path:
+    """Return where the video lies; testing videos, whose class is nobody's to know, are in videos/testing."""
+    folder = video.subset if video.subset == UNLABELLED_SUBSET else video.label.replace(" ", "_")
+    return root / "videos" / folder / f"v_{video.video_id}.mp4"
+
+
+def annotations(videos: Iterable[VideoPlan]) -> dict[str, Any]:
+    """Return the content of the annotation file, sorted by the (random) ids so that twins are not neighbours."""
+    return {"database": {v.video_id: _entry(v) for v in sorted(videos, key=lambda v: v.video_id)}}
+
+
+def _entry(video: VideoPlan) -> dict[str, Any]:
+    labelled = video.subset != UNLABELLED_SUBSET
+    segments = video.segments_s.tolist() if labelled else []
+    return {
+        "annotations": [{"label": video.label, "segment": segment} for segment in segments],
+        "subset": video.subset,
+        "duration": f"{video.clock.duration_s:.6f}",
+        "url": f"https://www.youtube.com/watch?v={video.video_id}",
+    }

@@ -1,0 +1,51 @@
+"""Rendering of two twin videos: drawn once, encoded forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from video_datasets.mini.actor import draw_actor
+from video_datasets.mini.encode import to_yuv, write_mp4
+from video_datasets.mini.plan import TwinPlan
+from video_datasets.mini.scene import N_NOISE, Background, Picture, draw_distractors, draw_noise
+
+RENDERER_VERSION = 1
+"""Counts the changes after which the same seed gives other videos."""
+
+SIZES_HW = ((112, 112), (112, 148), (112, 198), (120, 160), (128, 128), (128, 170), (148, 112))
+
+
+def write_twins(twins: TwinPlan, forward_path: Path, backward_path: Path) -> None:
+    """Render both videos of `twins`, unless both files are there already."""
+    if forward_path.exists() and backward_path.exists():
+        return
+    frames = render_forward(twins)
+    write_mp4(forward_path, frames, twins.forward.clock)
+    write_mp4(backward_path, frames[::-1], twins.backward.clock)
+
+
+def render_forward(twins: TwinPlan) -> list[VideoFrame]:
+    """Render the frames of the forward video."""
+    return to_yuv(draw_pictures(twins))
+
+
+def draw_pictures(twins: TwinPlan) -> Iterator[Picture]:
+    """Draw the frames of the forward video one by one, H x W x 3, RGB."""
+    rng = np.random.default_rng(twins.seed)
+    height, width = SIZES_HW[rng.integers(len(SIZES_HW))]
+    clock = twins.forward.clock
+    times_s = clock.middles_s
+    background = Background(rng, height, width, times_s)
+    distractors = draw_distractors(rng, height, width, times_s, clock.duration_s)
+    actors = [draw_actor(rng, twins.motion, s, times_s, height, width) for s in twins.forward.segments_s]
+    noise = draw_noise(rng, height, width)
+    for k in range(len(times_s)):
+        picture = background.picture(k)
+        for thing in (*distractors, *actors):
+            thing.draw_on(picture, k)
+        picture += noise[k % N_NOISE]
+        yield picture
