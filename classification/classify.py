@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -12,13 +15,16 @@ from runtime.progress import progress
 from runtime.schema import ClassificationConfig
 from runtime.stage import StageRun
 from training.device import prepare_device
-from video_datasets.predictions import Predictions, read_predictions, write_detections_json
-
-OUTPUT_NAME = "detections.json"
+from video_datasets.dataset import load_dataset
+from video_datasets.predictions import Predictions, read_predictions, select_videos, write_detections_json
 
 
 def classify(run: StageRun) -> None:
-    """Label the proposals of every video with the finetuned head; leaves detections.json."""
+    """Label the proposals of every video with the finetuned head.
+
+    Leaves detections.json for the validation subset, and detections_<subset>.json for each other subset that
+    has proposals (testing: the file for a challenge server).
+    """
     config = run.config.classification
     prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
@@ -32,28 +38,40 @@ def classify(run: StageRun) -> None:
         if len(rows) == 0:
             continue
         record = store[video_id]
-        chosen = segments_s[rows[: config.top_proposals]] if config.source == "proposals" else np.zeros((0, 2))
+        chosen = (
+            segments_s[rows[: config.top_proposals]] if config.source == "proposals" else np.zeros((0, 2))
+        )
         feature = record.features[features_inside(record.times, chosen)].mean(axis=0)
-        logits = _head_logits(backbone.model, feature)
+        logits = _head_logits(backbone.model.head, feature)
         found = _detections(segments_s[rows], proposals.score[rows], logits, config)
         columns.append((np.full(len(found[1]), index), *found))
     detections = _table(proposals.videos, backbone.labels, columns)
-    write_detections_json(run.folder / OUTPUT_NAME, detections)
+    _write_subsets(run, detections)
     run.counts.update({"videos": len(columns), "detections": len(detections)})
     run.summary = f"{len(detections)} detections in {len(columns)} videos"
+
+
+def _write_subsets(run: StageRun, detections: Predictions) -> None:
+    videos = load_dataset(run.config.data).videos
+    for subset in dict.fromkeys(videos[video_id].subset for video_id in detections.videos):
+        name = "detections.json"
+        if subset != run.config.data.validation_subset:
+            name = f"detections_{subset}.json"
+        ids = {video_id for video_id in detections.videos if videos[video_id].subset == subset}
+        write_detections_json(run.folder / name, select_videos(detections, ids))
 
 
 def _rows_of_videos(proposals: Predictions) -> list[np.ndarray]:
     """Rows of every video, in file order, which is descending score."""
     order = np.argsort(proposals.video_index, kind="stable")
     bounds = np.searchsorted(proposals.video_index[order], np.arange(len(proposals.videos) + 1))
-    return [order[first:last] for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [order[first:last] for first, last in itertools.pairwise(bounds)]
 
 
-def _head_logits(model: torch.nn.Module, feature: np.ndarray) -> np.ndarray:
+def _head_logits(head: torch.nn.Module, feature: np.ndarray) -> np.ndarray:
     """Logits of a mean feature; the head is linear, so these are the mean logits."""
     with torch.inference_mode():
-        logits: torch.Tensor = model.head(torch.from_numpy(feature)[None])
+        logits: torch.Tensor = head(torch.from_numpy(feature)[None])
     return logits[0].double().numpy()
 
 
@@ -69,8 +87,10 @@ def _detections(
     )
 
 
-def _table(videos: tuple[str, ...], labels: tuple[str, ...], columns: list[tuple[np.ndarray, ...]]) -> Predictions:
-    empty = (np.zeros(0, int), np.zeros((0, 2)), np.zeros(0), np.zeros(0, int))
+def _table(
+    videos: tuple[str, ...], labels: tuple[str, ...], columns: Sequence[tuple[np.ndarray, ...]]
+) -> Predictions:
+    empty: tuple[np.ndarray, ...] = (np.zeros(0, int), np.zeros((0, 2)), np.zeros(0), np.zeros(0, int))
     index, segments_s, scores, classes = map(np.concatenate, zip(*(columns or [empty]), strict=True))
     return Predictions(
         videos=videos,

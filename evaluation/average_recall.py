@@ -173,7 +173,12 @@ def _first_hit_rank(annotations: Segments, ranked: Segments, thresholds: np.ndar
     first, count = _blocks(ranked.video, annotations.video)
     hit_rank = np.full((len(thresholds), len(annotations)), NEVER)
     for rows, candidates in iterate_pairs(first, count):
-        overlap = temporal_iou(annotations.take(rows), ranked.take(candidates))
+        overlap = temporal_iou(
+            annotations.start_s[rows],
+            annotations.end_s[rows],
+            ranked.start_s[candidates],
+            ranked.end_s[candidates],
+        )
         ranks = candidates - first[rows]
         for row, threshold in enumerate(thresholds):
             # Written backwards, so that the best-ranked proposal of each annotation is written last.

@@ -20,23 +20,26 @@ from evaluation.columns import Segments
 MAX_PAIRS = 1 << 20
 
 
-def temporal_iou(annotations: Segments, predictions: Segments) -> np.ndarray:
+def temporal_iou(
+    annotation_start: np.ndarray,
+    annotation_end: np.ndarray,
+    prediction_start: np.ndarray,
+    prediction_end: np.ndarray,
+) -> np.ndarray:
     """tIoU of annotation i with prediction i, in the official order of operations.
 
     Args:
-        annotations: N segments.
-        predictions: N segments.
+        annotation_start: (N,) float64; all four in one unit.
+        annotation_end: (N,).
+        prediction_start: (N,).
+        prediction_end: (N,).
 
     Returns:
         (N,) float64. NaN for 0/0, e.g. two segments of zero length; 0 or -0 for inverted segments.
     """
-    intersection = np.minimum(annotations.end_s, predictions.end_s) - np.maximum(
-        annotations.start_s, predictions.start_s
-    )
-    intersection = np.maximum(intersection, 0.0)
-    annotation_length = annotations.end_s - annotations.start_s
-    prediction_length = predictions.end_s - predictions.start_s
-    union = annotation_length + prediction_length - intersection
+    first_end = np.minimum(annotation_end, prediction_end)
+    intersection = np.maximum(first_end - np.maximum(annotation_start, prediction_start), 0.0)
+    union = (annotation_end - annotation_start) + (prediction_end - prediction_start) - intersection
     with np.errstate(divide="ignore", invalid="ignore"):
         return intersection / union
 
@@ -125,7 +128,12 @@ def _overlapping_pairs(
     """Pairs that overlap enough, by prediction and falling preference: prediction, annotation, overlap."""
     pieces = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for rows, candidates in iterate_pairs(first, count, max_pairs):
-        overlap = temporal_iou(annotations.take(candidates), predictions.take(rows))
+        overlap = temporal_iou(
+            annotations.start_s[candidates],
+            annotations.end_s[candidates],
+            predictions.start_s[rows],
+            predictions.end_s[rows],
+        )
         overlap[np.isnan(overlap)] = np.inf
         enough = overlap >= lowest_tiou
         pieces.append((rows[enough], candidates[enough], overlap[enough]))

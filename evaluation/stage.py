@@ -17,7 +17,7 @@ from runtime.fingerprint import file_state
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
 from video_datasets.dataset import Segment, annotation_file
-from video_datasets.predictions import Predictions, read_detections_json, read_predictions
+from video_datasets.predictions import Predictions, read_detections_json, read_predictions, select_videos
 
 METRICS_NAME = "metrics.json"
 TABLES_NAME = "tables.txt"
@@ -37,8 +37,12 @@ def work(run: StageRun) -> None:
     config = run.config.evaluation
     annotations = read_activitynet_json(annotation_file(run.config.data))
     detections = read_detections_json(run.upstream("classification") / "detections.json")
-    proposals = read_predictions(run.upstream("proposals") / "proposals.h5")
     subset = run.config.data.validation_subset
+    annotated = zip(annotations.video_ids, annotations.subsets, strict=True)
+    proposals = select_videos(
+        read_predictions(run.upstream("proposals") / "proposals.h5"),
+        {v for v, name in annotated if name == subset},
+    )
     protocol = PROTOCOLS[config.protocol]
     scored = evaluate_tables(annotations, detections, protocol, subset=subset)
     recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")

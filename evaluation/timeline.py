@@ -17,8 +17,8 @@ from video_datasets.dataset import Segment
 
 SHOWN_CLASSES = 4
 """Rows of detections: the classes of the ground truth first, then those with the best scores."""
-MIN_SHOWN_SCORE = 0.05
-"""Of the video's best score; fainter detections would only blur the picture."""
+SHOWN_DETECTIONS = 20
+"""The best of a video; all two hundred would only blur the picture."""
 
 Detection = tuple[Segment, float]
 
@@ -42,14 +42,17 @@ def draw_timeline(
     for segment in truth:
         _bar(axes, 0, segment, colours[segment.label], 1.0)
     best = max((score for _, score in detections), default=1.0)
-    for segment, score in reversed(detections):  # the best ones on top
-        if segment.label in colours and score >= MIN_SHOWN_SCORE * best:
+    for segment, score in reversed(detections[:SHOWN_DETECTIONS]):  # the best ones on top
+        if segment.label in colours:
             _bar(axes, rows.index(segment.label), segment, colours[segment.label], score / best)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, duration_s)
     axes.set_xlabel("time (s)")
-    axes.set_title(f"{video_id}: ground truth against detections (opacity = score / {best:.2f})", fontsize=10)
+    axes.set_title(
+        f"{video_id}: ground truth and the best {SHOWN_DETECTIONS} detections (opacity = score / {best:.2f})",
+        fontsize=10,
+    )
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as temporary:
@@ -59,7 +62,7 @@ def draw_timeline(
 
 def _shown_labels(truth: Sequence[Segment], detections: Sequence[Detection]) -> list[str]:
     annotated = dict.fromkeys(segment.label for segment in truth)
-    detected = dict.fromkeys(segment.label for segment, _ in detections)
+    detected = dict.fromkeys(segment.label for segment, _ in detections[:SHOWN_DETECTIONS])
     others = [label for label in detected if label not in annotated]
     return [*annotated, *others[: max(SHOWN_CLASSES - len(annotated), 0)]]
 

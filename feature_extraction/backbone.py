@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from runtime.errors import InputError
 from tadaconv import create_model, weights_sha256
+from tadaconv.resnet import ResNet
 from training import checkpoint
 
 
@@ -23,13 +25,15 @@ class Backbone:
         sha256: of the weights' content.
     """
 
-    model: torch.nn.Module
+    model: ResNet
     name: str
     labels: tuple[str, ...]
     sha256: str
 
 
-def save_backbone(path: Path, model: torch.nn.Module, name: str, labels: tuple[str, ...], config: dict) -> None:
+def save_backbone(
+    path: Path, model: torch.nn.Module, name: str, labels: tuple[str, ...], config: dict[str, Any]
+) -> None:
     """Write weights, class list and the run's configuration (a plain dict) to one file."""
     content = {"model": model.state_dict(), "name": name, "labels": list(labels), "config": config}
     checkpoint.save(path, content)

@@ -8,16 +8,17 @@ next one; at the end they are merged into features.h5.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from feature_extraction.backbone import load_backbone
-from feature_extraction.clips import ClipAssembler
-from feature_extraction.store import MERGED_NAME, FeatureStore, merge_features, video_file_name, write_video_features
+from feature_extraction.extractor import Extractor, VideoExtraction
+from feature_extraction.store import (
+    MERGED_NAME,
+    FeatureStore,
+    merge_features,
+    video_file_name,
+    write_video_features,
+)
 from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.schema import GridConfig
@@ -25,53 +26,10 @@ from runtime.stage import StageRun
 from tadaconv import optimize_for_inference
 from training.device import prepare_device
 from video_datasets.dataset import Video, load_dataset
-from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_videos
+from video_datasets.decoder_process import DecodeJob, decode_interleaved
 from video_datasets.decoding import VideoError
+from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import prepare_frames
-
-BATCH_CLIPS = 8
-"""Clips per forward pass; on a CPU more of them gain nothing."""
-
-
-@dataclass(frozen=True)
-class Extractor:
-    """The network, and what becomes of frames before it sees them.
-
-    Attributes:
-        model: optimised for inference, on `device`.
-        grid: which frames each clip takes.
-        short_side_px: the whole region is scaled to this short side.
-    """
-
-    model: torch.nn.Module
-    grid: TimeGrid
-    short_side_px: int
-    device: torch.device
-
-    def features(self, video: DecodedVideo) -> np.ndarray:
-        """Return the features (T, C) float32 of a video that is being decoded.
-
-        Raises:
-            VideoError: if it cannot be decoded, or has no frame.
-        """
-        rows = [self._forward(clips) for clips in _batches(self._clips(video), BATCH_CLIPS)]
-        return np.concatenate(rows)
-
-    def _clips(self, video: DecodedVideo) -> Iterator[Tensor]:
-        assembler = ClipAssembler(self.grid)
-        for indices, frames in video:
-            prepared = prepare_frames(torch.from_numpy(frames).to(self.device), self.short_side_px)
-            for index, frame in zip(indices.tolist(), prepared.unbind(1), strict=True):
-                yield from assembler.push(index, frame)
-        if video.summary is None:
-            raise VideoError(video.job.path, "the decoder ended without a summary")
-        yield from assembler.finish(video.summary.n_frames)
-
-    def _forward(self, clips: list[Tensor]) -> np.ndarray:
-        with torch.inference_mode():
-            features: Tensor = self.model.forward_features(torch.stack(clips))  # type: ignore[operator]
-        return features.float().cpu().numpy()
 
 
 def extract(run: StageRun) -> None:
@@ -89,14 +47,9 @@ def extract(run: StageRun) -> None:
     attributes = {"backbone": backbone.name, "backbone_sha256": backbone.sha256}
     videos = _videos_on_disk(run)
     todo = {video.video_id: video for video in videos if video.video_id not in done}
-    jobs = [_job(video, extractor.grid, config.features.min_decoded_share) for video in todo.values()]
-    decoding = decode_videos(
-        jobs, workers=config.runtime.workers, time_limit_s=config.runtime.video_time_limit_s
-    )
     with progress(description="features", total=len(videos), unit="video") as bar:
         bar.update(len(videos) - len(todo))
-        for decoded in decoding:
-            _extract_one(run, extractor, decoded, todo[decoded.job.video_id], attributes)
+        for _ in _extract_all(run, extractor, todo, attributes):
             bar.update()
     run.counts["videos"] = _merge(run.folder)
     run.summary = f"{run.counts['videos']} videos, {extractor.model.num_features} channels"
@@ -110,6 +63,7 @@ def time_grid(config: GridConfig) -> TimeGrid:
         clip_frames=config.clip_frames,
         interval_frames=config.interval_frames,
         convention=config.convention,
+        spacing=config.spacing,
     )
 
 
@@ -136,34 +90,58 @@ def _job(video: Video, grid: TimeGrid, min_decoded_share: float) -> DecodeJob:
     )
 
 
-def _extract_one(
-    run: StageRun, extractor: Extractor, decoded: DecodedVideo, video: Video, attributes: dict[str, str]
-) -> None:
-    """Write the features of one video, or list why there are none."""
-    try:
-        features_TC = extractor.features(decoded)
-    except VideoError as error:
-        run.skip(video.video_id, error.reason)
-        return
-    summary = decoded.summary
-    assert summary is not None
-    write_video_features(
-        run.folder,
-        video.video_id,
-        features_TC,
-        extractor.grid.times_s(summary.n_frames),
-        extractor.grid,
-        attributes={
-            **attributes,
-            "source": decoded.job.path.name,
-            "source_fps": summary.source_fps,
-            "frames_decoded": summary.frames_decoded,
-            "num_grid_frames": summary.n_frames,
-            "duration_s": summary.duration_s,
-            "short_side_px": extractor.short_side_px,
-        },
-        dtype=run.config.features.dtype,
+def _extract_all(
+    run: StageRun, extractor: Extractor, todo: dict[str, Video], attributes: dict[str, str]
+) -> Iterator[str]:
+    """Extract videos as their frames come in, write or list each, and yield the ids of those that are through."""
+    config = run.config
+    jobs = [_job(video, extractor.grid, config.features.min_decoded_share) for video in todo.values()]
+    messages = decode_interleaved(
+        jobs, workers=config.runtime.workers, time_limit_s=config.runtime.video_time_limit_s
     )
+    under_way: dict[str, VideoExtraction] = {}
+    for job, message in messages:
+        extraction = under_way.setdefault(job.video_id, VideoExtraction(extractor))
+        if isinstance(message, tuple):
+            extraction.add(*message)
+            continue
+        del under_way[job.video_id]
+        if isinstance(message, VideoError):
+            run.skip(job.video_id, message.reason)
+        else:
+            _write(run, extraction, job, message, attributes)
+        yield job.video_id
+
+
+def _write(
+    run: StageRun,
+    extraction: VideoExtraction,
+    job: DecodeJob,
+    summary: StreamSummary,
+    attributes: dict[str, str],
+) -> None:
+    """Write the features of one decoded video, or list why there are none."""
+    grid = extraction.extractor.grid
+    try:
+        write_video_features(
+            run.folder,
+            job.video_id,
+            extraction.finish(summary.n_frames),
+            grid.times_s(summary.n_frames),
+            grid,
+            attributes={
+                **attributes,
+                "source": job.path.name,
+                "source_fps": summary.source_fps,
+                "frames_decoded": summary.frames_decoded,
+                "num_grid_frames": summary.n_frames,
+                "duration_s": summary.duration_s,
+                "short_side_px": extraction.extractor.short_side_px,
+            },
+            dtype=run.config.features.dtype,
+        )
+    except ValueError as error:
+        run.skip(job.video_id, str(error))
 
 
 def _merge(folder: Path) -> int:
@@ -172,14 +150,3 @@ def _merge(folder: Path) -> int:
     for video_id in FeatureStore(folder / MERGED_NAME):
         (folder / video_file_name(video_id)).unlink(missing_ok=True)
     return count
-
-
-def _batches(clips: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
-    batch: list[Tensor] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
+from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
 
 MERGED_NAME = "features.h5"
@@ -60,16 +61,7 @@ def video_file_name(video_id: str) -> str:
         InputError: if the id cannot be a file name and an HDF5 name as it is ("../x", "/x", "", ".hidden",
             control characters), or is a name of the store's own.
     """
-    unsafe = (
-        not video_id
-        or video_id.startswith(".")
-        or any(character in "/\\" or not character.isprintable() for character in video_id)
-    )
-    if unsafe:
-        raise InputError(
-            f"unsafe video id {video_id!r}: expected printable characters, no / or \\, no dot in front; "
-            "rename the video"
-        )
+    refuse_unsafe_id(video_id, "feature store")
     if video_id in _RESERVED_IDS:
         raise InputError(f"video id {video_id!r} is a name of the store's own; rename the video")
     return f"{video_id}.h5"

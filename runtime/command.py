@@ -11,7 +11,9 @@ from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.stage import EXIT_BAD_INPUT, EXIT_UNCAUGHT, StageSpec, Work, run_stage
 
-EXIT_CODES_HELP = "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
+EXIT_CODES_HELP = (
+    "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
+)
 
 
 def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[str] | None = None) -> int:
@@ -40,7 +42,9 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
     arguments = parser.parse_intermixed_args(argv)
     return guarded(
-        lambda: run_stage(spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force)
+        lambda: run_stage(
+            spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force
+        )
     )
 
 

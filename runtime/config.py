@@ -112,11 +112,11 @@ def _sections() -> list[str]:
 def _known_keys() -> list[str]:
     keys = []
     for entry in dataclasses.fields(RunConfig):
-        if entry.name in _sections():
-            section = entry.default_factory()  # type: ignore[misc]
-            keys += [f"{entry.name}.{inner.name}" for inner in dataclasses.fields(section)]
-        else:
+        if entry.default_factory is dataclasses.MISSING:
             keys.append(entry.name)
+        else:
+            section = entry.default_factory()
+            keys += [f"{entry.name}.{inner.name}" for inner in dataclasses.fields(section)]
     return keys
 
 

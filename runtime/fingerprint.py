@@ -27,7 +27,7 @@ def file_state(path: Path) -> str:
 def listing_state(paths: Iterable[Path]) -> str:
     """Describe many input files by their number and a hash over names and sizes."""
     entries = sorted((path.name, path.stat().st_size) for path in paths)
-    return f"{len(entries)} files, {digest({name: size for name, size in entries})}"
+    return f"{len(entries)} files, {digest(dict(entries))}"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

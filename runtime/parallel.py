@@ -21,7 +21,9 @@ def parallel_map(
         items: picklable items.
         workers: processes; 1 works in this process.
     """
-    results = Parallel(n_jobs=workers, return_as="generator")(delayed(_attempt)(function, item) for item in items)
+    results = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(_attempt)(function, item) for item in items
+    )
     yield from zip(items, results, strict=True)
 
 

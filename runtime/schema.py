@@ -48,6 +48,9 @@ class GridConfig:
     """Grid frames between two frames of a clip (paper: 8)."""
     convention: str = "centred"
     """Which frames a feature stands for; other people's conventions have names in `time_grid`."""
+    spacing: str = "interval"
+    """How the frames of a clip are spread: every `interval_frames` (0, 8, ..., 56), or "linspace" as the released
+    code does (0, 9, ..., 63)."""
 
     def __post_init__(self) -> None:
         _require(self.fps > 0, f"grid.fps must be positive, found {self.fps}")

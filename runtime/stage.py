@@ -203,7 +203,9 @@ def _carry_out(
         record["counts"] = run.counts
         record["skipped"] = run.skipped
         record["summary"] = run.summary
-    _say(f"{spec.name}: {run.summary or 'done'} [{record['duration_s']:.1f} s, {record['peak_memory_mb']:.0f} MB]")
+    _say(
+        f"{spec.name}: {run.summary or 'done'} [{record['duration_s']:.1f} s, {record['peak_memory_mb']:.0f} MB]"
+    )
     return record
 
 
@@ -220,8 +222,14 @@ def _timed(record: dict[str, Any], folder: Path) -> Iterator[None]:
 
 
 def _say_settings(spec: StageSpec, parts: Mapping[str, Any]) -> None:
-    settings = [f"{key[len('config.'):]}={value}" for key, value in parts.items() if key.startswith("config.")]
-    _say(textwrap.fill(f"{spec.name}: {' '.join(settings)}", 110, subsequent_indent="  ", break_on_hyphens=False))
+    settings = [
+        f"{key[len('config.') :]}={value}" for key, value in parts.items() if key.startswith("config.")
+    ]
+    _say(
+        textwrap.fill(
+            f"{spec.name}: {' '.join(settings)}", 110, subsequent_indent="  ", break_on_hyphens=False
+        )
+    )
 
 
 def _list_skipped(spec: StageSpec, skipped: Mapping[str, str]) -> None:

@@ -66,6 +66,11 @@ class RouteFuncMLP(nn.Module):
 
 
 def _temporal_conv(x_BCT: Tensor, conv: nn.Conv3d) -> Tensor:
-    """Apply a (k, 1, 1) convolution to descriptors without spatial axes, zero padded to the same T."""
-    weight = conv.weight.flatten(2)  # C' x C x k
-    return F.conv1d(x_BCT, weight, conv.bias, padding=weight.shape[2] // 2)
+    """Apply a (k, 1, 1) convolution, zero padded to the same T, to descriptors without spatial axes.
+
+    As a matrix product: conv1d falls back to a slow kernel for a single clip.
+    """
+    weight = conv.weight.flatten(1)  # C' x (C * k)
+    kernel = conv.kernel_size[0]
+    windows = F.pad(x_BCT, (kernel // 2, kernel // 2)).unfold(2, kernel, 1)  # B x C x T x k
+    return F.linear(windows.transpose(1, 2).flatten(2), weight, conv.bias).transpose(1, 2)

@@ -28,7 +28,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on damaged files
-        raise InputError(f"{path} is not a readable checkpoint ({type(error).__name__}); make it again") from error
+        raise InputError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}); make it again"
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of weights, found {type(content).__name__}")
     return content

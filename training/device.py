@@ -22,7 +22,11 @@ def prepare_device(config: RuntimeConfig) -> torch.device:
     try:
         device = torch.device(config.device)
     except RuntimeError as error:
-        raise InputError(f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'") from error
+        raise InputError(
+            f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'"
+        ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"runtime.device is '{config.device}', but torch sees no GPU; use runtime.device=cpu")
+        raise InputError(
+            f"runtime.device is '{config.device}', but torch sees no GPU; use runtime.device=cpu"
+        )
     return device

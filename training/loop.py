@@ -157,7 +157,9 @@ class Trainer:
     def _add_to_totals(self, losses: dict[str, Tensor]) -> None:
         values = {name: float(value.detach()) for name, value in losses.items()}
         if not all(map(math.isfinite, values.values())):
-            raise FloatingPointError(f"loss is not finite at step {self.step}: {values}; lower the learning rate")
+            raise FloatingPointError(
+                f"loss is not finite at step {self.step}: {values}; lower the learning rate"
+            )
         for name, value in {**values, "steps": 1.0}.items():
             self.totals[name] = self.totals.get(name, 0.0) + value
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.fingerprint import file_state, listing_state
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
+from video_datasets.ids import refuse_unsafe_id
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
 
@@ -92,7 +93,9 @@ def load_dataset(config: DataConfig) -> VideoDataset:
             duration_s=float(table.durations_s[index]),
             segments=tuple(segments[index]),
         )
-    labels = sorted({s.label for v in videos.values() if v.subset == config.training_subset for s in v.segments})
+    labels = sorted(
+        {s.label for v in videos.values() if v.subset == config.training_subset for s in v.segments}
+    )
     if not labels:
         raise InputError(
             f"{path}: no usable labelled segment in subset '{config.training_subset}';"
@@ -117,13 +120,6 @@ def index_video_files(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             found.setdefault(path.stem.removeprefix("v_"), path)
     return found
-
-
-def refuse_unsafe_id(video_id: str, origin: str) -> None:
-    """Raise InputError for ids that would leave the output folder when used as a file name."""
-    parts = PurePosixPath(video_id).parts
-    if not video_id or len(parts) != 1 or parts[0] in ("..", "/") or "\\" in video_id or "\0" in video_id:
-        raise InputError(f"{origin}: video id {video_id!r} cannot be used as a file name; rename the video")
 
 
 def _clean_segments(table: AnnotationTable, problems: dict[str, str]) -> list[list[Segment]]:

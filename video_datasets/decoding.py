@@ -119,16 +119,22 @@ def average_fps(stream: VideoStream) -> float:
     return float(stream.average_rate) if stream.average_rate else float("nan")
 
 
+def _stores_presentation_times(container: InputContainer) -> bool:
+    """False for AVI, which has one constant rate, and marks longer pauses by counting empty frames."""
+    return "avi" not in container.format.name
+
+
 def _promised_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
+    if stream.time_base is not None and stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska keeps the duration of a stream in a tag, such as "00:01:02.500000000".
+    start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+    # Matroska tags each stream with its end, such as "00:01:02.500000000".
     parts = stream.metadata.get("DURATION", "").split(":")
     if len(parts) == 3:
         with contextlib.suppress(ValueError):
-            return int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2])
+            return int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2]) - start_s
     if len(container.streams) == 1 and container.duration is not None:
-        return container.duration / av.time_base
+        return container.duration / av.time_base - start_s
     return None
 
 
@@ -192,10 +198,10 @@ class FramePass:
         return time_s
 
     def _pts_s(self, frame: VideoFrame) -> float | None:
-        # AVI stores no times of presentation. FFmpeg guesses them wrongly where frames are reordered, but
-        # frames come out in the right order, and at the pace of the packets (dts).
-        if "avi" not in self._container.format.name:
+        if _stores_presentation_times(self._container):
             return frame.time
+        # What FFmpeg makes up instead is wrong where frames are reordered; but they come out in the right
+        # order, and at the pace of the packets (dts).
         self.times_are_pts = False
         return None if frame.dts is None or frame.time_base is None else float(frame.dts * frame.time_base)
 
@@ -206,8 +212,10 @@ class FramePass:
 
     @property
     def promised_frames(self) -> int | None:
-        """Frames in the header less the hidden ones."""
-        return self._stream.frames - self.frames_hidden if self._stream.frames else None
+        """Frames in the header less the hidden ones; None if the container does not count (all of) them."""
+        if not self._stream.frames or not _stores_presentation_times(self._container):
+            return None
+        return self._stream.frames - self.frames_hidden
 
     def check_share(self, min_share: float) -> None:
         """Raise VideoError if fewer frames were decoded than a share of those promised."""

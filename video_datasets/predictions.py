@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,22 @@ def _check_indices(column: np.ndarray, name: str, table: str, lowest: int, size:
         raise InputError(
             f"predictions: {name}[{bad[0]}] is {column[bad[0]]}, but the table '{table}' has {size} entries"
         )
+
+
+def select_videos(predictions: Predictions, video_ids: Collection[str]) -> Predictions:
+    """Keep some videos and their rows, in the order of the file."""
+    keep = np.array([video in video_ids for video in predictions.videos], dtype=bool)
+    rows = np.flatnonzero(keep[predictions.video_index])
+    number = np.cumsum(keep) - 1
+    return replace(
+        predictions,
+        videos=tuple(video for video, kept in zip(predictions.videos, keep, strict=True) if kept),
+        video_index=number[predictions.video_index[rows]],
+        start_s=predictions.start_s[rows],
+        end_s=predictions.end_s[rows],
+        score=predictions.score[rows],
+        label=predictions.label[rows],
+    )
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:

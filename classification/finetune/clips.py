@@ -6,8 +6,10 @@ middle. Validation looks at the middle of every segment.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,9 +20,9 @@ from runtime.schema import FinetuneConfig
 from training.batches import derived_seed
 from training.loop import ItemKey
 from video_datasets.dataset import Segment, Video
-from video_datasets.reader import VideoError, frame_times, read_clip
+from video_datasets.reader import FrameTimes, VideoError, frame_times, read_clip
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import prepare_frames, random_training_view, normalise, to_float
+from video_datasets.transforms import normalise, prepare_frames, random_training_view, to_float
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,17 @@ class VideoFiles:
 
     def num_frames(self, video: Video) -> int:
         """Return the frames N of a video's uniform grid."""
-        return frame_times(_path(video)).n_frames(self.grid.fps)
+        return self._times(_path(video)).n_frames(self.grid.fps)
 
     def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
         """Return grid frames (n,) as uint8 (n, H, W, 3)."""
-        return read_clip(_path(video), frames, self.grid.fps)
+        path = _path(video)
+        return read_clip(path, frames, self.grid.fps, self._times(path))
+
+    @staticmethod
+    @functools.lru_cache(maxsize=256)
+    def _times(path: Path) -> FrameTimes:
+        return frame_times(path)
 
 
 def clip_frames(
@@ -159,7 +167,7 @@ def labelled_segments(videos: Sequence[Video], class_indices: Mapping[str, int])
     ]
 
 
-def _path(video: Video) -> Any:
+def _path(video: Video) -> Path:
     if video.path is None:
         raise VideoError(video.video_id, "video file not found")
     return video.path

@@ -20,10 +20,12 @@ from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.stage import StageRun
 from video_datasets.dataset import Video
-from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_videos
+from video_datasets.decoder_process import DecodeJob, decode_interleaved
 from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
 from video_datasets.transforms import resize_short_side, to_float
+
+FRAMES_FOLDER = "frames"
 
 
 class FrameCache:
@@ -45,9 +47,9 @@ class FrameCache:
     def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
         """Return grid frames (n,), multiples of the step, as uint8 (n, H, W, 3)."""
         with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
-            cached = file["indices"][()]
+            cached = file["indices"][()] if "indices" in file else frames[:0]
             rows = np.searchsorted(cached, frames)
-            if not np.array_equal(cached[rows.clip(max=len(cached) - 1)], frames):
+            if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
                 raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
             first = int(rows.min())
             block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
@@ -66,19 +68,27 @@ def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) ->
         raise InputError(
             f"finetune.frame_cache_step={step} must divide grid.interval_frames={grid.interval_frames}"
         )
-    folder = run.folder / "frames"
+    folder = run.folder / FRAMES_FOLDER
     videos = list(videos)
     jobs = [
         _job(video, grid, step, config.min_decoded_share)
         for video in videos
         if video.segments and not (folder / video_file_name(video.video_id)).is_file()
     ]
-    decoding = decode_videos(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
-    for decoded in progress(decoding, description="decoding", total=len(jobs), unit="video"):
-        try:
-            _write(folder / video_file_name(decoded.job.video_id), decoded, step, short_side_px)
-        except VideoError as error:
-            run.skip(decoded.job.video_id, error.reason)
+    decoding = decode_interleaved(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
+    under_way: dict[str, _CachedVideo] = {}
+    with progress(description="decoding", total=len(jobs), unit="video") as bar:
+        for job, message in decoding:
+            cached = under_way.setdefault(job.video_id, _CachedVideo(step, short_side_px))
+            if isinstance(message, tuple):
+                cached.add(*message)
+                continue
+            del under_way[job.video_id]
+            if isinstance(message, VideoError):
+                run.skip(job.video_id, message.reason)
+            else:
+                cached.write(folder / video_file_name(job.video_id), message.n_frames)
+            bar.update()
     return FrameCache(folder, step)
 
 
@@ -95,7 +105,9 @@ def cached_indices(video: Video, grid: TimeGrid, num_frames: int, step: int) -> 
 
 def _job(video: Video, grid: TimeGrid, step: int, min_decoded_share: float) -> DecodeJob:
     assert video.path is not None
-    beyond_any_video = int(max(segment.end_s for segment in video.segments) * grid.fps) + grid.clip_span_frames
+    beyond_any_video = (
+        int(max(segment.end_s for segment in video.segments) * grid.fps) + grid.clip_span_frames
+    )
     return DecodeJob(
         video_id=video.video_id,
         path=video.path,
@@ -105,21 +117,23 @@ def _job(video: Video, grid: TimeGrid, step: int, min_decoded_share: float) -> D
     )
 
 
-def _write(path: Path, decoded: DecodedVideo, step: int, short_side_px: int) -> None:
-    indices, frames = [], []
-    for block_indices, block in decoded:
-        indices.append(block_indices)
-        frames.append(_scaled(block, short_side_px))
-    summary = decoded.summary
-    assert summary is not None
-    all_indices, all_frames = np.concatenate(indices), np.concatenate(frames)
-    kept = all_indices % step == 0  # the decoder adds the video's last frame
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["frames"], file["indices"] = all_frames[kept], all_indices[kept]
-        file.attrs["num_frames"] = summary.n_frames
+class _CachedVideo:
+    """The frames of one video while they come in."""
 
+    def __init__(self, step: int, short_side_px: int) -> None:
+        self.step, self.short_side_px = step, short_side_px
+        self.indices: list[np.ndarray] = []
+        self.frames: list[np.ndarray] = []
 
-def _scaled(frames_THWC: np.ndarray, short_side_px: int) -> np.ndarray:
-    clip_CTHW = resize_short_side(to_float(frames_THWC), short_side_px)
-    scaled: np.ndarray = (clip_CTHW * 255).round().to(torch.uint8).permute(1, 2, 3, 0).numpy()
-    return scaled
+    def add(self, indices: np.ndarray, frames_NHWC: np.ndarray) -> None:
+        kept = indices % self.step == 0  # the decoder adds the video's last frame
+        if kept.any():
+            scaled = resize_short_side(to_float(frames_NHWC[kept]), self.short_side_px)
+            self.frames.append((scaled * 255).round().to(torch.uint8).permute(1, 2, 3, 0).numpy())
+            self.indices.append(indices[kept])
+
+    def write(self, path: Path, num_frames: int) -> None:
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            if self.frames:
+                file["frames"], file["indices"] = np.concatenate(self.frames), np.concatenate(self.indices)
+            file.attrs["num_frames"] = num_frames

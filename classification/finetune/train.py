@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from classification.finetune.clips import (
     labelled_segments,
     middle_clip,
 )
-from classification.finetune.frame_cache import build_frame_cache
+from classification.finetune.frame_cache import FRAMES_FOLDER, build_frame_cache
 from feature_extraction.backbone import save_backbone
 from feature_extraction.extract import time_grid
 from runtime.config import config_to_dict
@@ -29,7 +30,6 @@ from training.device import prepare_device
 from training.loop import Trainer
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.reader import VideoError
-from video_datasets.time_grid import TimeGrid
 
 
 class FinetuneTask:
@@ -96,7 +96,9 @@ def finetune(run: StageRun) -> None:
         print(load_weights(model, Path(config.init_weights), drop_mismatched_head=True))
     task = FinetuneTask(
         model,
-        SegmentClips(labelled_segments(training_videos, class_indices), source, grid, config, run.config.seed),
+        SegmentClips(
+            labelled_segments(training_videos, class_indices), source, grid, config, run.config.seed
+        ),
         labelled_segments(validation_videos, class_indices),
         VideoFiles(grid),
         config,
@@ -113,9 +115,12 @@ def finetune(run: StageRun) -> None:
     )
     last = trainer.run("finetune")
     save_backbone(run.folder / "weights.pt", model, run.config.model, dataset.labels, resolved)
+    shutil.rmtree(run.folder / FRAMES_FOLDER, ignore_errors=True)  # large, and of no further use
     run.skipped.update(task.damaged)
     run.counts.update({"training_segments": len(task.dataset.segments), "classes": len(dataset.labels)})
-    run.summary = f"{config.epochs} epochs of {task.num_items} clips, training accuracy {100 * last['accuracy']:.1f} %"
+    run.summary = (
+        f"{config.epochs} epochs of {task.num_items} clips, training accuracy {100 * last['accuracy']:.1f} %"
+    )
     if "validation_accuracy" in last:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
 

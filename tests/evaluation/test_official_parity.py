@@ -56,8 +56,12 @@ def test_hacs_shaped(golden: Path) -> None:
     proposals = evaluate_tables(annotations, predictions, PROTOCOLS["hacs"], task="proposals").proposals
     assert proposals is not None
     np.testing.assert_array_equal(proposals.recall, expected["proposal"]["recall"])
-    np.testing.assert_allclose(proposals.average_recall, expected["proposal"]["avg_recall"], rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(proposals.an, expected["proposal"]["proposals_per_video"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        proposals.average_recall, expected["proposal"]["avg_recall"], rtol=0, atol=TOLERANCE
+    )
+    np.testing.assert_allclose(
+        proposals.an, expected["proposal"]["proposals_per_video"], rtol=0, atol=TOLERANCE
+    )
     assert 100 * proposals.auc == pytest.approx(expected["proposal"]["auc_percent"], abs=TOLERANCE)
 
 
@@ -124,12 +128,14 @@ def check_case(case: Any, folder: Path) -> None:
         for label, ap in zip(metrics.labels, metrics.ap, strict=True):
             np.testing.assert_allclose(ap, detection["ap"][label], rtol=0, atol=TOLERANCE)
         np.testing.assert_allclose(metrics.mAP, np.array(detection["mAP"], float), rtol=0, atol=TOLERANCE)
-        np.testing.assert_allclose(metrics.average_mAP, float(detection["average_mAP"]), rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            metrics.average_mAP, float(detection["average_mAP"]), rtol=0, atol=TOLERANCE
+        )
     if proposal.get("error") == "ZeroDivisionError":
         with pytest.raises(InputError, match="AR@AN"):
-            evaluate_proposals(truth, found, tiou_thresholds=thresholds)
+            evaluate_proposals(truth, found)
     elif "error" not in proposal:
-        figures = evaluate_proposals(truth, found, tiou_thresholds=thresholds)
+        figures = evaluate_proposals(truth, found)
         np.testing.assert_allclose(figures.recall[:, -1], proposal["recall_at_last"], rtol=0, atol=TOLERANCE)
         np.testing.assert_allclose(figures.average_recall, proposal["avg_recall"], rtol=0, atol=TOLERANCE)
         assert 100 * figures.auc == pytest.approx(proposal["auc"], abs=100 * TOLERANCE)
@@ -150,7 +156,7 @@ def test_small_random_cases(golden: Path, tmp_path: Path) -> None:
 
 
 def test_where_the_official_code_stops_and_this_goes_on(golden: Path, tmp_path: Path) -> None:
-    """A predicted class without annotations is a KeyError there; headers other than `database` are demanded there."""
+    """A predicted class without annotations is a KeyError there, and more of the header is demanded."""
     cases = {case["name"]: case for case in load(golden / "edge_cases.json")}
     truth, found = read_case(cases["label_absent_from_gt"], tmp_path)
     metrics = evaluate_detections(truth, found)

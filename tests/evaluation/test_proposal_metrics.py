@@ -70,9 +70,9 @@ proposal_rows = st.tuples(
 )
 def test_equals_the_plain_version(annotations: list[Any], proposals: list[Any], last: float | None) -> None:
     expected = plain_recall(annotations, proposals, last)
-    arguments = {"tiou_thresholds": THRESHOLDS, "max_avg_proposals": last}
+    arguments: dict[str, Any] = {"tiou_thresholds": THRESHOLDS, "max_avg_proposals": last}
     if expected is None:
-        with pytest.raises(InputError, match="none is left in the .* videos with annotations"):
+        with pytest.raises(InputError, match=r"none is left in the .* videos with annotations"):
             evaluate_proposals(columns(annotations), columns(proposals), **arguments)
         return
     metrics = evaluate_proposals(columns(annotations), columns(proposals), **arguments)
@@ -90,7 +90,10 @@ def test_top_k_equals_the_plain_version(annotations: list[Any], proposals: list[
     expected = [
         [
             np.mean(
-                [any(plain_tiou(row, p) >= threshold for p in ranked(proposals, row[0])[:top]) for row in annotations]
+                [
+                    any(plain_tiou(row, p) >= threshold for p in ranked(proposals, row[0])[:top])
+                    for row in annotations
+                ]
             )
             for top in k
         ]
@@ -100,7 +103,7 @@ def test_top_k_equals_the_plain_version(annotations: list[Any], proposals: list[
 
 
 def test_official_is_not_top_k() -> None:
-    """Two videos with 1 and 3 proposals; AN = 1 keeps a quarter of... half of each: int(0.5) = 0 and int(1.5) = 1."""
+    """Two videos with 1 and 3 proposals: AN = 1 keeps half of each, int(0.5) = 0 and int(1.5) = 1."""
     truth = columns([("v", 0, 10), ("w", 0, 10)])
     found = columns([("v", 0, 10, 0.9), ("w", 0, 10, 0.9), ("w", 50, 60, 0.8), ("w", 70, 80, 0.7)])
     metrics = evaluate_proposals(truth, found)

@@ -1,4 +1,4 @@
-"""Golden data of the networks: inputs, outputs and gradients of the released modules, and a recipe for parameters."""
+"""Golden data of the networks: what the released modules gave, and the recipe of their parameters."""
 
 from __future__ import annotations
 

@@ -93,14 +93,14 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_hdf5_messages(tmp_path: Path) -> None:
     path = tmp_path / "p.h5"
-    with pytest.raises(FileNotFoundError, match="p.h5: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"p\.h5: no such file"):
         read_predictions(path)
     path.write_text("{}")
     with pytest.raises(InputError, match="expected an HDF5 file of predictions"):
         read_predictions(path)
     with h5py.File(path, "w") as file:
         file["video_index"] = [0]
-    with pytest.raises(InputError, match="a dataset is missing .*start_s"):
+    with pytest.raises(InputError, match=r"a dataset is missing .*start_s"):
         read_predictions(path)
     write_predictions(path, example())
     path.write_bytes(path.read_bytes()[:600])
@@ -148,7 +148,10 @@ def test_numbers_in_quotes_and_literals(tmp_path: Path) -> None:
     ("entry", "message"),
     [
         ([], "video 'v', entry 1: expected an object with 'score' and 'segment'"),
-        ({"label": "a", "segment": [0, 1]}, r"entry 1: key 'score' is missing; found keys \['label', 'segment'\]"),
+        (
+            {"label": "a", "segment": [0, 1]},
+            r"entry 1: key 'score' is missing; found keys \['label', 'segment'\]",
+        ),
         ({"label": "a", "score": 1}, "entry 1: key 'segment' is missing"),
         ({"label": "a", "score": None, "segment": [0, 1]}, "entry 1: 'score' must be a number, found None"),
         ({"label": "a", "score": "high", "segment": [0, 1]}, "'score' must be a number, found 'high'"),
@@ -201,7 +204,7 @@ def test_ek100_labels() -> None:
         make_label(True, 2, "1,2")
 
 
-# Flaws of the header, or of values that no score depends on, are for a check of the submission, not for scoring.
+# Flaws of the header, or of values that no score depends on, do not hinder scoring.
 READ_ALTHOUGH_INVALID = {
     *("no_challenge", "challenge_other", "no_sls_pt", "no_sls_tl", "no_sls_td"),
     *("sls_6", "sls_minus_1", "sls_string", "extra_nan_key"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video_datasets.time_grid import (
@@ -166,15 +166,18 @@ def test_clips_by_enumeration(grid: TimeGrid, n_frames: int) -> None:
     found = grid.clip_frame_indices(n_frames)
     assert found.shape == (len(expected), grid.clip_frames)
     assert found.tolist() == expected
+    one_by_one = [grid.clip_frames_of(k).clip(0, n_frames - 1).tolist() for k in range(len(expected))]
+    assert one_by_one == expected
     assert grid.num_features(n_frames) == len(expected) == len(grid.times_s(n_frames))
 
 
+@settings(max_examples=50)
 @given(grid=grids, n_frames=st.integers(1, 400))
 def test_may_use_names_the_frames_of_clips_and_no_others(grid: TimeGrid, n_frames: int) -> None:
     used = set(grid.clip_frame_indices(n_frames).ravel().tolist())
     named = {frame for frame in range(n_frames) if grid.may_use(frame)}
     assert used <= named | {n_frames - 1}
-    reach = int(np.abs(grid.clip_offsets).max()) + 2 * grid.stride_frames
+    reach = int(np.abs(grid.clip_offsets).max()) + grid.clip_span_frames + 2 * grid.stride_frames
     assert {f for f in named if reach < f < n_frames - reach} <= used
 
 
@@ -186,7 +189,8 @@ def test_the_two_protocols() -> None:
         [12, 20, 28, 36, 39, 39, 39, 39],
     ]
     assert EK100.times_s(24) == pytest.approx([4 / 60, 12 / 60, 20 / 60])
-    assert sum(map(HACS.may_use, range(8000))) == sum(map(EK100.may_use, range(8000))) == 1001  # 1 in 8, and 0
+    assert sum(map(HACS.may_use, range(8000))) == 1000 + 1  # 1 in 8, and frame 0
+    assert sum(map(EK100.may_use, range(8000))) == 1000  # frame 0 is one of them
 
 
 @pytest.mark.parametrize("n_frames", [1, 15, 16, 17])
@@ -200,7 +204,9 @@ def test_released_code_steps_by_nine() -> None:
     grid = TimeGrid(fps=60, stride_frames=8, spacing="linspace", convention="no_padding")
     assert grid.clip_frame_indices(64).tolist() == [[0, 9, 18, 27, 36, 45, 54, 63]]
     assert grid.times_s(64) == pytest.approx([32 / 60])
-    assert TimeGrid(fps=60, stride_frames=8, convention="no_padding").times_s(57) == pytest.approx([28.5 / 60])
+    assert TimeGrid(fps=60, stride_frames=8, convention="no_padding").times_s(57) == pytest.approx(
+        [28.5 / 60]
+    )
 
 
 def test_times_of_other_conventions() -> None:
@@ -212,7 +218,9 @@ def test_times_of_other_conventions() -> None:
 def test_finetuning_sees_the_clips_of_extraction(grid: TimeGrid, n_frames: int) -> None:
     clips = grid.clip_frame_indices(n_frames)
     centres = grid._first_centre + grid.stride_frames * np.arange(len(clips))
-    assert all((grid.clip_indices_at(c, n_frames) == clip).all() for c, clip in zip(centres, clips, strict=True))
+    assert all(
+        (grid.clip_indices_at(c, n_frames) == clip).all() for c, clip in zip(centres, clips, strict=True)
+    )
 
 
 @given(grid=grids, index=st.floats(-10, 1000))

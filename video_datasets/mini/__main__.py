@@ -21,7 +21,7 @@ The same seed gives the same files. A finished folder is left alone, a cut-off o
 EXAMPLES = f"""\
 examples:
   python -m video_datasets.mini --layout hacs --out data/hacs_mini
-  python -m video_datasets.mini --layout hacs --out /tmp/tiny --seed 1 --training 8 --validation 8 --duration-s 6 10
+  python -m video_datasets.mini --layout hacs --out data/tiny --training 8 --validation 8 --duration-s 6 10
 
 {EXIT_CODES_HELP}"""
 

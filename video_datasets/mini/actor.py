@@ -1,4 +1,4 @@
-"""The object whose change is the action: a disc, box or diamond with a pale rim, from which a wedge may be cut.
+"""The object whose change is the action: a disc, box or diamond with a pale rim, and a wedge cut out.
 
 Everything happens within the central square of the picture, so that a centre crop keeps it.
 """
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from video_datasets.mini.motions import Motion, draw_states
 from video_datasets.mini.scene import Picture
 
-COLD_RGB = np.array([35.0, 85.0, 235.0], np.float32)
-HOT_RGB = np.array([240.0, 80.0, 25.0], np.float32)
-RIM_RGB = np.array([240.0, 240.0, 225.0], np.float32)
+COLD_RGB = np.array([15.0, 25.0, 130.0], np.float32)
+HOT_RGB = np.array([245.0, 190.0, 30.0], np.float32)
+RIM_RGB = np.array([240.0, 240.0, 235.0], np.float32)
 RIM_FRACTION = 0.14
+MIN_RIM_PX = 2.0
 SIZES = (0.15, 0.60)
 """Width of the smallest and of the largest actor, as a fraction of the picture's short side."""
 WIDEST_WEDGE = np.pi * 0.8
@@ -60,7 +61,8 @@ class Actor:
         distance = _norm(y, x, self.exponent)
         opaque = np.clip((1 - distance) * radius + 0.5, 0, 1)
         opaque *= self._outside_wedge(y, x, radius, self.wedges[j])
-        inner = np.clip((1 - RIM_FRACTION - distance) * radius + 0.5, 0, 1)[..., None]
+        rim_px = max(MIN_RIM_PX, RIM_FRACTION * radius)
+        inner = np.clip((1 - distance) * radius - rim_px + 0.5, 0, 1)[..., None]
         colour = RIM_RGB + inner * (self.colours[j] - RIM_RGB)
         patch[...] = patch + opaque[..., None] * (colour - patch)
 
@@ -72,8 +74,8 @@ class Actor:
         return np.clip(edge * radius + 0.5, 0, 1)
 
 
-def _norm(y: NDArray[np.float32], x: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
-    return (np.abs(y) ** exponent + np.abs(x) ** exponent) ** np.float32(1 / exponent)
+def _norm(y: NDArray[np.float32], x: NDArray[np.float32], exponent: float) -> NDArray[np.floating]:
+    return (np.abs(y) ** exponent + np.abs(x) ** exponent) ** (1 / exponent)
 
 
 def draw_actor(

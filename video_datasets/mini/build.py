@@ -48,7 +48,7 @@ def ensure_mini(
         Whether anything had to be rendered.
 
     Raises:
-        InputError: if `out` holds something else (another mini data set, or other files), or a parameter is out of range.
+        InputError: if `out` holds another mini data set or other files, or a parameter is out of range.
     """
     if layout not in LAYOUTS:
         raise InputError(f"mini data set: unknown layout {layout!r}, known: {', '.join(LAYOUTS)}")
@@ -66,7 +66,7 @@ def ensure_mini(
         plan = draw_plan(seed, size)
         _render_all(out, plan, workers or cpu_count())
         videos = [video for twins in plan for video in (twins.forward, twins.backward)]
-        write_json(annotation_path, hacs_layout.annotations(videos))
+        write_json(annotation_path, hacs_layout.annotation_content(videos))
     return True
 
 
@@ -85,8 +85,8 @@ def _matches(out: Path, wanted: dict[str, Any]) -> bool:
     if not record_path.exists():
         if out.exists() and any(path.name != LOCK_NAME for path in out.iterdir()):
             raise InputError(
-                f"{out}: expected a new or empty folder, or a mini data set with its {RECORD_NAME}, but found other "
-                f"files; give another folder"
+                f"{out}: expected a new or empty folder, or a mini data set with its {RECORD_NAME}, "
+                f"but found other files; give another folder"
             )
         return False
     found = read_json_object(record_path)

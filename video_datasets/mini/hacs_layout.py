@@ -22,8 +22,8 @@ def video_path(root: Path, video: VideoPlan) -> Path:
     return root / "videos" / folder / f"v_{video.video_id}.mp4"
 
 
-def annotations(videos: Iterable[VideoPlan]) -> dict[str, Any]:
-    """Return the content of the annotation file, sorted by the (random) ids so that twins are not neighbours."""
+def annotation_content(videos: Iterable[VideoPlan]) -> dict[str, Any]:
+    """Return the content of the annotation file, sorted by the (random) ids: twins are not neighbours."""
     return {"database": {v.video_id: _entry(v) for v in sorted(videos, key=lambda v: v.video_id)}}
 
 

@@ -1,12 +1,12 @@
 """The classes of the mini data sets: four changes of one object, each run forwards or backwards in time.
 
-The object (the actor) has four states in [0, 1]. An action drives one of them from 0 to 1, or from 1 to 0, at a
-steady rate over the whole instance, while the other three rest:
+The object (the actor) has four states in [0, 1]. An action drives one of them from 0 to 1, or from 1 to 0,
+at a steady rate over the whole instance, while the other three rest:
 
     state     0                      1                    0 -> 1           1 -> 0
     size      0.15 of the side       0.60 of the side     Moving closer    Moving away
     height    low in the picture     high                 Rising           Falling
-    heat      blue                   red                  Heating up       Cooling down
+    heat      dark blue              yellow               Heating up       Cooling down
     aperture  whole                  a wide wedge is out  Opening          Closing
 
 No class changes under a horizontal flip, the usual augmentation.
@@ -40,9 +40,9 @@ MOTIONS = (
     Motion("aperture", ("Opening", "Closing")),
 )
 
-# Resting states are drawn from these ranges: wide, so that single frames say little about the class, but
-# never so small or so open that a change of another state would be hard to see.
-REST_RANGES = {"size": (0.35, 0.9), "height": (0.15, 0.85), "heat": (0.0, 1.0), "aperture": (0.0, 0.8)}
+# Resting states are drawn from these ranges: never so small or so open that a change of another state would
+# be hard to see. A single frame may so tell which state changes (it is at an extreme), but never which way.
+REST_RANGES = {"size": (0.55, 0.75), "height": (0.35, 0.65), "heat": (0.3, 0.7), "aperture": (0.1, 0.3)}
 
 
 def draw_states(

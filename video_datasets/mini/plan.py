@@ -32,7 +32,7 @@ class MiniSize:
         for subset, count in self.subsets.items():
             if count < 0 or count % 2:
                 raise InputError(
-                    f"mini data set: the number of {subset} videos must be even and not negative, found {count}: "
+                    f"mini data set: {subset} videos must be even in number and not negative, found {count}: "
                     f"every video has a time-reversed twin; give {abs(count) + abs(count) % 2}"
                 )
         shortest_s, longest_s = self.duration_s
@@ -65,12 +65,15 @@ class TwinPlan:
 
     Attributes:
         seed: seed of the looks of both.
+        scene_seed: seed of size and background, shared by eight videos, one of every class: if every twin had
+            its own background, a network would learn these by heart instead of the motion.
         motion: what changes in all instances of both.
         forward: the video as it is rendered, states going from 0 to 1.
         backward: the same frames in reverse order.
     """
 
     seed: tuple[int, ...]
+    scene_seed: tuple[int, ...]
     motion: Motion
     forward: VideoPlan
     backward: VideoPlan
@@ -91,13 +94,14 @@ def draw_plan(seed: int, size: MiniSize) -> list[TwinPlan]:
 def _draw_twins(seed: tuple[int, ...], subset: str, place: int, duration_s: tuple[float, float]) -> TwinPlan:
     rng = np.random.default_rng((*seed, 0))
     motion = MOTIONS[place % len(MOTIONS)]
-    # Steps through all clocks within each class, since 5 (a round of 4 motions moves on by 4 + 1) and 6 are coprime.
+    # Steps through all clocks within each class: a round of 4 motions moves on by 4 + 1, coprime to 6.
     clock = draw_clock(rng, (place + place // len(MOTIONS)) % N_CLOCKS, duration_s)
     segments_s = draw_segments(rng, clock.duration_s)
     reversed_s = (clock.duration_s - segments_s)[::-1, ::-1].round(2)
     ids = ["".join(ID_ALPHABET[k] for k in rng.integers(len(ID_ALPHABET), size=ID_LENGTH)) for _ in range(2)]
     return TwinPlan(
         (*seed, 1),
+        (*seed[:-1], place // len(MOTIONS), 2),
         motion,
         VideoPlan(ids[0], subset, motion.labels[0], segments_s, clock),
         VideoPlan(ids[1], subset, motion.labels[1], reversed_s, clock.reversed()),

@@ -8,10 +8,18 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
-from video_datasets.mini.actor import draw_actor
+from video_datasets.mini.actor import Actor, draw_actor
 from video_datasets.mini.encode import to_yuv, write_mp4
 from video_datasets.mini.plan import TwinPlan
-from video_datasets.mini.scene import N_NOISE, Background, Picture, draw_distractors, draw_noise
+from video_datasets.mini.scene import (
+    N_NOISE,
+    Background,
+    Distractor,
+    Picture,
+    draw_distractors,
+    draw_noise,
+    draw_texture,
+)
 
 RENDERER_VERSION = 1
 """Counts the changes after which the same seed gives other videos."""
@@ -36,16 +44,18 @@ def render_forward(twins: TwinPlan) -> list[VideoFrame]:
 def draw_pictures(twins: TwinPlan) -> Iterator[Picture]:
     """Draw the frames of the forward video one by one, H x W x 3, RGB."""
     rng = np.random.default_rng(twins.seed)
-    height, width = SIZES_HW[rng.integers(len(SIZES_HW))]
+    scene_rng = np.random.default_rng(twins.scene_seed)
+    height, width = SIZES_HW[scene_rng.integers(len(SIZES_HW))]
     clock = twins.forward.clock
     times_s = clock.middles_s
-    background = Background(rng, height, width, times_s)
+    background = Background(rng, draw_texture(scene_rng, height, width), height, width, times_s)
     distractors = draw_distractors(rng, height, width, times_s, clock.duration_s)
     actors = [draw_actor(rng, twins.motion, s, times_s, height, width) for s in twins.forward.segments_s]
     noise = draw_noise(rng, height, width)
+    things: list[Distractor | Actor] = [*distractors, *actors]
     for k in range(len(times_s)):
         picture = background.picture(k)
-        for thing in (*distractors, *actors):
+        for thing in things:
             thing.draw_on(picture, k)
         picture += noise[k % N_NOISE]
         yield picture

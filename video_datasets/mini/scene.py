@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 
+SCENE_RANGE = (30, 190)
+"""Of every colour channel: less pale than the actor's rim."""
 PAN_FRACTION = 0.25
 """The background drifts within this fraction of the side."""
 NOISE_PEAK = 6
 NOISE_SIGMA = 1.2
 N_NOISE = 5
-N_DISTRACTORS = 3
+N_DISTRACTORS = 2
 
 
 def draw_wander(
@@ -36,14 +38,20 @@ def draw_wander(
 
 
 def draw_texture(rng: np.random.Generator, height: int, width: int) -> Picture:
-    """Draw a cloudy picture of muted colours, H x W x 3: smoothed noise at three scales."""
+    """Draw a cloudy picture of muted colours, smoothed noise at three scales.
+
+    Returns:
+        Shape (H + reach, W + reach, 3), for a window of H x W to wander over by PAN_FRACTION of its side.
+    """
+    reach = round(PAN_FRACTION * min(height, width))
+    height, width = height + reach, width + reach
     texture = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((3, 1.0), (8, 0.6), (24, 0.35)):
         coarse = rng.normal(size=(cells, cells, 1)) + 0.4 * rng.normal(size=(cells, cells, 3))
         rows = np.einsum("hi,ijc->hjc", _upsampling(cells, height), coarse)
         texture += strength * np.einsum("hjc,wj->hwc", rows, _upsampling(cells, width))
     tint = rng.uniform(90, 165, size=3)
-    return (tint + 22 * texture).clip(40, 215).astype(np.uint8)
+    return (tint + 22 * texture).clip(*SCENE_RANGE).astype(np.uint8)
 
 
 def _upsampling(cells: int, length: int) -> NDArray[np.float32]:
@@ -53,15 +61,19 @@ def _upsampling(cells: int, length: int) -> NDArray[np.float32]:
 
 
 class Background:
-    """A texture larger than the picture, seen through a window that wanders over it."""
+    """A texture of `draw_texture`, seen through a window that wanders over it."""
 
     def __init__(
-        self, rng: np.random.Generator, height: int, width: int, times_s: NDArray[np.float64]
+        self,
+        rng: np.random.Generator,
+        texture: Picture,
+        height: int,
+        width: int,
+        times_s: NDArray[np.float64],
     ) -> None:
-        self._height, self._width = height, width
-        reach = round(PAN_FRACTION * min(height, width))
-        self._texture = draw_texture(rng, height + reach, width + reach)
-        self._corners = (draw_wander(rng, times_s, (15.0, 30.0)) * reach).round().astype(int)
+        self._texture, self._height, self._width = texture, height, width
+        reach = np.array(texture.shape[:2]) - (height, width)
+        self._corners = (draw_wander(rng, times_s, (20.0, 40.0)) * reach).round().astype(int)
 
     def picture(self, k: int) -> Picture:
         """Return frame k's background, a fresh H x W x 3 array."""
@@ -107,11 +119,11 @@ def _draw_distractor(
     side = min(height, width)
     mask = _draw_mask(rng, round(side * rng.uniform(0.12, 0.3)))
     room = np.array([height - mask.shape[0], width - mask.shape[1]])
-    corners = (draw_wander(rng, times_s, (4.0, 12.0)) * room).round().astype(int)
+    corners = (draw_wander(rng, times_s, (8.0, 20.0)) * room).round().astype(int)
     # Gone during one stretch somewhere, which may reach over an end of the video.
     middle_s, half_s = rng.uniform(0, duration_s), rng.uniform(0.1, 0.3) * duration_s
     return Distractor(
-        mask, rng.uniform(30, 225, size=3).astype(np.uint8), corners, np.abs(times_s - middle_s) > half_s
+        mask, rng.uniform(*SCENE_RANGE, size=3).astype(np.uint8), corners, np.abs(times_s - middle_s) > half_s
     )
 
 
@@ -127,7 +139,6 @@ def _draw_mask(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:
 
 def draw_noise(rng: np.random.Generator, height: int, width: int) -> Picture:
     """Draw a few noise pictures, (N_NOISE, H, W, 3), grey, negative values wrapped: add them modulo 256."""
-    noise = (
-        rng.normal(scale=NOISE_SIGMA, size=(N_NOISE, height, width, 1)).round().clip(-NOISE_PEAK, NOISE_PEAK)
-    )
+    noise = rng.normal(scale=NOISE_SIGMA, size=(N_NOISE, height, width, 1))
+    noise = noise.round().clip(-NOISE_PEAK, NOISE_PEAK)
     return np.repeat(noise.astype(np.int8).view(np.uint8), 3, axis=-1)

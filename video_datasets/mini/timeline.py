@@ -15,7 +15,7 @@ DROP_PROBABILITY = 0.2
 N_CLOCKS = len(FRAME_RATES) + 1
 
 FULL_DURATION_S = 18.0
-"""Videos at least this long have instances and gaps of full length; those of shorter videos shrink with them."""
+"""Videos at least this long have instances and gaps of full length; in shorter ones they shrink along."""
 INSTANCE_S = (3.5, 9.0)
 MIN_GAP_S = 0.8
 INSTANCES = (2, 5)
