@@ -102,7 +102,7 @@ def measure(state: str, picture: NDArray[np.uint8]) -> float:
     if state == "height":
         return -float(rows.mean())
     if state == "aperture":
-        return -float(len(rows))
+        return float(len(rows))
     inside = picture[rows.min() : rows.max(), columns.min() : columns.max()].astype(float)
     return float((inside[..., 0] - inside[..., 2]).mean())
 

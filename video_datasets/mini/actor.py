@@ -1,4 +1,4 @@
-"""The object whose change is the action: a disc, box or diamond with a pale rim, and a wedge cut out.
+"""The object whose change is the action: a disc, box or diamond with a pale rim and a pale wedge.
 
 Everything happens within the central square of the picture, so that a centre crop keeps it.
 """
@@ -35,8 +35,8 @@ class Actor:
         centres: (K, 2), row and column in pixels.
         radii: (K,), in pixels.
         colours: (K, 3), RGB.
-        wedges: (K,), half angle of the missing wedge, in radians.
-        facing: unit vector (2,), where the wedge opens.
+        wedges: (K,), half angle of the wedge, in radians.
+        facing: unit vector (2,), where the wedge points.
         exponent: its shape.
     """
 
@@ -60,10 +60,10 @@ class Actor:
         x = (np.arange(left, left + patch.shape[1], dtype=np.float32) - column) / radius
         distance = _norm(y, x, self.exponent)
         opaque = np.clip((1 - distance) * radius + 0.5, 0, 1)
-        opaque *= self._outside_wedge(y, x, radius, self.wedges[j])
         rim_px = max(MIN_RIM_PX, RIM_FRACTION * radius)
-        inner = np.clip((1 - distance) * radius - rim_px + 0.5, 0, 1)[..., None]
-        colour = RIM_RGB + inner * (self.colours[j] - RIM_RGB)
+        coloured = np.clip((1 - distance) * radius - rim_px + 0.5, 0, 1)
+        coloured *= self._outside_wedge(y, x, radius, self.wedges[j])
+        colour = RIM_RGB + coloured[..., None] * (self.colours[j] - RIM_RGB)
         patch[...] = patch + opaque[..., None] * (colour - patch)
 
     def _outside_wedge(

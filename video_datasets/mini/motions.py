@@ -7,7 +7,7 @@ at a steady rate over the whole instance, while the other three rest:
     size      0.15 of the side       0.60 of the side     Moving closer    Moving away
     height    low in the picture     high                 Rising           Falling
     heat      dark blue              yellow               Heating up       Cooling down
-    aperture  whole                  a wide wedge is out  Opening          Closing
+    aperture  a pale slit            a wide pale wedge    Opening          Closing
 
 No class changes under a horizontal flip, the usual augmentation.
 """
