@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ import torch
 from classification.labelling import class_probabilities, features_inside, label_proposals
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
+from feature_extraction.store import FeatureRecord
+from runtime.items import Arrays, FinishedItems
 from runtime.progress import progress
 from runtime.schema import ClassificationConfig
 from runtime.stage import StageRun
@@ -32,23 +34,27 @@ def classify(run: StageRun) -> None:
     proposals = read_predictions(run.upstream("proposals") / "proposals.h5")
     segments_s = np.stack([proposals.start_s, proposals.end_s], axis=1)
     rows_of_video = _rows_of_videos(proposals)
-    columns = []
+    finished = FinishedItems(run.folder / "videos")
+    labelled = [video_id for video_id, rows in zip(proposals.videos, rows_of_video, strict=True) if len(rows)]
     for index, video_id in enumerate(progress(proposals.videos, description="classification", unit="video")):
         rows = rows_of_video[index]
-        if len(rows) == 0:
-            continue
-        record = store[video_id]
-        chosen = (
-            segments_s[rows[: config.top_proposals]] if config.source == "proposals" else np.zeros((0, 2))
-        )
-        feature = record.features[features_inside(record.times, chosen)].mean(axis=0)
-        logits = _head_logits(backbone.model.head, feature)
-        found = _detections(segments_s[rows], proposals.score[rows], logits, config)
-        columns.append((np.full(len(found[1]), index), *found))
-    detections = _table(proposals.videos, backbone.labels, columns)
+        if len(rows) and finished.load(video_id) is None:
+            probabilities = _class_probabilities(
+                store[video_id], segments_s[rows], backbone.model.head, config
+            )
+            found = label_proposals(
+                segments_s[rows],
+                proposals.score[rows],
+                probabilities,
+                top_classes=config.top_classes,
+                max_detections=config.max_detections,
+            )
+            finished.save(video_id, dict(zip(("segments_s", "scores", "classes"), found, strict=True)))
+    detections = _table(backbone.labels, {video_id: finished.load(video_id) or {} for video_id in labelled})
     _write_subsets(run, detections)
-    run.counts.update({"videos": len(columns), "detections": len(detections)})
-    run.summary = f"{len(detections)} detections in {len(columns)} videos"
+    finished.clear()
+    run.counts.update({"videos": len(labelled), "detections": len(detections)})
+    run.summary = f"{len(detections)} detections in {len(labelled)} videos"
 
 
 def _write_subsets(run: StageRun, detections: Predictions) -> None:
@@ -68,36 +74,27 @@ def _rows_of_videos(proposals: Predictions) -> list[np.ndarray]:
     return [order[first:last] for first, last in itertools.pairwise(bounds)]
 
 
-def _head_logits(head: torch.nn.Module, feature: np.ndarray) -> np.ndarray:
-    """Logits of a mean feature; the head is linear, so these are the mean logits."""
+def _class_probabilities(
+    record: FeatureRecord, segments_s: np.ndarray, head: torch.nn.Module, config: ClassificationConfig
+) -> np.ndarray:
+    """Class probabilities (K,) of a video; the head is linear, so a mean feature gives the mean logits."""
+    looked_at = segments_s[: config.top_proposals] if config.source == "proposals" else segments_s[:0]
+    feature = record.features[features_inside(record.times, looked_at)].mean(axis=0)
     with torch.inference_mode():
         logits: torch.Tensor = head(torch.from_numpy(feature)[None])
-    return logits[0].double().numpy()
+    return class_probabilities(logits[0].double().numpy(), config.temperature)
 
 
-def _detections(
-    segments_s: np.ndarray, scores: np.ndarray, logits: np.ndarray, config: ClassificationConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return label_proposals(
-        segments_s,
-        scores,
-        class_probabilities(logits, config.temperature),
-        top_classes=config.top_classes,
-        max_detections=config.max_detections,
-    )
-
-
-def _table(
-    videos: tuple[str, ...], labels: tuple[str, ...], columns: Sequence[tuple[np.ndarray, ...]]
-) -> Predictions:
-    empty: tuple[np.ndarray, ...] = (np.zeros(0, int), np.zeros((0, 2)), np.zeros(0), np.zeros(0, int))
-    index, segments_s, scores, classes = map(np.concatenate, zip(*(columns or [empty]), strict=True))
+def _table(labels: tuple[str, ...], found: Mapping[str, Arrays]) -> Predictions:
+    """Columns of the detections of many videos."""
+    counts = [len(arrays["scores"]) for arrays in found.values()]
+    segments_s = np.concatenate([np.zeros((0, 2)), *(arrays["segments_s"] for arrays in found.values())])
     return Predictions(
-        videos=videos,
+        videos=tuple(found),
         labels=labels,
-        video_index=index,
+        video_index=np.repeat(np.arange(len(found)), counts),
         start_s=segments_s[:, 0],
         end_s=segments_s[:, 1],
-        score=scores,
-        label=classes,
+        score=np.concatenate([np.zeros(0), *(arrays["scores"] for arrays in found.values())]),
+        label=np.concatenate([np.zeros(0, int), *(arrays["classes"] for arrays in found.values())]),
     )

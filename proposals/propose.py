@@ -9,6 +9,7 @@ from bmn.samples import rescaled_features
 from bmn.train import load_bmn
 from feature_extraction import FeatureStore
 from proposals.from_maps import ProposalConstants, proposals_from_maps
+from runtime.items import Arrays, FinishedItems
 from runtime.progress import progress
 from runtime.schema import ProposalsConfig
 from runtime.stage import StageRun
@@ -17,6 +18,7 @@ from video_datasets.dataset import load_dataset
 from video_datasets.predictions import NO_LABEL, Predictions, write_predictions
 
 OUTPUT_NAME = "proposals.h5"
+_NONE: Arrays = {"segments_s": np.zeros((0, 2)), "scores": np.zeros(0)}
 
 
 def propose(run: StageRun) -> None:
@@ -27,19 +29,18 @@ def propose(run: StageRun) -> None:
     constants = proposal_constants(run.config.proposals)
     dataset = load_dataset(run.config.data)
     videos = [v.video_id for v in dataset.videos.values() if v.subset != run.config.data.training_subset]
-    segments, scores = [], []
+    finished = FinishedItems(run.folder / "videos")
     for video_id in progress(videos, description="proposals", unit="video"):
-        found_segments, found_scores = np.zeros((0, 2)), np.zeros(0)
-        if video_id in store:
+        if video_id not in store:
+            run.skip(video_id, "no features (the features stage says why)")
+        elif finished.load(video_id) is None:
             features_TC, duration_s = rescaled_features(store, video_id, model.tscale)
             maps = bmn_maps(model, features_TC, device)
-            found_segments, found_scores = proposals_from_maps(*maps, duration_s, constants)
-        else:
-            run.skip(video_id, "no features (the features stage says why)")
-        segments.append(found_segments)
-        scores.append(found_scores)
-    proposals = _columns(videos, segments, scores)
+            segments_s, scores = proposals_from_maps(*maps, duration_s, constants)
+            finished.save(video_id, {"segments_s": segments_s, "scores": scores})
+    proposals = _columns(videos, [finished.load(video_id) or _NONE for video_id in videos])
     write_predictions(run.folder / OUTPUT_NAME, proposals)
+    finished.clear()
     run.counts.update({"videos": len(videos), "proposals": len(proposals)})
     run.summary = f"{len(proposals)} proposals in {len(videos)} videos"
 
@@ -68,15 +69,16 @@ def proposal_constants(config: ProposalsConfig) -> ProposalConstants:
     )
 
 
-def _columns(videos: list[str], segments: list[np.ndarray], scores: list[np.ndarray]) -> Predictions:
-    counts = [len(score) for score in scores]
-    stacked = np.concatenate(segments) if segments else np.zeros((0, 2))
+def _columns(videos: list[str], found: list[Arrays]) -> Predictions:
+    counts = [len(arrays["scores"]) for arrays in found]
+    found = found or [_NONE]
+    stacked = np.concatenate([arrays["segments_s"] for arrays in found])
     return Predictions(
         videos=tuple(videos),
         labels=(),
         video_index=np.repeat(np.arange(len(videos)), counts),
         start_s=stacked[:, 0],
         end_s=stacked[:, 1],
-        score=np.concatenate(scores) if scores else np.zeros(0),
+        score=np.concatenate([arrays["scores"] for arrays in found]),
         label=np.full(len(stacked), NO_LABEL),
     )
