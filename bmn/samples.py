@@ -63,4 +63,4 @@ def feature_channels(store: FeatureStore) -> int:
     """
     for video_id in store:
         return int(store[video_id].features.shape[1])
-    raise InputError(f"{store}: the feature store holds no video; run the features stage first")
+    raise InputError(f"{store.path}: the feature store holds no video; run the features stage first")

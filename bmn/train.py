@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,7 +36,7 @@ ARCHITECTURE_KEYS = (
 
 def build_bmn(in_channels: int, config: BmnConfig) -> BMN:
     """Return a BMN of the configured sizes."""
-    return BMN(in_channels, **{key: getattr(config, key) for key in ARCHITECTURE_KEYS})
+    return BMN(in_channels, **_architecture(config))
 
 
 class BmnTask:
@@ -117,8 +116,7 @@ def load_bmn(run: StageRun) -> BMN:
 
 
 def _architecture(config: BmnConfig) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return {key: values[key] for key in ARCHITECTURE_KEYS}
+    return {key: getattr(config, key) for key in ARCHITECTURE_KEYS}
 
 
 def _usable(videos: Iterable[Video], store: FeatureStore, run: StageRun) -> list[Video]:

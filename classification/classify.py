@@ -25,7 +25,7 @@ def classify(run: StageRun) -> None:
     """Label the proposals of every video with the finetuned head.
 
     Leaves detections.json for the validation subset, and detections_<subset>.json for each other subset that
-    has proposals (testing: the file for a challenge server).
+    has detections (testing: the file for a challenge server).
     """
     config = run.config.classification
     prepare_device(run.config.runtime)
@@ -58,11 +58,9 @@ def classify(run: StageRun) -> None:
 
 
 def _write_subsets(run: StageRun, detections: Predictions) -> None:
-    videos = load_dataset(run.config.data).videos
-    for subset in dict.fromkeys(videos[video_id].subset for video_id in detections.videos):
-        name = "detections.json"
-        if subset != run.config.data.validation_subset:
-            name = f"detections_{subset}.json"
+    videos, validation = load_dataset(run.config.data).videos, run.config.data.validation_subset
+    for subset in {validation} | {videos[video_id].subset for video_id in detections.videos}:
+        name = "detections.json" if subset == validation else f"detections_{subset}.json"
         ids = {video_id for video_id in detections.videos if videos[video_id].subset == subset}
         write_detections_json(run.folder / name, select_videos(detections, ids))
 

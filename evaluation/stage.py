@@ -15,8 +15,8 @@ from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
 from runtime.stage import StageRun, StageSpec
-from video_datasets.annotations import AnnotationTable, read_activitynet_json
-from video_datasets.dataset import Segment, annotation_file
+from video_datasets.annotations import AnnotationTable
+from video_datasets.dataset import Segment, annotation_file, read_annotations
 from video_datasets.predictions import Predictions, read_detections_json, read_predictions, select_videos
 
 METRICS_NAME = "metrics.json"
@@ -35,7 +35,7 @@ SPEC = StageSpec(
 def work(run: StageRun) -> None:
     """Score the run against the raw annotations, which the official metrics want uncleaned."""
     config = run.config.evaluation
-    annotations = read_activitynet_json(annotation_file(run.config.data))
+    annotations = read_annotations(run.config.data)
     detections = read_detections_json(run.upstream("classification") / "detections.json")
     subset = run.config.data.validation_subset
     annotated = zip(annotations.video_ids, annotations.subsets, strict=True)

@@ -28,7 +28,9 @@ class ClipAssembler:
     def push(self, index: int, frame_CHW: Tensor) -> Iterator[Tensor]:
         """Take grid frame `index` (increasing, all that `grid.may_use`) and yield clips (C, T, H, W) now complete."""
         self.frames[index] = frame_CHW
-        while self.grid.clip_frames_of(self.next_clip)[-1] <= index:
+        # A clip of one frame may lie before its feature's place, which need not be in the video yet.
+        wait = max(0, -int(self.grid.clip_offsets[-1]))
+        while self.grid.clip_frames_of(self.next_clip)[-1] + wait <= index:
             yield self._take(n_frames=None)
 
     def finish(self, n_frames: int) -> Iterator[Tensor]:

@@ -6,14 +6,22 @@ the disk and renamed; a reader, or the same command after a crash, never sees ha
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 TEMPORARY_SUFFIX = ".part"
+_FULL_BELOW_BYTES = 64 * 1024
+"""Free space that a failed write may have left on a full disk: less than a file system block or two."""
+
+
+class DiskFullError(OSError):
+    """There is no space left for an output; says what was being written and what to do."""
 
 
 @contextmanager
@@ -25,6 +33,9 @@ def atomic_path(destination: Path) -> Iterator[Path]:
 
     Yields:
         Path in the same folder, named `<name>.<pid>.part`, so that two processes never share one.
+
+    Raises:
+        DiskFullError: if the disk is full.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     temporary = destination.with_name(f"{destination.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
@@ -33,8 +44,20 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(destination)
+    except (OSError, RuntimeError) as error:  # HDF5 and torch raise RuntimeError when a write fails
+        if _disk_is_full(destination.parent, error):
+            raise DiskFullError(
+                f"{destination}: no space left on the disk; nothing that was finished is lost: "
+                f"free some space and start the same command again"
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _disk_is_full(folder: Path, error: Exception) -> bool:
+    code = error.errno if isinstance(error, OSError) else None
+    return code in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(folder).free < _FULL_BELOW_BYTES
 
 
 def write_text(destination: Path, text: str) -> None:

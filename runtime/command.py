@@ -8,9 +8,20 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from runtime.atomic import DiskFullError
 from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.stage import EXIT_BAD_INPUT, EXIT_UNCAUGHT, StageSpec, Work, run_stage
+
+BAD_INPUT = (
+    InputError,
+    DiskFullError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    PermissionError,
+)
+"""What the user can mend: a wrong path or value, a full disk; the message suffices without a traceback."""
 
 EXIT_CODES_HELP = (
     "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
@@ -56,7 +67,7 @@ def guarded(action: Callable[[], int]) -> int:
     """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught."""
     try:
         return action()
-    except (InputError, FileNotFoundError) as error:
+    except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:

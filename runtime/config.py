@@ -53,9 +53,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             raise InputError(f"{file}: mandatory key not set: {', '.join(missing)}; add it to the file")
         merged.run_dir = f"{merged.run_dir}{run_dir_suffix}"
         config = OmegaConf.to_object(merged)
+    except InputError:
+        raise
     except OmegaConfBaseException as error:
         raise InputError(f"{file} with overrides {list(overrides)}: {_one_line(error)}") from error
-    except ValueError as error:
+    except ValueError as error:  # of the schema: out of range
         raise InputError(f"{file} with overrides {list(overrides)}: {error}") from error
     assert isinstance(config, RunConfig)
     return config
@@ -149,7 +151,8 @@ def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:
         if key in known or key in _sections():
             continue
         by_name = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-        close = difflib.get_close_matches(key, known, n=2, cutoff=0.5) or by_name[:2]
+        by_spelling = difflib.get_close_matches(key, known, n=2, cutoff=0.5)
+        close = list(dict.fromkeys(by_name + by_spelling))[:2]
         hint = f"; closest known: {', '.join(close)}" if close else "; see runtime/schema.py for all keys"
         raise InputError(f"unknown key '{key}' in {origin}{hint}")
 

@@ -18,12 +18,24 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def _require_at_least(config: object, section: str, **lowest: float) -> None:
+    for name, bound in lowest.items():
+        value = getattr(config, name)
+        _require(value >= bound, f"{section}.{name} must be at least {bound}, found {value}")
+
+
+def _require_share(share: float, section: str) -> None:
+    _require(0 <= share <= 1, f"{section}.min_decoded_share must be within 0 and 1, found {share}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where videos and annotations are."""
 
     root: str = MISSING
     """Folder of the data set."""
+    format: Literal["hacs", "csv"] = "hacs"
+    """Of the annotations: HACS/ActivityNet JSON, or one's own CSV (`video_datasets.own_csv`)."""
     annotations: str = "HACS_segments_v1.1.1.json"
     """Annotation file, relative to `root`."""
     videos: str = "videos"
@@ -46,16 +58,15 @@ class GridConfig:
     """Frames per clip (paper: 8)."""
     interval_frames: int = 8
     """Grid frames between two frames of a clip (paper: 8)."""
-    convention: str = "centred"
+    convention: Literal["centred", "centred_on_first", "centred_on_last", "no_padding"] = "centred"
     """Which frames a feature stands for; other people's conventions have names in `time_grid`."""
-    spacing: str = "interval"
+    spacing: Literal["interval", "linspace"] = "interval"
     """How the frames of a clip are spread: every `interval_frames` (0, 8, ..., 56), or "linspace" as the released
     code does (0, 9, ..., 63)."""
 
     def __post_init__(self) -> None:
         _require(self.fps > 0, f"grid.fps must be positive, found {self.fps}")
-        for name in ("stride_frames", "clip_frames", "interval_frames"):
-            _require(getattr(self, name) >= 1, f"grid.{name} must be at least 1, found {getattr(self, name)}")
+        _require_at_least(self, "grid", stride_frames=1, clip_frames=1, interval_frames=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +89,12 @@ class TrainingConfig:
     """Validate after every so many epochs and after the last one."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}")
-        _require(self.batch_size >= 1, f"batch_size must be at least 1, found {self.batch_size}")
-        _require(self.learning_rate > 0, f"learning_rate must be positive, found {self.learning_rate}")
-        _require(self.validate_every_epochs >= 1, "validate_every_epochs must be at least 1")
+        section = type(self).__name__.removesuffix("Config").lower()
+        _require_at_least(self, section, epochs=1, batch_size=1, validate_every_epochs=1)
+        _require_at_least(self, section, weight_decay=0, warmup_epochs=0, clip_gradient_norm=0)
+        _require(
+            self.learning_rate > 0, f"{section}.learning_rate must be positive, found {self.learning_rate}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +121,17 @@ class FinetuneConfig(TrainingConfig):
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes counts as damaged."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_at_least(self, "finetune", clips_per_segment=1, test_short_side_px=1, frame_cache_step=0)
+        low_px, high_px = self.short_side_px
+        _require(
+            0 < self.crop_px <= low_px <= high_px,
+            f"finetune.crop_px={self.crop_px} must not exceed finetune.short_side_px=[{low_px}, {high_px}], "
+            f"smallest first",
+        )
+        _require_share(self.min_decoded_share, "finetune")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
@@ -119,6 +143,10 @@ class FeaturesConfig:
     """How features are stored: float16 (relative error below 5e-4) or float32."""
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes is skipped and listed."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, "features", short_side_px=1)
+        _require_share(self.min_decoded_share, "features")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +170,14 @@ class BmnConfig(TrainingConfig):
     hidden_2d: int = 128
     hidden_3d: int = 512
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_at_least(self, "bmn", tscale=1, dscale=1, num_samples=1, num_samples_per_bin=1)
+        _require_at_least(self, "bmn", hidden_1d=1, hidden_2d=1, hidden_3d=1)
+        _require(
+            self.dscale <= self.tscale, f"bmn.dscale={self.dscale} must not exceed bmn.tscale={self.tscale}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalsConfig:
@@ -159,6 +195,12 @@ class ProposalsConfig:
     soft_nms_iou_power: float = 2.5
     max_proposals: int = 100
 
+    def __post_init__(self) -> None:
+        _require_at_least(self, "proposals", max_proposals=1)
+        _require(
+            self.soft_nms_alpha > 0, f"proposals.soft_nms_alpha must be positive, found {self.soft_nms_alpha}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationConfig:
@@ -175,6 +217,9 @@ class ClassificationConfig:
     """Classes given to every proposal of a video."""
     max_detections: int = 200
     """Best detections kept per video."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, "classification", top_proposals=1, top_classes=1, max_detections=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +248,11 @@ class RuntimeConfig:
     video_time_limit_s: float = 300.0
     """A decoder that shows no progress for so long is stopped and its video listed."""
 
+    def __post_init__(self) -> None:
+        _require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)
+        limit_s = self.video_time_limit_s
+        _require(limit_s > 0, f"runtime.video_time_limit_s must be positive, found {limit_s}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -222,3 +272,7 @@ class RunConfig:
     classification: ClassificationConfig = field(default_factory=ClassificationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed must be at least 0, found {self.seed}")
+        _require(self.run_dir != "", "run_dir must name a folder, found an empty word")

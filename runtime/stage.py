@@ -106,11 +106,10 @@ def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = F
     with hold(run_dir, spec.command):
         folder = run_dir / spec.name
         parts = fingerprint_parts(spec, config)
+        if force and folder.exists():
+            shutil.rmtree(folder)
         record = read_record(folder)
-        if force:
-            shutil.rmtree(folder, ignore_errors=True)
-            record = {}
-        elif record:
+        if record and (record["state"] == "complete" or _holds_results(folder)):
             _refuse_changed_inputs(spec, folder, record, parts)
         if record.get("state") == "complete":
             _say(f"{spec.name}: complete, nothing to do ({record['summary'] or 'done'})")
@@ -147,9 +146,16 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not UTF-8, or not JSON
         raise InputError(f"{path} is damaged ({error}); run the stage again with --force") from error
-    return dict(record)
+    if not isinstance(record, dict) or not {"state", "fingerprint", "fingerprint_parts"} <= record.keys():
+        raise InputError(f"{path} is not the record of a stage; run the stage again with --force")
+    return record
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether anything was made there: a stage that failed at once, say on a bad key, has nothing to protect."""
+    return folder.is_dir() and any(path.name != RECORD_NAME for path in folder.iterdir())
 
 
 def _upstream_fingerprint(folder: Path, stage: str) -> str:

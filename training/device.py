@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
+from joblib import cpu_count
 
 from runtime.errors import InputError
 from runtime.schema import RuntimeConfig
@@ -14,9 +13,9 @@ def prepare_device(config: RuntimeConfig) -> torch.device:
     """Fix torch's threads and return the device.
 
     Raises:
-        InputError: if a GPU is asked for and torch sees none.
+        InputError: if the device is neither a CPU nor a GPU that torch sees.
     """
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(config.threads or cpu_count())
     if config.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,8 +24,11 @@ def prepare_device(config: RuntimeConfig) -> torch.device:
         raise InputError(
             f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'"
         ) from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"runtime.device is '{config.device}', but torch sees no GPU; use runtime.device=cpu"
+            f"runtime.device is '{config.device}', but torch sees {torch.cuda.device_count()} GPUs; "
+            f"use runtime.device=cpu"
         )
     return device

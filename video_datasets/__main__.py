@@ -1,4 +1,4 @@
-"""Look at the data set of a run before anything else: what is annotated, what is on disk, what is damaged.
+"""Look at the data set of a run before anything else: what is annotated, what is on disk, what was dropped.
 
 Renders the built-in mini data set where the config says `data.mini: true` and it is not there yet.
 """

@@ -5,6 +5,7 @@ Evaluation never reads through this module: the official metrics count the rows 
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from runtime.fingerprint import file_state, listing_state
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
 from video_datasets.ids import refuse_unsafe_id
+from video_datasets.own_csv import read_own_csv
 
+_READERS = {"hacs": read_activitynet_json, "csv": read_own_csv}
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
 
 
@@ -51,7 +54,7 @@ class VideoDataset:
 
     Attributes:
         labels: class names, sorted; a label's position is its class index.
-        problems: "video id, annotation number" -> what was dropped or clipped.
+        problems: "video id, segment start-end s" -> what was dropped or clipped.
     """
 
     videos: dict[str, Video]
@@ -68,18 +71,29 @@ def annotation_file(config: DataConfig) -> Path:
     return Path(config.root) / config.annotations
 
 
+def read_annotations(config: DataConfig) -> AnnotationTable:
+    """Read the raw annotations of a run's data set, in whatever format they are."""
+    path = annotation_file(config)
+    if config.mini and not path.is_file():
+        raise InputError(
+            f"{path}: not rendered yet; first call `python -m video_datasets` with the same words"
+        )
+    return _READERS[config.format](path)
+
+
 def load_dataset(config: DataConfig) -> VideoDataset:
-    """Read and clean a HACS-style data set.
+    """Read and clean the data set of a run.
 
     Labelled segments outside their video, reversed, or of no length are dropped, those that reach over the
     end are clipped; each is listed in `problems`.
 
     Raises:
         FileNotFoundError: if there is no annotation file.
-        InputError: if it cannot be read, an id is unsafe as a file name, or no segment is left for training.
+        InputError: if it cannot be read, an id is unsafe as a file name, no segment is left for training, or
+            a label of the validation subset is not among those of the training subset.
     """
     path = annotation_file(config)
-    table = read_activitynet_json(path)
+    table = read_annotations(config)
     files = index_video_files(Path(config.root) / config.videos)
     problems: dict[str, str] = {}
     segments = _clean_segments(table, problems)
@@ -101,7 +115,21 @@ def load_dataset(config: DataConfig) -> VideoDataset:
             f"{path}: no usable labelled segment in subset '{config.training_subset}';"
             f" subsets found: {sorted(set(table.subsets))}"
         )
-    return VideoDataset(videos, tuple(labels), problems)
+    dataset = VideoDataset(videos, tuple(labels), problems)
+    _refuse_unknown_labels(dataset, config.validation_subset, str(path))
+    return dataset
+
+
+def _refuse_unknown_labels(dataset: VideoDataset, subset: str, origin: str) -> None:
+    """A class that no training segment shows cannot be told: most likely it is misspelt."""
+    for video in dataset.subset(subset):
+        for segment in video.segments:
+            if segment.label not in dataset.labels:
+                close = difflib.get_close_matches(segment.label, dataset.labels, n=2)
+                raise InputError(
+                    f"{origin}: video '{video.video_id}' of subset '{subset}' has label '{segment.label}', which no "
+                    f"training segment has; closest known: {', '.join(close or dataset.labels[:2])}"
+                )
 
 
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
@@ -117,7 +145,7 @@ def index_video_files(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             found.setdefault(path.stem.removeprefix("v_"), path)
     return found
 
@@ -130,8 +158,9 @@ def _clean_segments(table: AnnotationTable, problems: dict[str, str]) -> list[li
         problem = segment_problem(start_s, end_s, duration_s)
         if problem:
             problems[f"{table.video_ids[index]}, segment {start_s:g}-{end_s:g} s"] = problem
+        finite = math.isfinite(start_s) and math.isfinite(end_s)
         start_s, end_s = max(start_s, 0.0), min(end_s, duration_s) if duration_s > 0 else end_s
-        if start_s < end_s:
+        if finite and start_s < end_s:
             segments[index].append(Segment(start_s, end_s, table.labels[row]))
     return segments
 

@@ -50,26 +50,31 @@ class ClipSource(Protocol):
 
 
 class VideoFiles:
-    """Decodes every clip from its video file."""
+    """Decodes every clip from its video file.
+
+    Args:
+        grid: gives the frame rate.
+        min_decoded_share: smallest share of a video's promised frames that must decode.
+    """
 
     start_step = 1
 
-    def __init__(self, grid: TimeGrid) -> None:
-        self.grid = grid
+    def __init__(self, grid: TimeGrid, min_decoded_share: float) -> None:
+        self.grid, self.min_decoded_share = grid, min_decoded_share
 
     def num_frames(self, video: Video) -> int:
         """Return the frames N of a video's uniform grid."""
-        return self._times(_path(video)).n_frames(self.grid.fps)
+        return _frame_times(_path(video), self.min_decoded_share).n_frames(self.grid.fps)
 
     def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
         """Return grid frames (n,) as uint8 (n, H, W, 3)."""
         path = _path(video)
-        return read_clip(path, frames, self.grid.fps, self._times(path))
+        return read_clip(path, frames, self.grid.fps, _frame_times(path, self.min_decoded_share))
 
-    @staticmethod
-    @functools.lru_cache(maxsize=256)
-    def _times(path: Path) -> FrameTimes:
-        return frame_times(path)
+
+@functools.lru_cache(maxsize=256)
+def _frame_times(path: Path, min_decoded_share: float) -> FrameTimes:
+    return frame_times(path, min_decoded_share=min_decoded_share)
 
 
 def clip_frames(
@@ -121,16 +126,17 @@ class SegmentClips(Dataset[dict[str, Any]]):
         return len(self.segments) * self.config.clips_per_segment
 
     def __getitem__(self, key: ItemKey) -> dict[str, Any]:
-        """Return "clip" (3, T, crop, crop) normalised, "label", and "damaged": "" or "video id: reason"."""
+        """Return "clip" (3, T, crop, crop) normalised, "label", and "damaged": video id and reason, both "" if none."""
         epoch, item = key
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, item))
-        damaged = ""
+        damaged = ("", "")
         for offset in range(len(self.segments)):
             chosen = self.segments[(item + offset) % len(self.segments)]
             try:
                 clip = self._random_clip(chosen, generator)
             except VideoError as error:
-                damaged = damaged or f"{chosen.video.video_id}: {error.reason}"
+                if not damaged[0]:
+                    damaged = (chosen.video.video_id, error.reason)
                 continue
             return {"clip": clip, "label": chosen.class_index, "damaged": damaged}
         raise VideoError(_path(self.segments[0].video), "no training video can be decoded")

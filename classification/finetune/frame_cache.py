@@ -60,13 +60,14 @@ def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) ->
     """Decode what is missing from a run's cache; videos that cannot be decoded are listed in the run.
 
     Raises:
-        InputError: if the step does not divide the interval of the grid's clips.
+        InputError: if the frames of a clip do not lie at multiples of the step.
     """
     config, runtime = run.config.finetune, run.config.runtime
     step, short_side_px = config.frame_cache_step, max(config.short_side_px)
-    if grid.interval_frames % step:
+    if (grid.clip_steps % step).any():
         raise InputError(
-            f"finetune.frame_cache_step={step} must divide grid.interval_frames={grid.interval_frames}"
+            f"finetune.frame_cache_step={step} must divide the places of a clip's frames, {grid.clip_steps.tolist()}; "
+            f"set it to 0, or to a divisor of grid.interval_frames={grid.interval_frames} with grid.spacing=interval"
         )
     folder = run.folder / FRAMES_FOLDER
     videos = list(videos)
@@ -93,12 +94,20 @@ def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) ->
 
 
 def cached_indices(video: Video, grid: TimeGrid, num_frames: int, step: int) -> set[int]:
-    """Return the grid frames that clips of a video's segments can ask for."""
+    """Return the grid frames that clips of a video's segments can ask for.
+
+    Args:
+        video: with its segments.
+        grid: gives the spacing of a clip's frames.
+        num_frames: at least the N of the video's grid, which is known only when it has been decoded.
+        step: of the cache.
+    """
     wanted: set[int] = set()
     for segment in video.segments:
         first, stop = segment_frames(grid, segment, num_frames)
         missing = max(grid.clip_span_frames - (stop - first), 0)  # a clip that is longer than its segment
-        first, stop = max(first - (missing + 1) // 2, 0), min(stop + missing, num_frames)
+        # In front there is room for the segment of one frame that the end of the video may leave.
+        first, stop = max(first - grid.clip_span_frames // 2, 0), min(stop + missing, num_frames)
         wanted.update(range(first - first % step, stop, step))
     return wanted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from classification.finetune.frame_cache import FRAMES_FOLDER, build_frame_cache
 from feature_extraction.backbone import save_backbone
 from feature_extraction.extract import time_grid
 from runtime.config import config_to_dict
-from runtime.schema import FinetuneConfig
+from runtime.errors import InputError
+from runtime.schema import FinetuneConfig, RunConfig
 from runtime.stage import StageRun
 from tadaconv import create_model, load_weights
 from training.batches import derived_seed
@@ -54,7 +56,9 @@ class FinetuneTask:
 
     def losses(self, batch: dict[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
         """Return cross-entropy and the accuracy on the batch."""
-        self.damaged.update(entry.split(": ", 1) for entry in batch["damaged"] if entry)
+        self.damaged.update(
+            {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
+        )
         logits = self.model(batch["clip"].to(memory_format=torch.channels_last_3d))
         loss = F.cross_entropy(logits, batch["label"])
         return {"loss": loss, "accuracy": (logits.argmax(1) == batch["label"]).float().mean()}
@@ -85,22 +89,19 @@ def finetune(run: StageRun) -> None:
     class_indices = {label: index for index, label in enumerate(dataset.labels)}
     training_videos = _on_disk(list(dataset.subset(data.training_subset)), run)
     validation_videos = _on_disk(list(dataset.subset(data.validation_subset)), run)
-    source: ClipSource = VideoFiles(grid)
+    model = initial_model(run.config, num_classes=len(dataset.labels))
+    files = VideoFiles(grid, config.min_decoded_share)
+    source: ClipSource = files
     if config.frame_cache_step:
         source = build_frame_cache(run, training_videos, grid)
         training_videos = [video for video in training_videos if video.video_id not in run.skipped]
-
-    torch.manual_seed(derived_seed(run.config.seed, 0))
-    model = create_model(run.config.model, num_classes=len(dataset.labels))
-    if config.init_weights:
-        print(load_weights(model, Path(config.init_weights), drop_mismatched_head=True))
     task = FinetuneTask(
         model,
         SegmentClips(
             labelled_segments(training_videos, class_indices), source, grid, config, run.config.seed
         ),
         labelled_segments(validation_videos, class_indices),
-        VideoFiles(grid),
+        files,
         config,
     )
     resolved = config_to_dict(run.config)
@@ -123,6 +124,24 @@ def finetune(run: StageRun) -> None:
     )
     if "validation_accuracy" in last:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
+
+
+def initial_model(config: RunConfig, num_classes: int) -> torch.nn.Module:
+    """Return the network that training starts from: random from the seed, or with `finetune.init_weights`.
+
+    Raises:
+        FileNotFoundError: if the weights are not there.
+        InputError: if there is no such network, or the weights do not fit it.
+    """
+    torch.manual_seed(derived_seed(config.seed, 0))
+    try:
+        model = create_model(config.model, num_classes=num_classes)
+        if config.finetune.init_weights:
+            report = load_weights(model, Path(config.finetune.init_weights), drop_mismatched_head=True)
+            print(report, file=sys.stderr)
+    except ValueError as error:
+        raise InputError(f"model or finetune.init_weights: {error}") from error
+    return model
 
 
 def _on_disk(videos: list[Video], run: StageRun) -> list[Video]:

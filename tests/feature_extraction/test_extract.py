@@ -1,0 +1,195 @@
+"""Features of whole videos, against a slow version that reads all frames at once and leaves the network as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from feature_extraction.backbone import load_backbone, save_backbone
+from feature_extraction.extract import extract
+from feature_extraction.extractor import Extractor, VideoExtraction
+from feature_extraction.store import FeatureStore, video_file_name
+from runtime.config import load_config
+from runtime.errors import InputError
+from runtime.stage import StageRun
+from tadaconv import create_model, optimize_for_inference
+from tadaconv.resnet import ResNet
+from training import checkpoint
+from video_datasets.dataset import Video, load_dataset
+from video_datasets.reader import stream_grid_frames
+from video_datasets.time_grid import TimeGrid
+from video_datasets.transforms import prepare_frames
+
+HACS = TimeGrid(fps=30, stride_frames=16)
+SHORT_SIDE_PX = 32
+CONFIG = Path(__file__).resolve().parents[2] / "configs/hacs_mini.yaml"
+
+
+@pytest.fixture(scope="module")
+def model() -> ResNet:
+    """A network whose batch norms have statistics and whose calibration is not neutral, as after training."""
+    torch.manual_seed(0)
+    model = create_model("tada2d_mini", num_classes=8).eval()
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "b_rf.b" in name or "_bn." in name:
+                tensor.add_(0.1 * torch.randn_like(tensor))
+        for name, tensor in model.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                tensor.add_(0.1 * torch.rand_like(tensor))
+    return model
+
+
+def _slow_features(model: ResNet, path: Path, grid: TimeGrid) -> np.ndarray:
+    frames = [frame for _, frame in stream_grid_frames(path, grid.fps)]
+    features = []
+    for indices in grid.clip_frame_indices(len(frames)):
+        clip = prepare_frames(np.stack([frames[k] for k in indices]), SHORT_SIDE_PX)
+        with torch.no_grad():
+            features.append(model.forward_features(clip[None])[0].numpy())
+    return np.stack(features)
+
+
+def _assert_close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    """The tolerance is relative to the largest feature: folded norms and other batches only round differently."""
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+@pytest.fixture
+def run(tiny_mini: Path, tmp_path: Path, model: ResNet) -> StageRun:
+    """The stage of a run whose finetuning is done, over three videos: good, damaged, missing."""
+    words = [f"run_dir={tmp_path}", "data.mini=false", f"data.root={tiny_mini}", "runtime.threads=1"]
+    words += [f"features.short_side_px={SHORT_SIDE_PX}", "features.dtype=float32"]
+    (tmp_path / "features").mkdir()
+    save_backbone(tmp_path / "finetune/weights.pt", model, "tada2d_mini", tuple("abcdefgh"), {})
+    return StageRun(load_config(CONFIG, words), tmp_path / "features")
+
+
+@pytest.fixture
+def videos(run: StageRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Video]:
+    """A part of the data set: two good videos, one damaged, one missing."""
+    dataset = load_dataset(run.config.data)
+    good = list(dataset.videos.values())[:2]
+    (tmp_path / "bad.mp4").write_text("<html>404</html>")
+    others = [Video("bad", "testing", tmp_path / "bad.mp4", 5.0, ()), Video("gone", "testing", None, 5.0, ())]
+    videos = {video.video_id: video for video in [*others, *good]}
+    part = type(dataset)(videos, dataset.labels)
+    monkeypatch.setattr("feature_extraction.extract.load_dataset", lambda config: part)
+    return videos
+
+
+def test_features_are_those_of_the_slow_version(
+    run: StageRun, videos: dict[str, Video], model: ResNet
+) -> None:
+    extract(run)
+    store = FeatureStore(run.folder / "features.h5")
+    assert set(store) == videos.keys() - {"bad", "gone"}
+    assert run.counts == {"videos": 2}
+    for video_id, record in store.items():
+        path = videos[video_id].path
+        assert path is not None
+        _assert_close(record.features, _slow_features(model, path, HACS), 1e-4)
+        n_frames = record.attributes["num_grid_frames"]
+        np.testing.assert_array_equal(record.times, HACS.times_s(n_frames))
+        assert record.grid == HACS
+        assert record.attributes["duration_s"] == pytest.approx(videos[video_id].duration_s, abs=0.05)
+        assert record.attributes["source"] == path.name
+        assert record.attributes["backbone"] == "tada2d_mini"
+        assert (
+            record.attributes["backbone_sha256"]
+            == load_backbone(run.upstream("finetune") / "weights.pt").sha256
+        )
+
+
+def test_damaged_and_missing_videos_are_listed(run: StageRun, videos: dict[str, Video]) -> None:
+    extract(run)
+    assert run.skipped.keys() == {"bad", "gone"}
+    assert "not a video" in run.skipped["bad"]
+    assert run.skipped["gone"] == "video file not found"
+    assert sorted(path.name for path in run.folder.iterdir()) == ["features.h5"]
+
+
+def test_finished_videos_are_not_decoded_again(
+    run: StageRun, videos: dict[str, Video], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    import feature_extraction.extract as module
+
+    original = module.decode_interleaved
+
+    def recording(jobs: Any, **options: Any) -> Any:
+        listed = list(jobs)
+        seen.extend(job.video_id for job in listed)
+        return original(listed, **options)
+
+    def cut_off(folder: Path) -> int:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(module, "decode_interleaved", recording)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "merge_features", cut_off)
+        with pytest.raises(RuntimeError, match="killed"):
+            extract(run)
+    finished = [video_id for video_id in videos if (run.folder / video_file_name(video_id)).exists()]
+    assert len(finished) == 2
+    (run.folder / video_file_name(finished[0])).write_bytes(b"cut")  # a damaged file is made again
+    seen.clear()
+    extract(run)
+    assert sorted(seen) == sorted([finished[0], "bad"])
+    assert set(FeatureStore(run.folder / "features.h5")) == set(finished)
+
+
+def test_without_any_video_the_stage_stops(run: StageRun, videos: dict[str, Video]) -> None:
+    for video_id in set(videos) - {"gone"}:
+        del videos[video_id]
+    with pytest.raises(InputError, match=r"none of the annotated videos is there; check data\.videos"):
+        extract(run)
+
+
+def test_one_frame_gives_one_feature_and_blocks_do_not_matter(model: ResNet) -> None:
+    extractor = Extractor(optimize_for_inference(model), HACS, SHORT_SIDE_PX, torch.device("cpu"))
+    frames = np.random.default_rng(0).integers(0, 256, (200, 32, 40, 3), dtype=np.uint8)
+    used = np.array([k for k in range(200) if HACS.may_use(k) or k == 199])
+    results = []
+    for block in (1, 7, 200):
+        extraction = VideoExtraction(extractor)
+        for first in range(0, len(used), block):
+            part = used[first : first + block]
+            extraction.add(part, frames[part])
+        results.append(extraction.finish(200))
+    assert results[0].shape == (13, 256)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+    single = VideoExtraction(extractor)
+    single.add(np.array([0]), frames[:1])
+    assert single.finish(1).shape == (1, 256)
+
+
+def test_a_video_too_short_for_a_convention_says_so(model: ResNet) -> None:
+    grid = TimeGrid(fps=30, stride_frames=16, convention="no_padding")
+    extraction = VideoExtraction(Extractor(model, grid, SHORT_SIDE_PX, torch.device("cpu")))
+    with pytest.raises(
+        ValueError, match="too short for a feature: 20 frames at 30 fps, convention 'no_padding'"
+    ):
+        extraction.finish(20)
+
+
+def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "w.pt", {"model": {}, "architecture": {}})
+    with pytest.raises(InputError, match=r"not the weights of a finetuning stage \(no labels, name\)"):
+        load_backbone(tmp_path / "w.pt")
+
+
+def test_a_backbone_comes_back_as_it_was(tmp_path: Path, model: ResNet) -> None:
+    save_backbone(tmp_path / "w.pt", model, "tada2d_mini", tuple("abcdefgh"), {"seed": 0})
+    backbone = load_backbone(tmp_path / "w.pt")
+    assert (backbone.name, backbone.labels) == ("tada2d_mini", tuple("abcdefgh"))
+    assert not backbone.model.training
+    clip = torch.randn(1, 3, 8, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(backbone.model(clip), model(clip))

@@ -1,0 +1,93 @@
+"""The command line of a stage: exit codes, help, and who is told what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.command import stage_command
+from runtime.errors import InputError
+from runtime.stage import StageRun, StageSpec
+
+SPEC = StageSpec(name="first", command="first.stage", sections=("seed",))
+
+
+def _command(config_file: Path, work: object, *words: str) -> int:
+    return stage_command(SPEC, work, "Do it.", ["--config", str(config_file), *words])  # type: ignore[arg-type]
+
+
+def test_done_is_0_and_skipped_items_are_1(config_file: Path) -> None:
+    assert _command(config_file, lambda run: None) == 0
+    assert _command(config_file, lambda run: run.skip("vid", "damaged"), "--force") == 1
+    assert _command(config_file, lambda run: None) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "screen"),
+    [
+        (InputError("bad label"), 2, "error: bad label\n"),
+        (FileNotFoundError("weights.pt: no such file"), 2, "error: weights.pt: no such file\n"),
+        (PermissionError("runs"), 2, "error: runs\n"),
+        (ValueError("a bug"), 3, "Traceback"),
+        (RuntimeError("a bug"), 3, "RuntimeError: a bug"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from here"),
+    ],
+)
+def test_what_the_work_raises_becomes_an_exit_code(
+    config_file: Path, error: BaseException, code: int, screen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(run: StageRun) -> None:
+        raise error
+
+    assert _command(config_file, work) == code
+    found = capsys.readouterr()
+    assert screen in found.err
+    assert ("Traceback" in found.err) == (code == 3)
+    assert found.out == ""
+
+
+def test_a_bad_config_is_2_and_the_work_is_not_called(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _command(config_file, None, "bmn.epoch=1") == 2
+    assert capsys.readouterr().err.startswith("error: unknown key 'bmn.epoch'")
+    assert _command(config_file.with_name("absent.yaml"), None) == 2
+
+
+def test_a_run_folder_that_is_a_file_is_2(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config_file.parent / "run").touch()
+    assert _command(config_file, None) == 2
+    assert str(config_file.parent / "run") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["--config"], ["--config", "x", "--no-such-option"]])
+def test_bad_arguments_are_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        stage_command(SPEC, lambda run: None, "Do it.", argv)
+    assert caught.value.code == 2
+    assert "usage: python -m first.stage" in capsys.readouterr().err
+
+
+def test_words_may_stand_anywhere(config_file: Path) -> None:
+    seeds = []
+    argv = [
+        "seed=3",
+        "--config",
+        str(config_file),
+        "bmn.epochs=2",
+        "--force",
+        f"run_dir={config_file.parent / 'b'}",
+    ]
+    assert stage_command(SPEC, lambda run: seeds.append(run.config.seed), "Do it.", argv) == 0
+    assert seeds == [3]
+
+
+def test_the_help_shows_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        stage_command(SPEC, lambda run: None, "Do it.", ["--help"])
+    assert caught.value.code == 0
+    screen = capsys.readouterr().out
+    assert "Do it." in screen
+    assert "python -m first.stage --config configs/hacs_mini.yaml" in screen
+    assert "0 done; 1 done with skipped items" in screen

@@ -1,0 +1,223 @@
+"""A stage is done once, goes on where it was cut off, and refuses inputs that changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError
+from runtime.fingerprint import file_state
+from runtime.schema import RunConfig
+from runtime.stage import RECORD_NAME, StageRun, StageSpec, read_record, run_stage
+
+MakeConfig = Callable[..., RunConfig]
+
+FIRST = StageSpec(name="first", command="first.stage", sections=("seed", "bmn"))
+SECOND = StageSpec(name="second", command="second", sections=("proposals",), reads=("first",))
+
+
+class Work:
+    """Writes one file, counts its calls, and can fail or skip items."""
+
+    def __init__(self, *, skipped: dict[str, str] | None = None) -> None:
+        self.calls = 0
+        self.skipped = skipped or {}
+        self.fail: Exception | None = None
+
+    def __call__(self, run: StageRun) -> None:
+        self.calls += 1
+        with (run.folder / "items.txt").open("a") as file:
+            file.write(f"{self.calls}\n")
+        if self.fail:
+            raise self.fail
+        for item, reason in self.skipped.items():
+            run.skip(item, reason)
+        run.counts["items"] = 2
+        run.summary = "two items"
+
+
+def test_a_complete_stage_is_skipped_without_calling_its_work(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = Work()
+    assert run_stage(FIRST, make_config(), work) == 0
+    record = _record(make_config()).read_bytes()
+    capsys.readouterr()
+    began = time.monotonic()
+    assert run_stage(FIRST, make_config(), work) == 0
+    assert time.monotonic() - began < 1
+    assert work.calls == 1
+    assert "first: complete, nothing to do (two items)" in capsys.readouterr().err
+    assert _record(make_config()).read_bytes() == record
+
+
+@pytest.mark.parametrize(
+    "word", ["runtime.workers=7", "proposals.max_proposals=5"], ids=["how, not what", "of another stage"]
+)
+def test_settings_that_do_not_shape_the_result_may_change(make_config: MakeConfig, word: str) -> None:
+    work = Work()
+    run_stage(FIRST, make_config(), work)
+    assert run_stage(FIRST, make_config(word), work) == 0
+    assert work.calls == 1
+
+
+def test_a_changed_setting_is_named_and_nothing_is_touched(make_config: MakeConfig) -> None:
+    work = Work()
+    run_stage(FIRST, make_config(), work)
+    before = _contents(make_config())
+    with pytest.raises(
+        InputError, match=r"config\.bmn\.epochs was 10, is now 3\n.*seed was 0, is now 1"
+    ) as caught:
+        run_stage(FIRST, make_config("bmn.epochs=3", "seed=1"), work)
+    assert "python -m first.stage ... --force" in str(caught.value)
+    assert work.calls == 1
+    assert _contents(make_config()) == before
+
+
+def test_force_redoes_the_stage_from_nothing(make_config: MakeConfig) -> None:
+    work = Work()
+    run_stage(FIRST, make_config(), work)
+    assert run_stage(FIRST, make_config("bmn.epochs=3"), work, force=True) == 0
+    assert (_record(make_config()).parent / "items.txt").read_text() == "2\n"  # the old file is gone
+    assert read_record(_record(make_config()).parent)["config"]["bmn"]["epochs"] == 3
+
+
+def test_a_cut_off_stage_goes_on_with_its_files(make_config: MakeConfig) -> None:
+    work = Work()
+    work.fail = RuntimeError("killed")
+    with pytest.raises(RuntimeError, match="killed"):
+        run_stage(FIRST, make_config(), work)
+    folder = _record(make_config()).parent
+    assert read_record(folder)["state"] == "running"
+    (folder / "half.h5.123.part").write_text("half")  # what a killed writer leaves
+    cut_off_s = read_record(folder)["duration_s"]
+    with pytest.raises(InputError, match=r"bmn\.epochs was 10, is now 3"):  # half-done work is protected, too
+        run_stage(FIRST, make_config("bmn.epochs=3"), work)
+    work.fail = None
+    assert run_stage(FIRST, make_config(), work) == 0
+    assert (folder / "items.txt").read_text() == "1\n2\n"
+    assert not list(folder.glob("*.part"))
+    assert read_record(folder)["state"] == "complete"
+    assert read_record(folder)["duration_s"] >= cut_off_s
+
+
+def test_a_stage_that_made_nothing_may_be_started_with_other_settings(make_config: MakeConfig) -> None:
+    def refuse(run: StageRun) -> None:
+        raise InputError("no such network")
+
+    with pytest.raises(InputError, match="no such network"):
+        run_stage(FIRST, make_config("bmn.epochs=3"), refuse)
+    assert run_stage(FIRST, make_config(), Work()) == 0
+
+
+def test_the_duration_counts_all_attempts(make_config: MakeConfig) -> None:
+    def slow(run: StageRun) -> None:
+        (run.folder / "made").touch()
+        time.sleep(0.1)
+        if len(attempts) < 2:
+            attempts.append(1)
+            raise RuntimeError("cut off")
+
+    attempts: list[int] = []
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            run_stage(FIRST, make_config(), slow)
+    run_stage(FIRST, make_config(), slow)
+    assert 0.3 <= read_record(_record(make_config()).parent)["duration_s"] < 3
+
+
+def test_an_upstream_stage_must_be_complete(make_config: MakeConfig) -> None:
+    with pytest.raises(
+        InputError, match="run/first: stage 'first' must be complete first, found: not started"
+    ):
+        run_stage(SECOND, make_config(), Work())
+    failing = Work()
+    failing.fail = RuntimeError("cut off")
+    with pytest.raises(RuntimeError):
+        run_stage(FIRST, make_config(), failing)
+    with pytest.raises(InputError, match="'first' must be complete first, found: running"):
+        run_stage(SECOND, make_config(), Work())
+
+
+def test_another_upstream_result_is_noticed(make_config: MakeConfig) -> None:
+    run_stage(FIRST, make_config(), Work())
+    run_stage(SECOND, make_config(), Work())
+    run_stage(FIRST, make_config("bmn.epochs=3"), Work(), force=True)
+    with pytest.raises(InputError, match=r"stage\.first was \w+, is now \w+"):
+        run_stage(SECOND, make_config(), Work())
+
+
+def test_a_changed_input_file_is_noticed(make_config: MakeConfig, tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text("1")
+    spec = StageSpec(
+        name="first", command="first", sections=(), inputs=lambda config: {"labels": file_state(path)}
+    )
+    run_stage(spec, make_config(), Work())
+    path.write_text("12")
+    message = r"input\.labels was labels\.json \(1 bytes\), is now labels\.json \(2 bytes\)"
+    with pytest.raises(InputError, match=message):
+        run_stage(spec, make_config(), Work())
+
+
+def test_skipped_items_are_listed_again_with_the_same_exit_code(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = Work(skipped={"vid1": "video file not found", "vid2": "0 bytes"})
+    for _ in range(2):
+        assert run_stage(FIRST, make_config(), work) == 1
+        screen = capsys.readouterr().err
+        assert "first: 2 skipped:\n  vid1: video file not found\n  vid2: 0 bytes\n" in screen
+    assert work.calls == 1
+
+
+def test_the_record_says_what_was_made_from_what(make_config: MakeConfig) -> None:
+    run_stage(FIRST, make_config("seed=4"), Work(skipped={"vid1": "damaged"}))
+    record = json.loads(_record(make_config()).read_text())
+    assert record["state"] == "complete"
+    assert record["seed"] == 4
+    assert record["config"]["bmn"]["tscale"] == 100
+    assert record["fingerprint_parts"]["config.bmn.tscale"] == 100
+    assert len(record["fingerprint"]) == 16
+    assert record["versions"].keys() >= {"python", "platform", "tadaloc", "torch", "numpy", "av"}
+    assert record["duration_s"] >= 0
+    assert 10 < record["peak_memory_mb"] < 100_000
+    assert record["counts"] == {"items": 2}
+    assert record["skipped"] == {"vid1": "damaged"}
+    assert record["summary"] == "two items"
+    assert "epochs: 10" in (_record(make_config()).parent.parent / "config.yaml").read_text()
+
+
+def test_the_text_that_a_stage_shows_comes_back_every_time(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = StageSpec(name="first", command="first", sections=(), shows="table.txt")
+
+    def work(run: StageRun) -> None:
+        (run.folder / "table.txt").write_text("mAP 12.3\n")
+
+    for _ in range(2):
+        run_stage(spec, make_config(), work)
+        assert capsys.readouterr().out == "mAP 12.3\n"
+
+
+@pytest.mark.parametrize("damage", ["{", "", "[]", '{"state": "complete"}', "\xff"])
+def test_a_damaged_record_is_named_and_force_gets_over_it(make_config: MakeConfig, damage: str) -> None:
+    run_stage(FIRST, make_config(), Work())
+    _record(make_config()).write_bytes(damage.encode("latin-1"))
+    with pytest.raises(InputError, match=r"first/stage\.json is .*; run the stage again with --force"):
+        run_stage(FIRST, make_config(), Work())
+    assert run_stage(FIRST, make_config(), Work(), force=True) == 0
+
+
+def _record(config: RunConfig) -> Path:
+    return Path(config.run_dir) / "first" / RECORD_NAME
+
+
+def _contents(config: RunConfig) -> dict[Path, bytes]:
+    files = (path for path in Path(config.run_dir).rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files if path.name != ".lock"}
