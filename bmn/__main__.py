@@ -13,7 +13,7 @@ from video_datasets.dataset import annotation_file
 SPEC = StageSpec(
     name="bmn",
     command="bmn",
-    sections=("seed", "data", "bmn"),
+    sections=("seed", "data", "grid", "bmn"),
     reads=("features",),
     inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
 )

@@ -11,7 +11,6 @@ from torch.utils.data import Dataset
 
 from bmn.labels import boundary_labels
 from feature_extraction import FeatureStore
-from runtime.errors import InputError
 from training.loop import ItemKey
 from video_datasets.dataset import Video
 from video_datasets.time_grid import interpolate_to_cells, seconds_to_normalised
@@ -53,14 +52,3 @@ def rescaled_features(store: FeatureStore, video_id: str, tscale: int) -> tuple[
     record = store[video_id]
     duration_s = float(record.attributes["duration_s"])
     return interpolate_to_cells(record.features, record.times, duration_s, tscale), duration_s
-
-
-def feature_channels(store: FeatureStore) -> int:
-    """Return the channels C of a store's features.
-
-    Raises:
-        InputError: if the store is empty.
-    """
-    for video_id in store:
-        return int(store[video_id].features.shape[1])
-    raise InputError(f"{store.path}: the feature store holds no video; run the features stage first")

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 
 from bmn.losses import bmn_loss
 from bmn.model import BMN
-from bmn.samples import WholeVideoSamples, feature_channels
+from bmn.samples import WholeVideoSamples
 from feature_extraction import FeatureStore
+from feature_extraction.checks import check_store
 from runtime.config import config_to_dict
 from runtime.schema import BmnConfig
 from runtime.stage import StageRun
@@ -21,6 +22,7 @@ from training.batches import derived_seed
 from training.device import prepare_device
 from training.loop import Trainer
 from video_datasets.dataset import Video, load_dataset
+from video_datasets.time_grid import TimeGrid
 
 ARCHITECTURE_KEYS = (
     "tscale",
@@ -77,7 +79,7 @@ def train(run: StageRun) -> None:
     training = _usable(dataset.subset(data.training_subset), store, run)
     validation = _usable(dataset.subset(data.validation_subset), store, run)
 
-    in_channels = feature_channels(store)
+    in_channels = check_store(store, TimeGrid.from_config(run.config.grid))
     torch.manual_seed(derived_seed(run.config.seed, 0))
     task = BmnTask(
         build_bmn(in_channels, config),

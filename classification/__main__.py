@@ -11,7 +11,7 @@ from runtime.stage import StageRun, StageSpec
 SPEC = StageSpec(
     name="classification",
     command="classification",
-    sections=("data", "classification"),
+    sections=("data", "grid", "classification"),
     reads=("finetune", "features", "proposals"),
 )
 

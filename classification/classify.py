@@ -11,6 +11,7 @@ import torch
 from classification.labelling import class_probabilities, features_inside, label_proposals
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
+from feature_extraction.checks import check_store
 from feature_extraction.store import FeatureRecord
 from runtime.items import Arrays, FinishedItems
 from runtime.progress import progress
@@ -19,6 +20,7 @@ from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
 from video_datasets.predictions import Predictions, read_predictions, select_videos, write_detections_json
+from video_datasets.time_grid import TimeGrid
 
 
 def classify(run: StageRun) -> None:
@@ -31,6 +33,7 @@ def classify(run: StageRun) -> None:
     prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
     backbone = load_backbone(run.upstream("finetune") / "weights.pt")
+    check_store(store, TimeGrid.from_config(run.config.grid), backbone.sha256)
     proposals = read_predictions(run.upstream("proposals") / "proposals.h5")
     segments_s = np.stack([proposals.start_s, proposals.end_s], axis=1)
     rows_of_video = _rows_of_videos(proposals)

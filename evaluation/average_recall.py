@@ -20,6 +20,7 @@ from evaluation.matching import iterate_pairs, temporal_iou
 from runtime.errors import InputError
 
 NUM_POINTS = 100
+TOP_K = (1, 5, 10, 50, 100)
 NEVER = np.iinfo(np.int64).max
 
 
@@ -33,6 +34,9 @@ class ProposalMetrics:
         recall: (T, 100).
         auc: area under average recall over `an`, divided by the last `an`. The official area starts at
             AN = 1, so perfect proposals have 0.99.
+        top_k: (K,) numbers of proposals per video.
+        top_k_recall: (T, K) plain recall of the k best proposals of each video, which is another figure than
+            the official AR@AN; see `recall_at_top_k`.
         tied_scores: proposals whose score equals that of another one of the video.
     """
 
@@ -40,6 +44,8 @@ class ProposalMetrics:
     an: np.ndarray
     recall: np.ndarray
     auc: float
+    top_k: np.ndarray
+    top_k_recall: np.ndarray
     tied_scores: int
 
     @property
@@ -100,13 +106,17 @@ def proposal_metrics(
     ranked = rank(proposals, proposals.video)
     last_an = max_avg_proposals or len(proposals) / len(videos)
     kept = _kept_at_points(_blocks(ranked.video, videos)[1], len(proposals), last_an)
-    recall = _recall(_first_hit_rank(annotations, ranked, thresholds), kept[video_of_annotation])
+    hit_rank = _first_hit_rank(annotations, ranked, thresholds)
+    recall = _recall(hit_rank, kept[video_of_annotation])
+    top_k = np.array(TOP_K)
     an = np.arange(1, NUM_POINTS + 1) * last_an / NUM_POINTS
     return ProposalMetrics(
         tiou_thresholds=thresholds,
         an=an,
         recall=recall,
         auc=float(np.trapezoid(recall.mean(axis=0), an) / an[-1]),
+        top_k=top_k,
+        top_k_recall=_recall(hit_rank, np.broadcast_to(top_k, (len(annotations), len(top_k)))),
         tied_scores=count_ties(ranked.video, ranked.score),
     )
 
@@ -138,7 +148,7 @@ def recall_at_top_k(
     ground_truth: Any,
     proposals: Any,
     *,
-    k: Sequence[int] = (1, 5, 10, 50, 100),
+    k: Sequence[int] = TOP_K,
     tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
 ) -> np.ndarray:
     """Compute the plain recall of the k best proposals of each video; not the official AR@AN.

@@ -11,12 +11,15 @@ from evaluation.average_recall import ProposalMetrics, proposal_metrics
 from evaluation.columns import Segments, look_up, number_values
 from evaluation.detection import DetectionMetrics, detection_metrics
 from evaluation.protocols import Protocol
+from evaluation.refusals import refuse_bad_annotations, refuse_bad_predictions
 from evaluation.sanity import (
-    check_annotations,
-    check_predictions,
-    label_notes,
+    ClassReport,
+    FileReport,
+    class_notes,
+    file_notes,
+    report_classes,
+    report_file,
     tie_notes,
-    video_notes,
 )
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
@@ -31,17 +34,23 @@ class Evaluation:
 
     Attributes:
         protocol: its name.
+        version: the official evaluator that the figures equal, with its commit.
         task: "detection" or "proposals".
         detection: metrics per scored task ("action", or "verb", "noun", "action"); empty for proposals.
         proposals: metrics of proposals; None for detection.
-        notes: what a reader of the figures should know: ties, unknown videos and labels, missing videos.
+        files: what was found in the predictions, per scored task, or under "proposals".
+        classes: what was found about classes and ties, per scored task.
+        notes: whatever of that is odd, in words.
         splits: further detection metrics on a part of the data, by name of the part.
     """
 
     protocol: str
+    version: str
     task: str
     detection: Mapping[str, DetectionMetrics]
     proposals: ProposalMetrics | None
+    files: Mapping[str, FileReport]
+    classes: Mapping[str, ClassReport]
     notes: tuple[str, ...]
     splits: Mapping[str, Mapping[str, DetectionMetrics]]
 
@@ -72,21 +81,32 @@ def evaluate_tables(
             the predictions is in the subset, or detections have no labels.
     """
     truth = select_subset(annotations, subset)
-    check_annotations(truth)
+    refuse_bad_annotations(truth)
     if task == "proposals":
         return _evaluate_proposals(truth, predictions, protocol)
     if task != "detection":
         raise InputError(f"task '{task}' is unknown; expected one of {', '.join(TASKS)}")
-    notes: dict[str, None] = {}  # an ordered set: tasks that share a file share notes
+    return _evaluate_detections(truth, predictions, protocol)
+
+
+def _evaluate_detections(
+    truth: AnnotationTable, predictions: Predictions | Mapping[str, Predictions], protocol: Protocol
+) -> Evaluation:
     metrics: dict[str, DetectionMetrics] = {}
+    classes: dict[str, ClassReport] = {}
+    files: dict[str, FileReport] = {}
+    reports: dict[int, FileReport] = {}  # tasks that share their predictions share the report
     for name, item in _predictions_per_task(predictions, protocol).items():
-        check_predictions(truth, item, needs_labels=True)
-        metrics[name], unknown_labels = _score(truth, item, protocol, name)
-        found = metrics[name]
-        notes |= dict.fromkeys(video_notes(truth, item))
-        notes |= dict.fromkeys(label_notes(name, unknown_labels, found.ignored_predictions))
-        notes |= dict.fromkeys(tie_notes(name, found.tied_scores, int(found.prediction_counts.sum())))
-    return Evaluation(protocol.name, task, metrics, None, tuple(notes), {})
+        if id(item) not in reports:
+            refuse_bad_predictions(truth, item, needs_labels=True)
+            reports[id(item)] = report_file(truth, item)
+        files[name] = reports[id(item)]
+        metrics[name], unknown = _score(truth, item, protocol, name)
+        classes[name] = report_classes(metrics[name], unknown)
+    notes = dict.fromkeys(note for report in reports.values() for note in file_notes(report))
+    notes |= dict.fromkeys(note for name, report in classes.items() for note in class_notes(name, report))
+    version = protocol.version("detection")
+    return Evaluation(protocol.name, version, "detection", metrics, None, files, classes, tuple(notes), {})
 
 
 def _evaluate_proposals(
@@ -94,10 +114,12 @@ def _evaluate_proposals(
 ) -> Evaluation:
     if not isinstance(predictions, Predictions):
         raise InputError("proposals are scored from one file, found one for each task")
-    check_predictions(truth, predictions, needs_labels=False)
+    refuse_bad_predictions(truth, predictions, needs_labels=False)
     figures = proposal_metrics(_annotation_columns(truth), _prediction_columns(truth, predictions))
-    notes = video_notes(truth, predictions) + tie_notes("proposals", figures.tied_scores, len(predictions))
-    return Evaluation(protocol.name, "proposals", {}, figures, tuple(notes), {})
+    report = report_file(truth, predictions)
+    notes = file_notes(report) + tie_notes("proposals", figures.tied_scores, len(predictions))
+    version, files = protocol.version("proposals"), {"proposals": report}
+    return Evaluation(protocol.name, version, "proposals", {}, figures, files, {}, tuple(notes), {})
 
 
 def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS
+from evaluation.detection import PROTOCOL_TIOU_THRESHOLDS
 from video_datasets.annotations import AnnotationTable, read_activitynet_json, read_ek100_csv
 from video_datasets.ek100_labels import action_name, split_label
 from video_datasets.predictions import (
@@ -25,6 +25,11 @@ from video_datasets.predictions import (
     read_predictions,
 )
 
+ACTIVITYNET_VERSION = "ActivityNet eval_detection.py 82304fa"
+EK100_VERSION = "EPIC-KITCHENS C2-Action-Detection evaluate_detection_json_ek100.py 4835721"
+PROPOSAL_VERSION = "ActivityNet eval_proposal.py 82304fa"
+TIE_RULE = "ties: later in file first"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -32,6 +37,7 @@ class Protocol:
 
     Attributes:
         name: as on the command line.
+        detection_version: the official evaluator of detections, with its commit, that the figures equal.
         tiou_thresholds: of mAP. AR@AN always uses 0.5:0.05:0.95.
         class_names: per scored task, what turns a label of the files into the class that counts.
         read_ground_truth: reader of the annotation file.
@@ -39,10 +45,15 @@ class Protocol:
     """
 
     name: str
+    detection_version: str
     tiou_thresholds: tuple[float, ...]
     class_names: Mapping[str, Callable[[str], str]]
     read_ground_truth: Callable[[str | Path], AnnotationTable]
     read_submission: Callable[[str | Path], Predictions]
+
+    def version(self, task: str) -> str:
+        """Say which figures these are: the official evaluator of the task, its commit, the rule for ties."""
+        return f"{PROPOSAL_VERSION if task == 'proposals' else self.detection_version}; {TIE_RULE}"
 
 
 def _verb(label: str) -> str:
@@ -63,7 +74,8 @@ PROTOCOLS = {
         *(
             Protocol(
                 name=name,
-                tiou_thresholds=HACS_TIOU_THRESHOLDS,
+                detection_version=ACTIVITYNET_VERSION,
+                tiou_thresholds=PROTOCOL_TIOU_THRESHOLDS[name],
                 class_names={"action": str},
                 read_ground_truth=read_activitynet_json,
                 read_submission=read_detections_json,
@@ -72,14 +84,16 @@ PROTOCOLS = {
         ),
         Protocol(
             name="ek100",
-            tiou_thresholds=EK100_TIOU_THRESHOLDS,
+            detection_version=EK100_VERSION,
+            tiou_thresholds=PROTOCOL_TIOU_THRESHOLDS["ek100"],
             class_names={"verb": _verb, "noun": _noun, "action": _action},
             read_ground_truth=read_ek100_csv,
             read_submission=read_ek100_json,
         ),
         Protocol(
             name="ek100-separate",
-            tiou_thresholds=EK100_TIOU_THRESHOLDS,
+            detection_version=EK100_VERSION,
+            tiou_thresholds=PROTOCOL_TIOU_THRESHOLDS["ek100-separate"],
             class_names={"verb": _verb, "noun": _noun},
             read_ground_truth=read_ek100_csv,
             read_submission=read_ek100_json,

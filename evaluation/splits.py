@@ -97,6 +97,7 @@ def _select_classes(metrics: DetectionMetrics, keep: np.ndarray) -> DetectionMet
         ap=metrics.ap[keep],
         annotation_counts=metrics.annotation_counts[keep],
         prediction_counts=metrics.prediction_counts[keep],
+        true_positive_counts=metrics.true_positive_counts[keep],
     )
 
 

@@ -47,7 +47,9 @@ def work(run: StageRun) -> None:
     scored = evaluate_tables(annotations, detections, protocol, subset=subset)
     recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")
     content = evaluation_to_json(scored)
-    content["AR"] = evaluation_to_json(recalled)["AR"]
+    recall = evaluation_to_json(recalled)
+    content |= {"AR": recall["AR"], "AR_version": recalled.version, "top_k_recall": recall["top_k_recall"]}
+    content["sanity"] |= recall["sanity"]
     write_json(run.folder.parent / METRICS_NAME, content)
     notes = [f"note: {note}" for note in dict.fromkeys(scored.notes + recalled.notes)]
     tables = "\n\n".join([render_evaluation(scored), render_evaluation(recalled), *notes])

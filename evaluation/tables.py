@@ -11,35 +11,97 @@ import numpy as np
 from evaluation.average_recall import ProposalMetrics
 from evaluation.detection import DetectionMetrics
 from evaluation.file_evaluation import Evaluation
+from evaluation.sanity import ClassReport, FileReport, encodable
 
 SHOWN_AN = (1, 5, 10, 50, 100)
 
 
 def render_evaluation(evaluation: Evaluation) -> str:
-    """Render the tables of the screen, in percent: mAP at each tIoU and their average, or AR@AN and AUC."""
+    """Render the tables of the screen, in percent, and what was found in the data.
+
+    Detections: mAP and recall at each tIoU. Proposals: AR@AN at each tIoU and AUC, and beside it the plain
+    recall of the k best proposals of each video. Every output names the protocol and its version.
+    """
+    blocks = [f"{evaluation.protocol} ({evaluation.version})"]
     if evaluation.proposals is not None:
-        return _proposal_table(evaluation.protocol, evaluation.proposals)
-    head = f"{evaluation.protocol}: mAP (%) at tIoU"
-    tables = [_detection_table(head, evaluation.detection)]
-    tables += [_detection_table(f"{head}, {name}", part) for name, part in evaluation.splits.items()]
-    return "\n\n".join(tables)
+        blocks += [_official_recall_table(evaluation.proposals), _top_k_table(evaluation.proposals)]
+    else:
+        blocks.append(_detection_table("", evaluation.detection))
+        blocks += [_detection_table(f", {name}", part) for name, part in evaluation.splits.items()]
+    return "\n\n".join([*blocks, data_table(evaluation)])
 
 
-def _detection_table(title: str, detection: Mapping[str, DetectionMetrics]) -> str:
+def _detection_table(part: str, detection: Mapping[str, DetectionMetrics]) -> str:
     thresholds = next(iter(detection.values())).tiou_thresholds
-    header = ["task", *(f"{threshold:.2f}" for threshold in thresholds), "average", "classes"]
-    rows = [
+    ticks = [f"{threshold:.2f}" for threshold in thresholds]
+    rows = [[f"mAP (%) at tIoU{part}", *ticks, "average", "classes"]]
+    rows += [
         [task, *map(_percent, metrics.mAP), _percent(metrics.average_mAP), str(len(metrics.labels))]
         for task, metrics in detection.items()
     ]
-    return f"{title}\n{_align([header, *rows])}"
+    rows.append([f"recall (%) at tIoU{part}", *ticks, "average", "annotations"])
+    rows += [
+        [
+            task,
+            *map(_percent, metrics.recall),
+            _percent(metrics.recall.mean()),
+            str(metrics.annotation_counts.sum()),
+        ]
+        for task, metrics in detection.items()
+    ]
+    return _align(rows)
 
 
-def _proposal_table(protocol: str, metrics: ProposalMetrics) -> str:
+def _official_recall_table(metrics: ProposalMetrics) -> str:
     points = [int(np.argmin(np.abs(metrics.an - an))) for an in SHOWN_AN]
-    header = [*(f"AR@{an}" for an in SHOWN_AN), "AUC"]
-    row = [*(_percent(metrics.average_recall[point]) for point in points), _percent(metrics.auc)]
-    return f"{protocol}: average recall (%) over tIoU 0.50 to 0.95\n{_align([header, row])}"
+    header = ["recall (%), official AR@AN", *(f"AR@{an}" for an in SHOWN_AN), "AUC"]
+    rows = [
+        [f"tIoU {threshold:.2f}", *(_percent(recall[point]) for point in points), ""]
+        for threshold, recall in zip(metrics.tiou_thresholds, metrics.recall, strict=True)
+    ]
+    average = [_percent(metrics.average_recall[point]) for point in points]
+    return _align([header, *rows, ["average", *average, _percent(metrics.auc)]])
+
+
+def _top_k_table(metrics: ProposalMetrics) -> str:
+    header = ["recall (%), best k of each video", *(f"k={k}" for k in metrics.top_k)]
+    return _align([header, ["average", *map(_percent, metrics.top_k_recall.mean(axis=0))]])
+
+
+def data_table(evaluation: Evaluation) -> str:
+    """Render the counts of what was found in the predictions, a column for each scored task."""
+    columns = [
+        _data_column(report, evaluation.classes.get(task), evaluation.proposals)
+        for task, report in evaluation.files.items()
+    ]
+    rows = [["data", *evaluation.files]]
+    rows += [[name, *(column[name] for column in columns)] for name in columns[0]]
+    return _align(rows)
+
+
+def _data_column(
+    report: FileReport, classes: ClassReport | None, proposals: ProposalMetrics | None
+) -> dict[str, str]:
+    counts: dict[str, int | str] = {
+        "predictions": report.predictions,
+        "annotated videos": report.annotated_videos,
+        "... with predictions": report.annotated_videos - len(report.missing_videos),
+        "... without predictions": len(report.missing_videos),
+        "unknown videos": len(report.unknown_videos),
+        "predictions in unknown videos": report.in_unknown_videos,
+        "inverted segments": report.inverted,
+        "zero-length segments": report.zero_length,
+        "outside the duration": report.outside_duration if report.known_durations else "unknown",
+        "duplicate segments": report.duplicates,
+    }
+    if classes is not None:
+        counts["classes never predicted"] = len(classes.never_predicted)
+        counts["predictions of unknown classes"] = classes.ignored_predictions
+        counts["tied scores"] = classes.tied_scores
+    if proposals is not None:
+        counts["tied scores"] = proposals.tied_scores
+    counts["times are seconds"] = "doubtful" if report.suspicion else "plausible"
+    return {name: str(count) for name, count in counts.items()}
 
 
 def _percent(fraction: float) -> str:
@@ -52,22 +114,35 @@ def _align(rows: Sequence[Sequence[str]]) -> str:
     lines = []
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
 
 
-def per_class_csv(detection: Mapping[str, DetectionMetrics]) -> str:
-    """Render AP of each class as CSV, fractions in full precision.
+def per_class_csv(evaluation: Evaluation) -> str:
+    """Render AP and recall of each class as CSV, fractions in full precision.
 
-    Columns: task, label, annotations, predictions, ap@0.50, ..., average.
+    Columns: task, label, annotations, predictions, ap@0.50, ..., average, recall@0.50, ..., protocol,
+    protocol_version.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    thresholds = next(iter(detection.values())).tiou_thresholds
-    names = [f"ap@{threshold:.2f}" for threshold in thresholds]
-    writer.writerow(["task", "label", "annotations", "predictions", *names, "average"])
+    detection = evaluation.detection
+    ticks = [f"{threshold:.2f}" for threshold in next(iter(detection.values())).tiou_thresholds]
+    ap_names, recall_names = ([f"{name}@{tick}" for tick in ticks] for name in ("ap", "recall"))
+    head = ["task", "label", "annotations", "predictions", *ap_names, "average", *recall_names]
+    writer.writerow([*head, "protocol", "protocol_version"])
     for task, metrics in detection.items():
-        counts = (metrics.annotation_counts.tolist(), metrics.prediction_counts.tolist())
-        for label, annotated, predicted, ap in zip(metrics.labels, *counts, metrics.ap, strict=True):
-            writer.writerow([task, label, annotated, predicted, *ap.tolist(), float(ap.mean())])
+        recall = metrics.true_positive_counts / metrics.annotation_counts[:, None]
+        counts = zip(
+            metrics.labels,
+            metrics.annotation_counts.tolist(),
+            metrics.prediction_counts.tolist(),
+            strict=True,
+        )
+        for key, ap, found in zip(counts, metrics.ap, recall, strict=True):
+            figures = [*ap.tolist(), float(ap.mean()), *found.tolist()]
+            label, *numbers = key
+            writer.writerow(
+                [task, encodable(str(label)), *numbers, *figures, evaluation.protocol, evaluation.version]
+            )
     return out.getvalue()

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from runtime.errors import InputError
-from tadaconv import create_model, weights_sha256
-from tadaconv.resnet import ResNet
+from tadaconv import VideoNetwork, create_model, weights_sha256
 from training import checkpoint
 
 
@@ -25,7 +24,7 @@ class Backbone:
         sha256: of the weights' content.
     """
 
-    model: ResNet
+    model: VideoNetwork
     name: str
     labels: tuple[str, ...]
     sha256: str

@@ -21,7 +21,6 @@ from feature_extraction.store import (
 )
 from runtime.errors import InputError
 from runtime.progress import progress
-from runtime.schema import GridConfig
 from runtime.stage import StageRun
 from tadaconv import optimize_for_inference
 from training.device import prepare_device
@@ -39,7 +38,7 @@ def extract(run: StageRun) -> None:
     backbone = load_backbone(run.upstream("finetune") / "weights.pt")
     extractor = Extractor(
         optimize_for_inference(backbone.model).to(device),
-        time_grid(config.grid),
+        TimeGrid.from_config(config.grid),
         config.features.short_side_px,
         device,
     )
@@ -53,18 +52,6 @@ def extract(run: StageRun) -> None:
             bar.update()
     run.counts["videos"] = _merge(run.folder)
     run.summary = f"{run.counts['videos']} videos, {extractor.model.num_features} channels"
-
-
-def time_grid(config: GridConfig) -> TimeGrid:
-    """Return the time grid of a configuration."""
-    return TimeGrid(
-        fps=config.fps,
-        stride_frames=config.stride_frames,
-        clip_frames=config.clip_frames,
-        interval_frames=config.interval_frames,
-        convention=config.convention,
-        spacing=config.spacing,
-    )
 
 
 def _videos_on_disk(run: StageRun) -> list[Video]:
@@ -93,24 +80,33 @@ def _job(video: Video, grid: TimeGrid, min_decoded_share: float) -> DecodeJob:
 def _extract_all(
     run: StageRun, extractor: Extractor, todo: dict[str, Video], attributes: dict[str, str]
 ) -> Iterator[str]:
-    """Extract videos as their frames come in, write or list each, and yield the ids of those that are through."""
+    """Extract videos as their frames come in, write or list each, and yield the ids of those that are through.
+
+    A video that cannot be decoded is tried once more, after all others, before it is listed.
+    """
     config = run.config
     jobs = [_job(video, extractor.grid, config.features.min_decoded_share) for video in todo.values()]
-    messages = decode_interleaved(
-        jobs, workers=config.runtime.workers, time_limit_s=config.runtime.video_time_limit_s
-    )
-    under_way: dict[str, VideoExtraction] = {}
-    for job, message in messages:
-        extraction = under_way.setdefault(job.video_id, VideoExtraction(extractor))
-        if isinstance(message, tuple):
-            extraction.add(*message)
-            continue
-        del under_way[job.video_id]
-        if isinstance(message, VideoError):
-            run.skip(job.video_id, message.reason)
-        else:
-            _write(run, extraction, job, message, attributes)
-        yield job.video_id
+    for is_last_try in (False, True):
+        failed = []
+        messages = decode_interleaved(
+            jobs, workers=config.runtime.workers, time_limit_s=config.runtime.video_time_limit_s
+        )
+        under_way: dict[str, VideoExtraction] = {}
+        for job, message in messages:
+            extraction = under_way.setdefault(job.video_id, VideoExtraction(extractor))
+            if isinstance(message, tuple):
+                extraction.add(*message)
+                continue
+            del under_way[job.video_id]
+            if not isinstance(message, VideoError):
+                _write(run, extraction, job, message, attributes)
+            elif is_last_try:
+                run.skip(job.video_id, message.reason)
+            else:
+                failed.append(job)
+                continue
+            yield job.video_id
+        jobs = failed
 
 
 def _write(

@@ -173,7 +173,10 @@ class BmnConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_at_least(self, "bmn", tscale=1, dscale=1, num_samples=1, num_samples_per_bin=1)
-        _require_at_least(self, "bmn", hidden_1d=1, hidden_2d=1, hidden_3d=1)
+        _require_at_least(self, "bmn", hidden_1d=4, hidden_2d=1, hidden_3d=1, boundary_ratio=0)
+        _require(
+            self.hidden_1d % 4 == 0, f"bmn.hidden_1d must be divisible by 4 (groups), found {self.hidden_1d}"
+        )
         _require(
             self.dscale <= self.tscale, f"bmn.dscale={self.dscale} must not exceed bmn.tscale={self.tscale}"
         )

@@ -6,16 +6,22 @@ from tadaconv import create_model, load_weights     # TAda2D and its baselines
 
 from tadaconv.fingerprint import weights_sha256
 from tadaconv.inference import optimize_for_inference
+from tadaconv.network import VideoNetwork
 from tadaconv.operators import TAdaConv2d, TAdaConv3d
+from tadaconv.operators_v2 import TAdaConv2dV2
 from tadaconv.registry import create_model, list_models
 from tadaconv.router import RouteFuncMLP
+from tadaconv.router_v2 import RouteFuncTransformer
 from tadaconv.weights import LoadReport, load_weights
 
 __all__ = [
     "LoadReport",
     "RouteFuncMLP",
+    "RouteFuncTransformer",
     "TAdaConv2d",
+    "TAdaConv2dV2",
     "TAdaConv3d",
+    "VideoNetwork",
     "create_model",
     "list_models",
     "load_weights",

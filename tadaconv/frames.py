@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -41,6 +42,35 @@ def unfold_frames(images: Tensor, n_clips: int) -> Tensor:
     torch.Size([2, 3, 8, 32, 48])
     """
     return images.unflatten(0, (n_clips, -1)).transpose(1, 2)
+
+
+def gather_windows(x_BCTHW: Tensor, kernel_t: int, stride: int = 1) -> Tensor:
+    """The frames around every stride-th frame as channels, with zeros outside the clip.
+
+    Channel c * kernel_t + k holds channel c of the frame k - kernel_t // 2 away, the order of a (C, kernel_t)
+    kernel.
+
+    Args:
+        x_BCTHW: clips, (B, C, T, H, W).
+        kernel_t: frames of a window, odd.
+        stride: frames from one window to the next.
+
+    Returns:
+        Tensor (B, C * kernel_t, ceil(T / stride), H, W).
+
+    >>> gather_windows(torch.tensor([1.0, 2.0, 3.0]).view(1, 1, 3, 1, 1), kernel_t=3).view(3, 3)
+    tensor([[0., 1., 2.],
+            [1., 2., 3.],
+            [2., 3., 0.]])
+    """
+    if (kernel_t, stride) == (1, 1):
+        return x_BCTHW
+    reach = kernel_t // 2
+    padded = F.pad(x_BCTHW, (0, 0, 0, 0, reach, reach))
+    n_frames = x_BCTHW.shape[2]
+    return torch.stack([padded[:, :, k : k + n_frames : stride] for k in range(kernel_t)], dim=2).flatten(
+        1, 2
+    )
 
 
 def temporal_average(x_BCTHW: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """A network for inference only: every batch normalisation folded into what precedes it.
 
-In evaluation mode a batch normalisation is a fixed scale and shift per channel. Behind a plain convolution
-both go into its weights and a bias. Behind the calibrated convolution of TAda2D, the sum of the two
-normalised paths
+In evaluation mode a batch normalisation is a fixed scale and shift per channel. Behind a convolution, plain or
+calibrated, both go into its weights and a bias. Behind the calibrated convolution of TAda2D, the sum of the
+two normalised paths
 
     b_bn(y) + b_avgpool_bn(average of y over 3 frames)  =  side y[t - 1] + centre y[t] + side y[t + 1] + bias
 
@@ -19,12 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tadaconv.branches import TAdaBranch
-from tadaconv.layers import FrameConv
-from tadaconv.resnet import ResidualBlock, ResNet
+from tadaconv.aggregation import Aggregation
+from tadaconv.branches import Bottleneck
+from tadaconv.network import VideoNetwork
+from tadaconv.operators import TAdaConv2d, TAdaConv3d
+from tadaconv.resnet import ResidualBlock
+
+Convolution = nn.Conv3d | TAdaConv2d | TAdaConv3d
 
 
-def optimize_for_inference(model: ResNet) -> ResNet:
+def optimize_for_inference(model: VideoNetwork) -> VideoNetwork:
     """Copy a network into an equivalent one that is faster and can only be evaluated.
 
     Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient; its
@@ -38,59 +42,73 @@ def optimize_for_inference(model: ResNet) -> ResNet:
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(model.modules()):
-        if isinstance(module, ResidualBlock) and isinstance(module.conv_branch, TAdaBranch):
-            module.conv_branch = _FoldedTAdaBranch(module.conv_branch)
+        if isinstance(module, ResidualBlock) and isinstance(module.conv_branch, Bottleneck):
+            module.conv_branch = _with_taps(module.conv_branch)
     for module in list(model.modules()):
         _fold_convolutions(module)
     return model
 
 
+def _with_taps(branch: Bottleneck) -> nn.Module:
+    """A branch of TAda2D with its two normalisations folded; others as they are."""
+    is_tada2d = branch.branch.aggregation == Aggregation() and "b" in branch.branch.calibrated
+    return _FoldedTAda2DBranch(branch) if is_tada2d else branch
+
+
 def _fold_convolutions(module: nn.Module) -> None:
-    """Fold every child ``<name>_bn`` into the plain convolution ``<name>`` beside it."""
+    """Fold every normalisation among the children into the convolution in front of it."""
     for name, conv in list(module.named_children()):
-        bn = getattr(module, f"{name}_bn", None)
-        if isinstance(conv, FrameConv) and isinstance(bn, nn.BatchNorm3d):
-            setattr(module, name, _folded(conv, bn))
-            setattr(module, f"{name}_bn", nn.Identity())
+        bn_name = "bn" if name == "conv_fast_to_slow" else f"{name}_bn"
+        bn = getattr(module, bn_name, None)
+        if not isinstance(conv, Convolution) or not isinstance(bn, nn.BatchNorm3d):
+            continue
+        if name == "b" and isinstance(module, Bottleneck) and module.branch.aggregation is not None:
+            continue  # between the two, frames are aggregated
+        setattr(module, name, _folded(conv, bn))
+        setattr(module, bn_name, nn.Identity())
 
 
-def _folded(conv: FrameConv, bn: nn.BatchNorm3d) -> FrameConv:
+def _folded(conv: Convolution, bn: nn.BatchNorm3d) -> Convolution:
     """The convolution followed by the normalisation, as one convolution with a bias."""
     scale, shift = _scale_and_shift(bn)
     folded = copy.deepcopy(conv)
-    folded.weight.copy_(conv.weight.double() * scale.view(-1, 1, 1, 1, 1))
-    folded.bias = nn.Parameter(shift.to(conv.weight.dtype), requires_grad=False)
+    # Output channels are axis 0 of a Conv3d's weight, axis 2 of a TAdaConv's.
+    n_axes_behind = conv.weight.dim() - (1 if isinstance(conv, nn.Conv3d) else 3)
+    folded.weight.copy_(conv.weight.double() * scale.view(-1, *[1] * n_axes_behind))
+    bias = shift.to(conv.weight.dtype)
+    folded.bias = nn.Parameter(bias if isinstance(conv, nn.Conv3d) else bias[None, None], requires_grad=False)
     return folded
 
 
-def _scale_and_shift(bn: nn.BatchNorm3d) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(bn: nn.Module) -> tuple[Tensor, Tensor]:
     """What the normalisation does in evaluation mode, per channel and in float64: x * scale + shift."""
-    assert bn.running_mean is not None  # for the type checker: our networks track statistics
+    assert isinstance(bn, nn.BatchNorm3d)  # for the type checker, as are the next two
+    assert bn.running_mean is not None
     assert bn.running_var is not None
     scale = bn.weight.double() / torch.sqrt(bn.running_var.double() + bn.eps)
     return scale, bn.bias.double() - bn.running_mean.double() * scale
 
 
-class _FoldedTAdaBranch(nn.Module):
-    """A TAdaBranch whose two normalisations and temporal average are three taps and a bias."""
+class _FoldedTAda2DBranch(nn.Module):
+    """The branch TADA2D, whose two normalisations and temporal average are three taps and a bias."""
 
     side: Tensor
     centre: Tensor
     bias: Tensor
 
-    def __init__(self, branch: TAdaBranch) -> None:
+    def __init__(self, branch: Bottleneck) -> None:
         super().__init__()
         self.a, self.a_bn = branch.a, branch.a_bn
-        self.b, self.b_rf = branch.b, branch.b_rf
+        self.b, self.b_rf = branch.get_submodule("b"), branch.get_submodule("b_rf")
         self.c, self.c_bn = branch.c, branch.c_bn
-        scale, shift = _scale_and_shift(branch.b_bn)
+        scale, shift = _scale_and_shift(branch.get_submodule("b_bn"))
         average_scale, average_shift = _scale_and_shift(branch.b_avgpool_bn)
         for name, values in (
             ("side", average_scale / 3),
             ("centre", scale + average_scale / 3),
             ("bias", shift + average_shift),
         ):
-            self.register_buffer(name, values.to(branch.b.weight.dtype).view(-1, 1, 1, 1))
+            self.register_buffer(name, values.to(branch.c.weight.dtype).view(-1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""

@@ -10,6 +10,13 @@ So "cin" scales the input, "cout" scales the output, and one channels-last ``con
 all clips. The released code forms B * T kernels and runs a convolution with B * T groups instead: the same
 results and gradients, several times slower.
 
+Two more kinds of the paper's Table 4, of which no code is public:
+
+    cal_dim "cin_cout"  both of the above, alpha[t, i] beta[t, o] W[o, i]: the rank-1 calibration of all
+                        Ci x Co pairs, still without per-frame kernels
+    cal_dim "k2"        alpha[t, p] W[o, i, p] for each position p of the kernel: neither input nor output
+                        alone can be scaled, so this one does form a kernel per frame (and is slow)
+
 A kernel that spans kt frames (``TAdaConv3d``) is calibrated as a whole by the alpha of the frame in its
 middle. A frame then takes part in kt windows, each with its own alpha, so the windows are gathered as kt * Ci
 channels first; the rest is the same.
@@ -26,11 +33,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tadaconv.frames import fold_frames, unfold_frames
+from tadaconv.frames import fold_frames, gather_windows, unfold_frames
+
+CAL_DIMS = ("cin", "cout", "cin_cout", "k2")
 
 
-class _TAdaConv(nn.Module):
-    """What the two operators share: all but the shape of the kernel."""
+class TAdaConv(nn.Module):
+    """What the operators share: all but the shape of the kernel."""
 
     kernel_has_time: bool
 
@@ -65,8 +74,8 @@ class _TAdaConv(nn.Module):
 
     def _check_arguments(self) -> None:
         name = type(self).__name__
-        if self.cal_dim not in ("cin", "cout"):
-            raise ValueError(f'{name}: cal_dim must be "cin" or "cout", got {self.cal_dim!r}')
+        if self.cal_dim not in CAL_DIMS:
+            raise ValueError(f"{name}: cal_dim must be one of {', '.join(CAL_DIMS)}, got {self.cal_dim!r}")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ValueError(
                 f"{name}: groups = {self.groups} must divide in_channels = {self.in_channels} "
@@ -90,12 +99,23 @@ class _TAdaConv(nn.Module):
                 f"got kernel_size = {self.kernel_size} and padding = {self.padding}"
             )
 
+    @property
+    def num_factors(self) -> int:
+        """Length of alpha along its second axis: what a router for this convolution has to emit."""
+        return {
+            "cin": self.in_channels,
+            "cout": self.out_channels,
+            "cin_cout": self.in_channels + self.out_channels,
+            "k2": math.prod(self.kernel_size),
+        }[self.cal_dim]
+
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """Convolve every frame with its own calibrated kernel.
 
         Args:
             x: clips, (B, Ci, T, H, W).
-            alpha: factors, (B, Ci, T, 1, 1) for cal_dim "cin", (B, Co, T, 1, 1) for "cout".
+            alpha: factors, (B, ``num_factors``, T, 1, 1): Ci of them for cal_dim "cin", Co for "cout", Ci
+                and then Co for "cin_cout", one per position of the kernel for "k2".
 
         Returns:
             Tensor (B, Co, T, H', W'), in ``channels_last_3d`` memory format.
@@ -103,23 +123,41 @@ class _TAdaConv(nn.Module):
         Raises:
             ValueError: if alpha has another shape.
         """
+        return self._calibrated(x, alpha, self.bias)
+
+    def _calibrated(self, x: Tensor, alpha: Tensor, bias: Tensor | None) -> Tensor:
         self._check_alpha(x, alpha)
         kernel_t = self.kernel_size[0]
-        windows = _gather_windows(x, kernel_t)  # B x (Ci * kt) x T x H x W
-        if self.cal_dim == "cin":
-            alpha_of_windows = alpha if kernel_t == 1 else alpha.repeat_interleave(kernel_t, dim=1)
-            return self._convolve(windows * alpha_of_windows, self.bias)
-        y = self._convolve(windows, None) * alpha
-        return y if self.bias is None else y + self.bias.view(-1, 1, 1, 1)
+        windows = gather_windows(x, kernel_t)  # B x (Ci * kt) x T x H x W
+        if self.cal_dim == "k2":
+            return self._convolve_frame_by_frame(windows, alpha, bias)
+        alpha_in, alpha_out = self._split(alpha)
+        if alpha_in is not None:
+            windows = windows * (alpha_in if kernel_t == 1 else alpha_in.repeat_interleave(kernel_t, dim=1))
+        if alpha_out is None:
+            return self._convolve(windows, bias)
+        y = self._convolve(windows, None) * alpha_out
+        return y if bias is None else y + bias.view(-1, 1, 1, 1)
+
+    def _split(self, alpha: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The factors of the input channels and those of the output channels."""
+        if self.cal_dim == "cin_cout":
+            return alpha[:, : self.in_channels], alpha[:, self.in_channels :]
+        return (alpha, None) if self.cal_dim == "cin" else (None, alpha)
 
     def _check_alpha(self, x: Tensor, alpha: Tensor) -> None:
-        """Refuse an alpha that would broadcast to anything but one factor per channel and frame."""
-        side, channels = ("in", self.in_channels) if self.cal_dim == "cin" else ("out", self.out_channels)
-        expected = (x.shape[0], channels, x.shape[2], 1, 1)
+        """Refuse an alpha that would broadcast to anything but the factors of each frame."""
+        expected = (x.shape[0], self.num_factors, x.shape[2], 1, 1)
         if alpha.shape != expected:
+            what = {
+                "cin": "input channel",
+                "cout": "output channel",
+                "cin_cout": "input channel, then one per output channel,",
+                "k2": "position of the kernel",
+            }[self.cal_dim]
             raise ValueError(
                 f"{type(self).__name__}: for input {tuple(x.shape)} and cal_dim = {self.cal_dim!r}, "
-                f"alpha must have shape {expected} (one factor per {side}put channel and frame), "
+                f"alpha must have shape {expected} (one factor per {what} and frame), "
                 f"got {tuple(alpha.shape)}"
             )
 
@@ -138,6 +176,23 @@ class _TAdaConv(nn.Module):
         )
         return unfold_frames(images, n_clips=windows.shape[0])
 
+    def _convolve_frame_by_frame(self, windows: Tensor, alpha: Tensor, bias: Tensor | None) -> Tensor:
+        """One kernel per frame, all of them in one convolution with B * T times the groups."""
+        frames = windows.transpose(1, 2).flatten(0, 1)  # (B * T) x (Ci * kt) x H x W
+        factors = alpha.flatten(2).transpose(1, 2).reshape(-1, 1, 1, *self.kernel_size)
+        kernel = self.weight.view(1, self.out_channels, -1, *self.kernel_size)
+        images = F.conv2d(
+            frames.flatten(0, 1)[None],
+            (kernel * factors).flatten(2, 3).flatten(0, 1),  # (B * T * Co) x (Ci / groups * kt) x kh x kw
+            None if bias is None else bias.flatten().repeat(len(frames)),
+            self.stride[1:],
+            self.padding[1:],
+            self.dilation[1:],
+            self.groups * len(frames),
+        )
+        images = images.view(len(frames), self.out_channels, *images.shape[2:])
+        return unfold_frames(images.contiguous(memory_format=torch.channels_last), windows.shape[0])
+
     def extra_repr(self) -> str:
         """The arguments, for printing."""
         return (
@@ -146,7 +201,7 @@ class _TAdaConv(nn.Module):
         )
 
 
-class TAdaConv2d(_TAdaConv):
+class TAdaConv2d(TAdaConv):
     """Temporally-adaptive convolution: the spatial kernel of each frame is calibrated by that frame's alpha.
 
     Takes the place of a (1, kh, kw) ``Conv3d``; with alpha = 1 it is that convolution.
@@ -160,7 +215,7 @@ class TAdaConv2d(_TAdaConv):
         dilation: one int or three, 1 along time.
         groups: groups of channels, as in ``torch.nn.Conv3d`` (the released code fails for "cin" with groups).
         bias: whether to add a bias, which alpha never scales.
-        cal_dim: the channels that alpha scales, "cin" (Ci of them) or "cout" (Co of them).
+        cal_dim: what alpha scales, "cin" (Ci factors), "cout" (Co), "cin_cout" (Ci + Co) or "k2" (kh * kw).
 
     Parameters are ``weight`` (1, 1, Co, Ci / groups, kh, kw) and ``bias`` (1, 1, Co), drawn as in the
     released code: uniform within 1 / sqrt(number of weights), whose fan counts Co as well. That is far less
@@ -181,7 +236,7 @@ class TAdaConv2d(_TAdaConv):
     kernel_has_time = False
 
 
-class TAdaConv3d(_TAdaConv):
+class TAdaConv3d(TAdaConv):
     """Temporally-adaptive convolution with a kernel of kt frames, calibrated by its middle frame.
 
     Takes the place of a (kt, kh, kw) ``Conv3d``; with alpha = 1 it is that convolution.
@@ -219,16 +274,3 @@ def _triple(name: str, value: int | Sequence[int]) -> tuple[int, int, int]:
     if len(value) != 3:
         raise ValueError(f"{name} must be one int or three (time, height, width), got {value}")
     return value[0], value[1], value[2]
-
-
-def _gather_windows(x: Tensor, kernel_t: int) -> Tensor:
-    """The frames around each frame as channels, zero padded: (B, C, T, H, W) to (B, C * kernel_t, T, H, W).
-
-    Channel c * kernel_t + k holds channel c of frame t + k - kernel_t // 2, the order of a (C, kt) kernel.
-    """
-    if kernel_t == 1:
-        return x
-    reach = kernel_t // 2
-    padded = F.pad(x, (0, 0, 0, 0, reach, reach))
-    n_frames = x.shape[2]
-    return torch.stack([padded[:, :, k : k + n_frames] for k in range(kernel_t)], dim=2).flatten(1, 2)

@@ -1,46 +1,26 @@
-"""The networks by name: each is an entry of data, built by the code of its family."""
+"""``create_model`` and ``list_models``."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import replace
 
 from tadaconv.heads import NumClasses
-from tadaconv.resnet import ResNet, ResNetSpec
-
-# For 64-pixel clips: 32, 64, 128 and 256 channels at 16, 8, 4 and 2 pixels.
-# On two CPU cores, a training step of 32 clips of 8 frames takes about 0.17 s.
-_TADA2D_MINI = ResNetSpec(
-    branch="tada2d",
-    depths=(1, 1, 2, 2),
-    widths=(16, 32, 64, 128),
-    expansion=2,
-    stem_width=32,
-    stem_stride=4,
-    strides=(1, 2, 2, 2),
-)
-
-SPECS: Mapping[str, ResNetSpec] = {
-    "tada2d_r50": ResNetSpec(branch="tada2d"),
-    "tada2d_mini": _TADA2D_MINI,
-    "r2d_r50": ResNetSpec(branch="r2d"),  # the paper's TSN baseline
-    "r2d_mini": replace(_TADA2D_MINI, branch="r2d"),
-}
+from tadaconv.network import VideoNetwork
+from tadaconv.specs import SPECS
 
 
 def list_models() -> list[str]:
     """Names that :func:`create_model` knows, sorted.
 
-    >>> list_models()
-    ['r2d_mini', 'r2d_r50', 'tada2d_mini', 'tada2d_r50']
+    >>> [name for name in list_models() if name.startswith("r2d")]
+    ['r2d_mini', 'r2d_r50']
     """
     return sorted(SPECS)
 
 
 def create_model(
     name: str, num_classes: NumClasses = 400, input_size: tuple[int, int, int] | None = None
-) -> ResNet:
+) -> VideoNetwork:
     """Build a network with random weights (see ``tadaconv.initialisation``).
 
     Args:
@@ -49,12 +29,14 @@ def create_model(
         input_size: (T, H, W), for networks of a fixed input size; the ResNets take any, and disregard it.
 
     Returns:
-        A module in training mode.  Input: clips (B, 3, T, H, W), float32 RGB, already normalised.
+        A module in training mode.  Input: clips (B, 3, T, H, W), float32 RGB, already normalised; SlowFast
+        takes the fast clip (32 frames) and picks the slow frames itself.
         ``forward_features`` gives (B, ``num_features``), calling it gives logits (B, num_classes) or
         {"verb": (B, n), "noun": (B, m)}.
 
     Raises:
-        ValueError: if there is no such network, or num_classes is not as above.
+        ValueError: if there is no such network, num_classes is not as above, or a network of fixed size
+            cannot have this input_size.
 
     >>> import torch
     >>> model = create_model("tada2d_mini", num_classes=10).eval()
@@ -65,4 +47,4 @@ def create_model(
         close = difflib.get_close_matches(name, SPECS)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(f"no network named {name!r}; {hint}known: {', '.join(list_models())}")
-    return ResNet(SPECS[name], num_classes)
+    return SPECS[name].build(num_classes, input_size)

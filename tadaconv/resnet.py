@@ -13,20 +13,20 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tadaconv.branches import R2DBranch, TAdaBranch
+from tadaconv.branches import R2D, Bottleneck, Branch
+from tadaconv.frames import fold_frames, unfold_frames
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import initialise_
-from tadaconv.layers import FrameConv
-
-BRANCHES = {"r2d": R2DBranch, "tada2d": TAdaBranch}
+from tadaconv.layers import ClipConv
+from tadaconv.network import VideoNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetSpec:
-    """What distinguishes one ResNet from another; the defaults are the paper's ResNet-50 (Table A1)."""
+    """What distinguishes one ResNet from another; the defaults are the paper's R2D-50 (Table A1)."""
 
-    branch: str
-    """Kind of the residual branch, a key of BRANCHES."""
+    branches: tuple[Branch, ...] = (R2D,) * 4
+    """The residual branch of each stage."""
     depths: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks in each stage."""
     widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -35,37 +35,54 @@ class ResNetSpec:
     """Output channels of a block over its width."""
     stem_width: int = 64
     """Channels after the stem."""
-    stem_kernel: int = 7
-    """Spatial kernel of the stem, in pixels."""
+    stem_kernel: tuple[int, int] = (1, 7)
+    """Kernel of the stem, in frames and pixels."""
     stem_stride: int = 2
-    """Spatial stride of the stem; there is no max pooling."""
+    """Spatial stride of the stem."""
+    stem_pool: bool = False
+    """Whether a 3x3 max pooling of stride 2 ends the stem."""
     strides: tuple[int, ...] = (2, 2, 2, 2)
     """Spatial stride of the first block of each stage."""
+    zero_init_residual: bool = False
+    """Whether the last normalisation of every branch starts at zero, so that blocks begin as their shortcuts."""
+
+    def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
+        """The network, with random weights; it takes any input size and disregards the one given."""
+        return ResNet(self, num_classes)
+
+    def out_channels(self, stage: int) -> int:
+        """Channels after a stage; stage 0 is the stem."""
+        return self.widths[stage - 1] * self.expansion if stage else self.stem_width
 
 
 class Stem(nn.Module):
-    """The first convolution, with its normalisation and ReLU."""
+    """The first convolution, with its normalisation and ReLU, perhaps a max pooling."""
 
-    def __init__(self, out_channels: int, kernel: int, stride: int) -> None:
+    def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
-        self.a = FrameConv(3, out_channels, kernel, stride)
-        self.a_bn = nn.BatchNorm3d(out_channels)
+        self.a = ClipConv(3, spec.stem_width, spec.stem_kernel, spec.stem_stride)
+        self.a_bn = nn.BatchNorm3d(spec.stem_width)
+        self.pool = spec.stem_pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, T, H, W) to (B, out_channels, T, H', W')."""
-        return F.relu(self.a_bn(self.a(x)), inplace=True)
+        """(B, 3, T, H, W) to (B, stem_width, T, H', W')."""
+        x = F.relu(self.a_bn(self.a(x)), inplace=True)
+        if not self.pool:
+            return x
+        pooled = F.max_pool2d(fold_frames(x), kernel_size=3, stride=2, padding=1)
+        return unfold_frames(pooled, n_clips=x.shape[0])
 
 
 class ResidualBlock(nn.Module):
     """relu(shortcut + branch); the shortcut is a convolution where the channels or the size change."""
 
-    def __init__(self, branch: str, in_channels: int, width: int, out_channels: int, stride: int) -> None:
+    def __init__(self, branch: Branch, in_channels: int, width: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.short_cut: nn.Module | None = None
         if in_channels != out_channels or stride != 1:
-            self.short_cut = FrameConv(in_channels, out_channels, stride=stride)
+            self.short_cut = ClipConv(in_channels, out_channels, stride=stride)
             self.short_cut_bn = nn.BatchNorm3d(out_channels)
-        self.conv_branch = BRANCHES[branch](in_channels, width, out_channels, stride)
+        self.conv_branch: nn.Module = Bottleneck(branch, in_channels, width, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""
@@ -74,31 +91,30 @@ class ResidualBlock(nn.Module):
         return F.relu(self.conv_branch(x).add_(shortcut), inplace=True)
 
 
+def make_stage(spec: ResNetSpec, stage: int, in_channels: int) -> nn.Sequential:
+    """Stage 1 .. 4 of a ResNet: blocks res_1, res_2, ...; the first of them changes channels and size."""
+    index, out_channels = stage - 1, spec.out_channels(stage)
+    blocks = nn.Sequential()
+    for n in range(spec.depths[index]):
+        block = ResidualBlock(
+            spec.branches[index],
+            in_channels if n == 0 else out_channels,
+            spec.widths[index],
+            out_channels,
+            spec.strides[index] if n == 0 else 1,
+        )
+        blocks.add_module(f"res_{n + 1}", block)
+    return blocks
+
+
 class Backbone(nn.Module):
     """Stem and stages: conv1, conv2, ..."""
 
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
-        self.conv1 = Stem(spec.stem_width, spec.stem_kernel, spec.stem_stride)
-        channels = spec.stem_width
-        for index, (depth, width, stride) in enumerate(
-            zip(spec.depths, spec.widths, spec.strides, strict=True)
-        ):
-            out_channels = width * spec.expansion
-            stage = nn.Sequential()
-            for n in range(depth):
-                first = n == 0
-                block = ResidualBlock(
-                    spec.branch,
-                    channels if first else out_channels,
-                    width,
-                    out_channels,
-                    stride if first else 1,
-                )
-                stage.add_module(f"res_{n + 1}", block)
-            self.add_module(f"conv{index + 2}", stage)
-            channels = out_channels
-        self.num_features = channels
+        self.conv1 = Stem(spec)
+        for stage in range(1, len(spec.depths) + 1):
+            self.add_module(f"conv{stage + 1}", make_stage(spec, stage, spec.out_channels(stage - 1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Clips (B, 3, T, H, W) to feature maps (B, C, T, H', W')."""
@@ -107,29 +123,38 @@ class Backbone(nn.Module):
         return x
 
 
-class ResNet(nn.Module):
+class ResNet(VideoNetwork):
     """Backbone, global mean and classification head.
 
     Args:
         spec: the network.
         num_classes: an int, or {"verb": n, "noun": m} for two heads.
 
-    Attributes:
-        num_features: C, length of the feature.
+    The paper's ablations are specifications too. TAda2D that calibrates output channels, in the last two
+    stages only:
+
+    >>> from dataclasses import replace
+    >>> from tadaconv.branches import TADA2D, Calibration
+    >>> cout = replace(TADA2D, calibration=Calibration(cal_dim="cout"))
+    >>> ResNet(ResNetSpec(branches=(R2D, R2D, cout, cout)), num_classes=400).num_features
+    2048
     """
 
     def __init__(self, spec: ResNetSpec, num_classes: NumClasses) -> None:
-        super().__init__()
-        self.backbone = Backbone(spec)
-        self.num_features = self.backbone.num_features
-        self.head = ClassificationHead(self.num_features, num_classes)
+        num_features = spec.out_channels(len(spec.depths))
+        super().__init__(Backbone(spec), ClassificationHead(num_features, num_classes))
         initialise_(self)
+        if spec.zero_init_residual:
+            zero_last_norms_(self)
 
     def forward_features(self, clips_BCTHW: Tensor) -> Tensor:
         """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""
-        return self.backbone(clips_BCTHW).mean((2, 3, 4))
+        maps: Tensor = self.backbone(clips_BCTHW)
+        return maps.mean((2, 3, 4))
 
-    def forward(self, clips_BCTHW: Tensor) -> Tensor | dict[str, Tensor]:
-        """Logits (B, classes) of clips (B, 3, T, H, W), or {"verb": (B, n), "noun": (B, m)} for two heads."""
-        logits: Tensor | dict[str, Tensor] = self.head(self.forward_features(clips_BCTHW))
-        return logits
+
+def zero_last_norms_(network: nn.Module) -> None:
+    """Start every residual branch at zero, in place: its block is then its shortcut."""
+    for module in network.modules():
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.c_bn.weight)

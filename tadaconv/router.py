@@ -22,17 +22,23 @@ class RouteFuncMLP(nn.Module):
     starts at zero, so that at first alpha = 1 and the calibrated convolution is an ordinary one.
 
     Source: TAda! (ICLR 2022), Eq. 5 and 6, in the form of the released code: the paper adds the global
-    descriptor after ``a``, the code (and every released weight) before it.
+    descriptor after ``a``, the code (and every released weight) before it. The options behind ``bn_mmt`` are
+    the paper's ablations (Table 3a, Fig. 3), of which no code is public; without them this is the released
+    router.
 
     Args:
-        c_in: C, channels of the input and of the factors.
+        c_in: C, channels of the input.
         ratio: reduction of the channels between ``a`` and ``b``.
         kernels: temporal kernel sizes of ``a`` and ``b``, odd.
         bn_eps: epsilon of the batch normalisation.
         bn_mmt: momentum of the batch normalisation.
+        c_out: number of factors per frame; None: C. A TAdaConv tells its own as ``num_factors``.
+        nonlinear: whether batch normalisation and ReLU stand between ``a`` and ``b``.
+        global_context: whether g is added.
+        share: part of the factors that is computed, 0 < share <= 1; the others, which come last, are 1.
 
     Raises:
-        ValueError: if a kernel size is even or c_in is not at least ratio.
+        ValueError: if a kernel size is even, c_in is not at least ratio, or share is out of range.
 
     >>> import torch
     >>> router = RouteFuncMLP(c_in=64, ratio=4, kernels=[3, 3])
@@ -41,31 +47,52 @@ class RouteFuncMLP(nn.Module):
     """
 
     def __init__(
-        self, c_in: int, ratio: int, kernels: Sequence[int], bn_eps: float = 1e-5, bn_mmt: float = 0.1
+        self,
+        c_in: int,
+        ratio: int,
+        kernels: Sequence[int],
+        bn_eps: float = 1e-5,
+        bn_mmt: float = 0.1,
+        *,
+        c_out: int | None = None,
+        nonlinear: bool = True,
+        global_context: bool = True,
+        share: float = 1.0,
     ) -> None:
         super().__init__()
         if len(kernels) != 2 or any(k % 2 == 0 for k in kernels):
             raise ValueError(f"RouteFuncMLP: kernels must be two odd temporal sizes, got {list(kernels)}")
         if c_in < ratio:
             raise ValueError(f"RouteFuncMLP: c_in = {c_in} leaves no channel at ratio = {ratio}")
+        if not 0 < share <= 1:
+            raise ValueError(f"RouteFuncMLP: share must be above 0 and at most 1, got {share}")
         reduced = c_in // ratio
-        self.g = nn.Conv3d(c_in, c_in, 1)
+        self.c_out = c_in if c_out is None else c_out
+        n_computed = max(1, round(share * self.c_out))
+        self.g = nn.Conv3d(c_in, c_in, 1) if global_context else None
         self.a = nn.Conv3d(c_in, reduced, (kernels[0], 1, 1))
-        self.bn = nn.BatchNorm1d(reduced, eps=bn_eps, momentum=bn_mmt)
-        self.b = nn.Conv3d(reduced, c_in, (kernels[1], 1, 1), bias=False)
+        self.bn = nn.BatchNorm1d(reduced, eps=bn_eps, momentum=bn_mmt) if nonlinear else None
+        self.b = nn.Conv3d(reduced, n_computed, (kernels[1], 1, 1), bias=False)
+        self.start_neutral_()
+
+    def start_neutral_(self) -> None:
+        """Set the last layer to zero, in place, so that alpha = 1."""
         nn.init.zeros_(self.b.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Factors alpha (B, C, T, 1, 1) for clips x (B, C, T, H, W)."""
+        """Factors alpha (B, c_out, T, 1, 1) for clips x (B, C, T, H, W)."""
         frames_BCT = x.mean((3, 4))
-        clip_BC1 = frames_BCT.mean(2, keepdim=True)
-        hidden = _temporal_conv(frames_BCT + _temporal_conv(clip_BC1, self.g), self.a)
-        hidden = F.relu(self.bn(hidden), inplace=True)
-        alpha_BCT = _temporal_conv(hidden, self.b) + 1
-        return alpha_BCT[..., None, None]
+        if self.g is not None:
+            frames_BCT = frames_BCT + temporal_conv(frames_BCT.mean(2, keepdim=True), self.g)
+        hidden = temporal_conv(frames_BCT, self.a)
+        if self.bn is not None:
+            hidden = F.relu(self.bn(hidden), inplace=True)
+        change_BCT = temporal_conv(hidden, self.b)
+        n_constant = self.c_out - change_BCT.shape[1]
+        return F.pad(change_BCT, (0, 0, 0, n_constant))[..., None, None] + 1
 
 
-def _temporal_conv(x_BCT: Tensor, conv: nn.Conv3d) -> Tensor:
+def temporal_conv(x_BCT: Tensor, conv: nn.Conv3d) -> Tensor:
     """Apply a (k, 1, 1) convolution, zero padded to the same T, to descriptors without spatial axes.
 
     As a matrix product: conv1d falls back to a slow kernel for a single clip.

@@ -1,4 +1,4 @@
-"""Names of torchvision's ResNets, translated to ours.
+"""Names of the ResNets of torchvision and timm, translated to ours.
 
 conv1.weight, bn1.*                      backbone.conv1.a.weight, backbone.conv1.a_bn.*
 layer1.0.conv2.weight, layer1.0.bn2.*    backbone.conv2.res_1.conv_branch.b.weight, ....b_bn.*
@@ -9,7 +9,7 @@ fc.*                                     unchanged: its classes are ImageNet's, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from torch import Tensor
 
@@ -32,8 +32,12 @@ def is_torchvision_resnet(state: Mapping[str, Tensor]) -> bool:
     return "conv1.weight" in state and "layer1.0.conv1.weight" in state
 
 
-def from_torchvision(key: str) -> str:
+def from_torchvision(key: str, ours: Container[str] = ()) -> str:
     """Our name of a torchvision parameter; names it does not know stay as they are.
+
+    Args:
+        key: the parameter's name.
+        ours: names in the network. Where it has b1 and b2 in place of b, R(2+1)D, the name is b1's.
 
     >>> from_torchvision("layer3.0.downsample.1.running_mean")
     'backbone.conv4.res_1.short_cut_bn.running_mean'
@@ -41,6 +45,9 @@ def from_torchvision(key: str) -> str:
     if match := _BLOCK_KEY.fullmatch(key):
         layer, block, module, parameter = match.groups()
         if module in _IN_BLOCK:
-            return f"backbone.conv{int(layer) + 1}.res_{int(block) + 1}.{_IN_BLOCK[module]}.{parameter}"
+            start = f"backbone.conv{int(layer) + 1}.res_{int(block) + 1}"
+            name = f"{start}.{_IN_BLOCK[module]}.{parameter}"
+            spatial = name.replace(".b.", ".b1.").replace(".b_bn.", ".b1_bn.")
+            return spatial if spatial in ours else name
     module, _, parameter = key.rpartition(".")
     return f"{_STEM[module]}.{parameter}" if module in _STEM else key

@@ -1,4 +1,4 @@
-"""Loading weights: released checkpoints, our own files, torchvision's ResNets.
+"""Loading weights: released checkpoints, our own files, ResNets of torchvision and timm.
 
 Nothing is lost in silence: what does not fit is an error, and what may be left out stands in the report.
 """
@@ -6,19 +6,19 @@ Nothing is lost in silence: what does not fit is an error, and what may be left 
 from __future__ import annotations
 
 import os
-import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tadaconv.torchvision_names import from_torchvision, is_torchvision_resnet
+from tadaconv.weights_files import read_weights_file
 
 # A file may lack these: they change nothing until trained, so TAda2D with R2D weights starts as that R2D.
-_NEUTRAL_UNTIL_TRAINED = (".b_rf.", ".b_avgpool_bn.", ".num_batches_tracked")
+_NEUTRAL_UNTIL_TRAINED = ("_rf.", ".b_avgpool_bn.", ".num_batches_tracked")
+_TEMPORAL_ONLY = (".b2.", ".b2_bn.")  # of R(2+1)D; image networks have no such layers
 _HEADS = ("head.", "fc.")  # ours and torchvision's
 _SHOWN_KEYS = 4
 
@@ -37,9 +37,13 @@ class LoadReport:
     """Keys of the model that the file lacks; they keep their values."""
     unexpected: tuple[str, ...]
     """Keys of the file that were not used (a head that was left out)."""
+    inflated: tuple[str, ...] = ()
+    """Keys of the model whose kernel spans several frames, in the file one."""
 
     def __str__(self) -> str:
         lines = [f"{self.source}: loaded {len(self.matched)} tensors ({len(self.reshaped)} reshaped)"]
+        if self.inflated:
+            lines.append(f"  repeated over the frames of the kernel and divided: {_listing(self.inflated)}")
         if self.missing:
             lines.append(f"  not in the file, kept as they were: {_listing(self.missing)}")
         if self.unexpected:
@@ -59,15 +63,17 @@ def load_weights(
     The source may be
     a) a released checkpoint, {"model_state": state dict, ...}, perhaps with "model_ema_state";
     b) a file of ours: a state dict, or {"model": state dict};
-    c) a state dict of a torchvision ResNet, whose names are translated.
+    c) a state dict of a torchvision or timm ResNet, whose names are translated.
 
-    A prefix "module." is dropped, axes of length 1 may differ. The file may lack the router and the
-    normalisation of the average (b_rf, b_avgpool_bn), which is how plain ResNet weights go into TAda2D. All
-    else has to fit.
+    A prefix "module." is dropped, axes of length 1 may differ. A kernel of one frame is inflated where the
+    network's spans kt: repeated kt times and divided by kt (TAda!, App. A). The file may lack what changes
+    nothing before it is trained, routers and the normalisation of the average (b_rf, b_avgpool_bn): that is
+    how plain ResNet weights go into TAda2D. An image ResNet has no temporal convolutions (b2) for R(2+1)D
+    either; they keep their random values. All else has to fit.
 
     Args:
         model: the network, changed in place (not at all if an error is raised).
-        source: a file, or the content of one.
+        source: a file (.pt, .pth, .pyth, or .safetensors if that package is installed), or its content.
         use_ema: take the moving average of the weights ("model_ema_state").
         drop_mismatched_head: where the file has no head or one for other classes, leave the model's head
             as it is instead of raising.
@@ -82,9 +88,13 @@ def load_weights(
     if isinstance(source, Mapping):
         label, content = "state dict", source
     else:
-        label, content = os.fspath(source), _read(Path(source))
-    found = _with_our_names(_select_state(content, use_ema, label))
+        label, content = os.fspath(source), read_weights_file(Path(source))
     expected = model.state_dict()
+    state = _select_state(content, use_ema, label)
+    from_images = is_torchvision_resnet(state)
+    if from_images:
+        state = {from_torchvision(key, expected): tensor for key, tensor in state.items()}
+    found = {key: _inflated(tensor, expected.get(key)) for key, tensor in state.items()}
 
     if not any(key in expected for key in found):
         raise ValueError(
@@ -94,8 +104,15 @@ def load_weights(
     dropped = _heads(found) if drop_mismatched_head and not _heads_fit(found, expected) else []
     usable = {key: tensor for key, tensor in found.items() if key not in dropped}
     missing = [key for key in expected if key not in usable]
-    _check_fit(usable, expected, missing, head_may_miss=drop_mismatched_head, label=label)
+    may_miss = (
+        *_NEUTRAL_UNTIL_TRAINED,
+        *(_TEMPORAL_ONLY if from_images else ()),
+        *(_HEADS if drop_mismatched_head else ()),
+    )
+    lacking = [key for key in missing if not any(part in key for part in may_miss)]
+    _check_fit(usable, expected, lacking, label=label)
 
+    inflated = tuple(key for key in usable if usable[key].numel() != state[key].numel())
     reshaped = tuple(key for key in usable if usable[key].shape != expected[key].shape)
     model.load_state_dict({key: usable[key].reshape(expected[key].shape) for key in usable}, strict=False)
     return LoadReport(
@@ -104,21 +121,8 @@ def load_weights(
         reshaped=reshaped,
         missing=tuple(missing),
         unexpected=tuple(dropped),
+        inflated=inflated,
     )
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such weights file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{path}: cannot be read as a file of weights written by torch.save ({error})"
-        ) from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: expected a state dict or a checkpoint, found a {type(content).__name__}")
-    return content
 
 
 def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> Mapping[str, Tensor]:
@@ -138,27 +142,26 @@ def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> Mapp
     return {key.removeprefix("module."): tensor for key, tensor in state.items()}
 
 
-def _with_our_names(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    if is_torchvision_resnet(state):
-        return {from_torchvision(key): tensor for key, tensor in state.items()}
-    return state
+def _inflated(found: Tensor, expected: Tensor | None) -> Tensor:
+    """The kernel repeated over time, if the network's spans several frames and this one a single frame."""
+    if expected is None or expected.dim() < 5 or found.numel() == expected.numel():
+        return found
+    frames = expected.shape[-3]
+    flat = [n if axis != expected.dim() - 3 else 1 for axis, n in enumerate(expected.shape)]
+    if frames == 1 or not _same_shape(found.shape, flat):
+        return found
+    return found.reshape(flat).expand(expected.shape) / frames
 
 
 def _check_fit(
-    found: Mapping[str, Tensor],
-    expected: Mapping[str, Tensor],
-    missing: Collection[str],
-    *,
-    head_may_miss: bool,
-    label: str,
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], lacking: Collection[str], *, label: str
 ) -> None:
     """Raise unless the tensors fit the network, naming the first keys that do not."""
     surplus = [key for key in found if key not in expected]
-    lacking = [key for key in missing if not _may_miss(key, head_may_miss)]
     unequal = [
         f"{key} {list(found[key].shape)} (the network has {list(expected[key].shape)})"
         for key in found
-        if key in expected and not _same_shape(found[key], expected[key])
+        if key in expected and not _same_shape(found[key].shape, expected[key].shape)
     ]
     problems = [
         f"{text}: {_listing(keys)}"
@@ -180,24 +183,19 @@ def _check_fit(
     raise ValueError(f"{label}: does not fit the network; {'; '.join(problems)} ({advice})")
 
 
-def _may_miss(key: str, head_may_miss: bool) -> bool:
-    neutral = any(part in key for part in _NEUTRAL_UNTIL_TRAINED)
-    return neutral or (head_may_miss and key.startswith(_HEADS))
-
-
 def _heads(state: Mapping[str, Tensor]) -> list[str]:
     return [key for key in state if key.startswith(_HEADS)]
 
 
 def _heads_fit(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
     return set(_heads(found)) == set(_heads(expected)) and all(
-        _same_shape(found[key], expected[key]) for key in _heads(expected)
+        _same_shape(found[key].shape, expected[key].shape) for key in _heads(expected)
     )
 
 
-def _same_shape(found: Tensor, expected: Tensor) -> bool:
+def _same_shape(found: Sequence[int], expected: Sequence[int]) -> bool:
     """Whether the shapes are equal but for axes of length 1."""
-    return [n for n in found.shape if n != 1] == [n for n in expected.shape if n != 1]
+    return [n for n in found if n != 1] == [n for n in expected if n != 1]
 
 
 def _listing(keys: Collection[str]) -> str:

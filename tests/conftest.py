@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from video_datasets.mini import MiniSize, ensure_mini
+
+# How long one example takes says nothing on a busy machine.
+settings.register_profile("tadaloc", deadline=None)
+settings.load_profile("tadaloc")
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import reprlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ GZIP_MAGIC = b"\x1f\x8b"
 EK100_COLUMNS = ("video_id", "start_timestamp", "stop_timestamp", "verb_class", "noun_class")
 # Subsets whose annotations are kept by the organisers of a challenge.
 UNLABELLED_SUBSETS = ("testing", "test")
+
+# Values in messages: cut in length and depth, since a broken file may hold anything.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlist = 12
+_SHORT.maxlevel = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +89,7 @@ def read_activitynet_json(path: str | Path) -> AnnotationTable:
     subsets: list[str] = []
     durations: list[float] = []
     for index, (video_id, entry) in enumerate(database.items()):
-        where = f"{path}: video '{video_id}'"
+        where = f"{path}: video {short_repr(video_id)}"
         subset, duration, annotations = _activitynet_video(entry, where)
         subsets.append(subset)
         durations.append(duration)
@@ -106,35 +113,54 @@ def read_activitynet_json(path: str | Path) -> AnnotationTable:
 def _activitynet_video(entry: Any, where: str) -> tuple[str, float, list[Any]]:
     """Subset, duration and annotations of one entry of `database`."""
     if not isinstance(entry, dict):
-        raise InputError(f"{where}: expected an object with 'subset' and 'annotations', found {entry!r:.80}")
+        raise InputError(
+            f"{where}: expected an object with 'subset' and 'annotations', found {short_repr(entry)}"
+        )
     subset = entry.get("subset")
     if not isinstance(subset, str):
-        raise InputError(f"{where}: key 'subset' is missing or not text; found keys {sorted(entry)}")
+        raise InputError(
+            f"{where}: key 'subset' is missing or not text; found keys {short_repr(sorted(entry))}"
+        )
     try:
         duration = float(entry.get("duration", "nan"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
-            f"{where}: 'duration' must be a number of seconds, found {entry['duration']!r}"
+            f"{where}: 'duration' must be a number of seconds, found {short_repr(entry['duration'])}"
         ) from None
     annotations = entry.get("annotations", [] if subset in UNLABELLED_SUBSETS else None)
     if not isinstance(annotations, list):
-        raise InputError(f"{where}: key 'annotations' is missing or not a list; found keys {sorted(entry)}")
+        raise InputError(
+            f"{where}: key 'annotations' is missing or not a list; found keys {short_repr(sorted(entry))}"
+        )
     return subset, duration, annotations
 
 
 def _activitynet_annotation(annotation: Any, where: str) -> tuple[str, tuple[float, float]]:
     """Label and segment of one annotation."""
     if not isinstance(annotation, dict):
-        raise InputError(f"{where}: expected an object with 'label' and 'segment', found {annotation!r:.80}")
+        raise InputError(
+            f"{where}: expected an object with 'label' and 'segment', found {short_repr(annotation)}"
+        )
     label = annotation.get("label")
     if not isinstance(label, str):
-        raise InputError(f"{where}: key 'label' is missing or not text; found keys {sorted(annotation)}")
+        raise InputError(
+            f"{where}: key 'label' is missing or not text; found keys {short_repr(sorted(annotation))}"
+        )
     if "segment" not in annotation:
-        raise InputError(f"{where}: key 'segment' is missing; found keys {sorted(annotation)}")
+        raise InputError(f"{where}: key 'segment' is missing; found keys {short_repr(sorted(annotation))}")
     try:
         return label, segment_ends(annotation["segment"])
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def short_repr(value: Any) -> str:
+    """Show any JSON value in a message: like `repr`, but cut in length and depth.
+
+    >>> short_repr([[[[1, 2]]], "text"])
+    "[[[[...]]], 'text']"
+    """
+    return _SHORT.repr(value)
 
 
 def segment_ends(segment: Any) -> tuple[float, float]:
@@ -148,8 +174,8 @@ def segment_ends(segment: Any) -> tuple[float, float]:
     """
     try:
         start, end = map(float, segment if isinstance(segment, list) else ())
-    except (TypeError, ValueError):
-        raise ValueError(f"'segment' must be [start, end] in seconds, found {segment!r:.80}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"'segment' must be [start, end] in seconds, found {short_repr(segment)}") from None
     return start, end
 
 
@@ -170,16 +196,18 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
         InputError: if a column is missing or a value cannot be read; the message names the line.
     """
     path = Path(path)
-    reader = csv.DictReader(read_text(path).splitlines())
-    missing = [name for name in EK100_COLUMNS if name not in (reader.fieldnames or ())]
+    reader = csv.reader(read_text(path).splitlines())  # a DictReader takes twice the time
+    header = next(reader)
+    missing = [name for name in EK100_COLUMNS if name not in header]
     if missing:
         raise InputError(
             f"{path}: expected the columns {', '.join(EK100_COLUMNS)}; missing: {', '.join(missing)};"
-            f" found: {', '.join(reader.fieldnames or ())}"
+            f" found: {', '.join(header)}"
             f" (EPIC_100_test_timestamps.csv has no classes, use the training or validation file)"
         )
+    fields = [header.index(name) for name in EK100_COLUMNS]
     positions: dict[str, int] = {}
-    rows = [_ek100_row(row, f"{path}: line {reader.line_num}", positions) for row in reader]
+    rows = [_ek100_row(row, fields, path, reader.line_num, positions) for row in reader if row]
     video_index, start_s, end_s, verbs, nouns = zip(*rows, strict=True) if rows else ((),) * 5
     return AnnotationTable(
         video_ids=tuple(positions),
@@ -195,18 +223,23 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
 
 
 def _ek100_row(
-    row: Mapping[str, str | None], where: str, positions: dict[str, int]
+    row: Sequence[str], fields: Sequence[int], path: Path, line: int, positions: dict[str, int]
 ) -> tuple[int, float, float, int, int]:
     """Video index, start, end, verb and noun of one line; a new video is added to `positions`."""
-    values = [row[name] for name in EK100_COLUMNS]
-    if not values[0] or None in values:
-        raise InputError(f"{where}: the line is too short or has no video_id; is the file truncated?")
-    video_id, start, end, verb, noun = (str(value) for value in values)
+    try:
+        video_id, start, end, verb, noun = (row[field] for field in fields)
+    except IndexError:
+        video_id = ""
+    if not video_id:
+        raise InputError(
+            f"{path}: line {line}: the line is too short or has no video_id; is the file truncated?"
+        )
     try:
         times_and_classes = timestamp_seconds(start), timestamp_seconds(end), int(verb), int(noun)
     except ValueError as error:
         raise InputError(
-            f"{where}, video '{video_id}': {error}; expected times hh:mm:ss.xx and whole class numbers"
+            f"{path}: line {line}, video '{video_id}': {error};"
+            f" expected times hh:mm:ss.xx and whole class numbers"
         ) from None
     return positions.setdefault(video_id, len(positions)), *times_and_classes
 
@@ -270,6 +303,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise InputError(f"{path}: not valid data: nested too deeply") from None
+    except ValueError as error:  # a whole number of more than 4300 digits, which Python refuses to read
+        raise InputError(f"{path}: not valid data: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object at the top, found {type(content).__name__}")
     return content

@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from runtime.errors import InputError
@@ -133,9 +134,13 @@ def _refuse_unknown_labels(dataset: VideoDataset, subset: str, origin: str) -> N
 
 
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
-    """Describe annotation file and video files for a stage's fingerprint."""
+    """Describe annotation file, video files and the decoder for a stage's fingerprint."""
     files = index_video_files(Path(config.root) / config.videos)
-    return {"annotations": file_state(annotation_file(config)), "videos": listing_state(files.values())}
+    return {
+        "annotations": file_state(annotation_file(config)),
+        "videos": listing_state(files.values()),
+        "decoder": f"PyAV {metadata.version('av')}",
+    }
 
 
 def index_video_files(folder: Path) -> dict[str, Path]:

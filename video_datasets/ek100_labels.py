@@ -7,9 +7,11 @@ the official metrics then score the three tasks apart); its label reads "verb,no
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from runtime.errors import InputError
+from video_datasets.annotations import short_repr
 
 NUM_VERBS = 97
 NUM_NOUNS = 300
@@ -30,27 +32,50 @@ def make_label(verb: Any, noun: Any, action: Any) -> str:
     >>> make_label(3, 12, "3,12"), make_label(3, 12, "5,6")
     ('3,12', '3,12;5,6')
     """
-    label = f"{_class_number(verb, 'verb', NUM_VERBS)},{_class_number(noun, 'noun', NUM_NOUNS)}"
-    if action == label:
-        return label
+    return join_classes(verb_class(verb), noun_class(noun), action_classes(action))
+
+
+def join_classes(verb: int, noun: int, action: str) -> str:
+    """Join what `verb_class`, `noun_class` and `action_classes` have read into a label."""
+    label = f"{verb},{noun}"
+    return label if action == label else f"{label};{action}"
+
+
+def verb_class(verb: Any) -> int:
+    """Read the verb of an entry; raises ValueError unless it is a whole number from 0 to 96."""
+    return _class_number(verb, "verb", NUM_VERBS)
+
+
+def noun_class(noun: Any) -> int:
+    """Read the noun of an entry; raises ValueError unless it is a whole number from 0 to 299."""
+    return _class_number(noun, "noun", NUM_NOUNS)
+
+
+def action_classes(action: Any) -> str:
+    """Read the action of an entry, "verb,noun" without spaces; raises ValueError if it is none."""
     try:
-        action_verb, action_noun = (int(part) for part in action.split(","))
+        verb, noun = map(int, action.split(","))
     except (AttributeError, ValueError):
         raise ValueError(
-            f"'action' must be text 'verb,noun' such as '{label}', found {action!r:.80}"
+            f"'action' must be text 'verb,noun' such as '3,12', found {short_repr(action)}"
         ) from None
-    _class_number(action_verb, "action verb", NUM_VERBS)
-    _class_number(action_noun, "action noun", NUM_NOUNS)
-    claimed = f"{action_verb},{action_noun}"
-    return label if claimed == label else f"{label};{claimed}"
+    if verb not in range(NUM_VERBS) or noun not in range(NUM_NOUNS):
+        raise ValueError(
+            f"'action' must have a verb from 0 to {NUM_VERBS - 1} and a noun from 0 to {NUM_NOUNS - 1},"
+            f" found {short_repr(action)}"
+        )
+    return f"{verb},{noun}"
 
 
 def _class_number(value: Any, name: str, num_classes: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in range(num_classes):
-        raise ValueError(f"'{name}' must be a whole number from 0 to {num_classes - 1}, found {value!r:.80}")
+        raise ValueError(
+            f"'{name}' must be a whole number from 0 to {num_classes - 1}, found {short_repr(value)}"
+        )
     return int(value)
 
 
+@lru_cache(maxsize=1 << 16)  # the three tasks ask for the same labels
 def split_label(label: str) -> tuple[int, int, int]:
     """Class numbers of verb, noun and action of a label; the inverse of `make_label`.
 
@@ -61,14 +86,13 @@ def split_label(label: str) -> tuple[int, int, int]:
     (3, 12, 912)
     """
     match = LABEL.fullmatch(label)
-    numbers = [int(part) for part in match.groups() if part is not None] if match else []
-    verbs, nouns = numbers[0::2], numbers[1::2]
-    if not numbers or max(verbs) >= NUM_VERBS or max(nouns) >= NUM_NOUNS:
+    verb, noun, action_verb, action_noun = map(int, match.groups(default=-1)) if match else (NUM_VERBS,) * 4
+    if max(verb, action_verb) >= NUM_VERBS or max(noun, action_noun) >= NUM_NOUNS:
         raise InputError(
             f"label '{label}': expected 'verb,noun' of EPIC-KITCHENS-100,"
             f" verbs 0 to {NUM_VERBS - 1}, nouns 0 to {NUM_NOUNS - 1}"
         )
-    return verbs[0], nouns[0], action_id(verbs[-1], nouns[-1])
+    return verb, noun, action_id(verb, noun) if action_verb < 0 else action_id(action_verb, action_noun)
 
 
 def action_id(verb: int, noun: int) -> int:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
-from video_datasets.annotations import read_json_object, segment_ends
-from video_datasets.ek100_labels import action_name, make_label, split_label
+from video_datasets.annotations import read_json_object, short_repr
+from video_datasets.ek100_labels import action_name, split_label
+from video_datasets.submission_entries import (
+    ACTIVITYNET_ENTRY,
+    EK100_ENTRY,
+    NO_LABEL,
+    EntryColumns,
+    error_list,
+    read_entries,
+)
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_FORMAT = "tadaloc predictions 1"
@@ -30,12 +37,9 @@ COLUMN_TYPES = {
     "score": np.float64,
     "label": np.int32,
 }
-NO_LABEL = -1
 EK100_VERSION = "0.2"
 # Feature files of ActivityNet and HACS are called v_<YouTube id>, submissions name the id alone.
 PREFIXED_YOUTUBE_ID = re.compile(r"v_[\w-]{11}")
-
-LabelReader = Callable[[Any], str | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +114,8 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
     Layout: datasets video_index, start_s, end_s, score, label and the string tables videos, labels.
     """
+    import h5py  # here, since commands on JSON files should start without it
+
     with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = HDF5_FORMAT
         for name in COLUMN_TYPES:
@@ -125,6 +131,8 @@ def read_predictions(path: str | Path) -> Predictions:
         FileNotFoundError: if there is no such file.
         InputError: if it is not such a file.
     """
+    import h5py
+
     path = Path(path)
     if not is_hdf5(path):
         raise InputError(f"{path}: expected an HDF5 file of predictions, found another format")
@@ -164,17 +172,19 @@ def read_detections_json(path: str | Path) -> Predictions:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if something is missing or unreadable; the message names the video and the entry.
+        InputError: if something is missing or unreadable; the message lists every bad entry by video and
+            number (the first 20, and how many there are).
     """
     path = Path(path)
-    return _read_results(path, _results(path, read_json_object(path)), _activitynet_label)
+    columns, errors = read_entries(read_json_object(path), ACTIVITYNET_ENTRY)
+    return _to_predictions(path, columns, errors)
 
 
 def read_ek100_json(path: str | Path) -> Predictions:
     """Read detections in the EPIC-KITCHENS-100 challenge format, version "0.2".
 
     Each entry has verb, noun, action "v,n", score and segment. Classes must be whole numbers in range, as the
-    official validator demands; the rest of the header is not looked at.
+    official validator demands; the rest of the header is not looked at (`python -m evaluation.check` does).
 
     Args:
         path: JSON file, plain or gzip.
@@ -184,87 +194,26 @@ def read_ek100_json(path: str | Path) -> Predictions:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if something is missing or unreadable; the message names the video and the entry.
+        InputError: as `read_detections_json`.
     """
     path = Path(path)
     content = read_json_object(path)
-    if content.get("version") != EK100_VERSION:
-        raise InputError(
-            f'{path}: expected "version": "{EK100_VERSION}" (EPIC-KITCHENS-100 challenge, a string),'
-            f" found {content.get('version')!r}"
-        )
-    return _read_results(path, _results(path, content), _ek100_label)
+    columns, errors = read_entries(content, EK100_ENTRY)
+    return _to_predictions(path, columns, ek100_version_errors(content) + errors)
 
 
-def _results(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    results = content.get("results")
-    if not isinstance(results, dict):
-        raise InputError(
-            f"{path}: expected an object 'results' of video id -> list of detections,"
-            f" found keys {sorted(content)}; is this an annotation file?"
-        )
-    return results
+def ek100_version_errors(content: dict[str, Any]) -> list[str]:
+    """Say what is wrong with the version of an EPIC-KITCHENS-100 submission; nothing if it is right."""
+    found = content.get("version")
+    if found == EK100_VERSION:
+        return []
+    return [f'expected "version": "{EK100_VERSION}" (text, not a number), found {short_repr(found)}']
 
 
-def _read_results(path: Path, results: dict[str, Any], read_label: LabelReader) -> Predictions:
-    """Columns of all entries of `results`, in file order."""
-    rows: list[tuple[float, float, float]] = []
-    video_index: list[int] = []
-    label: list[int] = []
-    positions: dict[str | None, int] = {}
-    for index, (video, entries) in enumerate(results.items()):
-        if not isinstance(entries, list):
-            raise InputError(f"{path}: video '{video}': expected a list of detections, found {entries!r:.80}")
-        for number, entry in enumerate(entries):
-            try:
-                name = read_label(entry)
-                rows.append(_times_and_score(entry))
-            except ValueError as error:
-                raise InputError(f"{path}: video '{video}', entry {number}: {error}") from None
-            label.append(NO_LABEL if name is None else positions.setdefault(name, len(positions)))
-        video_index.extend([index] * len(entries))
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return Predictions(
-        videos=tuple(results),
-        labels=tuple(str(name) for name in positions),
-        video_index=np.array(video_index, dtype=np.int32),
-        start_s=columns[:, 0].copy(),
-        end_s=columns[:, 1].copy(),
-        score=columns[:, 2].copy(),
-        label=np.array(label, dtype=np.int32),
-    )
-
-
-def _times_and_score(entry: dict[str, Any]) -> tuple[float, float, float]:
-    """Start, end and score of one entry; raises ValueError saying what is wrong."""
-    start_s, end_s = segment_ends(_value(entry, "segment"))
-    score = _value(entry, "score")
-    try:
-        return start_s, end_s, float(score)
-    except (TypeError, ValueError):
-        raise ValueError(f"'score' must be a number, found {score!r:.80}") from None
-
-
-def _value(entry: Any, key: str) -> Any:
-    """Look up one key of an entry; raises ValueError if that cannot be."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"expected an object with 'score' and 'segment', found {entry!r:.80}")
-    if key not in entry:
-        raise ValueError(f"key '{key}' is missing; found keys {sorted(entry)}")
-    return entry[key]
-
-
-def _activitynet_label(entry: Any) -> str | None:
-    if not isinstance(entry, dict) or "label" not in entry:
-        return None
-    label = entry["label"]
-    if not isinstance(label, str):
-        raise ValueError(f"'label' must be text, found {label!r:.80}")
-    return label
-
-
-def _ek100_label(entry: Any) -> str:
-    return make_label(_value(entry, "verb"), _value(entry, "noun"), _value(entry, "action"))
+def _to_predictions(path: Path, columns: EntryColumns | None, errors: list[str]) -> Predictions:
+    if columns is None or errors:
+        raise InputError(error_list(str(path), errors))
+    return Predictions(**vars(columns))
 
 
 def write_detections_json(

@@ -46,6 +46,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime.schema import GridConfig
+
 CONVENTIONS = ("centred", "centred_on_first", "centred_on_last", "no_padding")
 SPACINGS = ("interval", "linspace")
 
@@ -230,13 +232,6 @@ class TimeGrid:
         """Grid frames of the clip of one feature, shape (clip_frames,), not yet cut to the video's ends."""
         return self._first_centre + self.stride_frames * index + self.clip_offsets
 
-    def clip_indices_at(self, centre_frame: int, n_frames: int) -> NDArray[np.int64]:
-        """Grid frames of one clip around any frame, shape (clip_frames,): what finetuning looks at.
-
-        The same offsets as in `clip_frame_indices`, so the network is trained on the clips it extracts from.
-        """
-        return np.clip(centre_frame + self.clip_offsets, 0, n_frames - 1)
-
     def may_use(self, frame: int) -> bool:
         """Whether any clip of any video looks at this grid frame, other than as the video's last frame.
 
@@ -268,6 +263,11 @@ class TimeGrid:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain numbers and strings, for HDF5 attributes and JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: GridConfig) -> TimeGrid:
+        """Build the grid of a run's configuration."""
+        return cls(**asdict(config))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TimeGrid:

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from training.batches import derived_seed
 from training.loop import ItemKey
 from video_datasets.dataset import Segment, Video
 from video_datasets.reader import FrameTimes, VideoError, frame_times, read_clip
-from video_datasets.time_grid import TimeGrid
+from video_datasets.time_grid import TimeGrid, seconds_to_frames
 from video_datasets.transforms import normalise, prepare_frames, random_training_view, to_float
 
 
@@ -102,8 +103,9 @@ def clip_frames(
 
 def segment_frames(grid: TimeGrid, segment: Segment, num_frames: int) -> tuple[int, int]:
     """Return the grid frames [first, stop) of a segment, at least one of them inside the video."""
-    first = min(int(segment.start_s * grid.fps), num_frames - 1)
-    return first, min(max(int(np.ceil(segment.end_s * grid.fps)), first + 1), num_frames)
+    first = min(int(seconds_to_frames(segment.start_s, grid.fps)), num_frames - 1)
+    stop = -int(seconds_to_frames(-segment.end_s, grid.fps))  # rounded up: a frame begun is on screen
+    return first, min(max(stop, first + 1), num_frames)
 
 
 class SegmentClips(Dataset[dict[str, Any]]):
@@ -139,7 +141,7 @@ class SegmentClips(Dataset[dict[str, Any]]):
                     damaged = (chosen.video.video_id, error.reason)
                 continue
             return {"clip": clip, "label": chosen.class_index, "damaged": damaged}
-        raise VideoError(_path(self.segments[0].video), "no training video can be decoded")
+        raise InputError(f"no training video can be decoded; the first: {damaged[0]}: {damaged[1]}")
 
     def _random_clip(self, chosen: LabelledSegment, generator: torch.Generator) -> torch.Tensor:
         position = float(torch.rand((), generator=generator))

@@ -21,7 +21,6 @@ from classification.finetune.clips import (
 )
 from classification.finetune.frame_cache import FRAMES_FOLDER, build_frame_cache
 from feature_extraction.backbone import save_backbone
-from feature_extraction.extract import time_grid
 from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig, RunConfig
@@ -32,6 +31,7 @@ from training.device import prepare_device
 from training.loop import Trainer
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.reader import VideoError
+from video_datasets.time_grid import TimeGrid
 
 
 class FinetuneTask:
@@ -85,7 +85,7 @@ def finetune(run: StageRun) -> None:
     device = prepare_device(run.config.runtime)
     dataset = load_dataset(data)
     run.skipped.update(dataset.problems)
-    grid = time_grid(run.config.grid)
+    grid = TimeGrid.from_config(run.config.grid)
     class_indices = {label: index for index, label in enumerate(dataset.labels)}
     training_videos = _on_disk(list(dataset.subset(data.training_subset)), run)
     validation_videos = _on_disk(list(dataset.subset(data.validation_subset)), run)

@@ -182,7 +182,7 @@ def test_a_damaged_video_is_replaced_by_the_next_and_named() -> None:
 
 def test_without_any_readable_video_training_stops(tmp_path: Path) -> None:
     clips = _clips(Frames("a"), [_video("a", (0, 10), path=tmp_path / "a.mp4")])
-    with pytest.raises(VideoError, match=r"a\.mp4: no training video can be decoded"):
+    with pytest.raises(InputError, match="no training video can be decoded; the first: a: cut: short"):
         clips[(0, 0)]
 
 

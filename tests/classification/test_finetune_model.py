@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_bad_input(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "w.pt")
     with pytest.raises(InputError, match="no tensor in it belongs to this network"):
         initial_model(_config(f"finetune.init_weights={tmp_path / 'w.pt'}"), 5)
-    with pytest.raises(FileNotFoundError, match="absent.pt"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt"):
         initial_model(_config(f"finetune.init_weights={tmp_path / 'absent.pt'}"), 5)
 
 

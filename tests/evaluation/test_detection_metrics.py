@@ -18,6 +18,7 @@ import evaluation.average_recall
 import evaluation.columns
 import evaluation.detection
 import evaluation.matching
+import evaluation.sanity
 from evaluation import evaluate_detections
 from evaluation.columns import Segments
 from evaluation.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, count_ties, rank
@@ -91,6 +92,56 @@ def test_equals_the_plain_version(annotations: list[Row], predictions: list[Any]
     np.testing.assert_allclose(metrics.average_mAP, metrics.ap.mean())
 
 
+distinct_scores = st.lists(prediction_rows, min_size=1, max_size=20).map(
+    lambda rows: [(*row[:4], 1 - number / 100) for number, row in enumerate(rows)]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(annotation_rows, min_size=1, max_size=12), distinct_scores, st.permutations("uvwx"))
+def test_order_of_videos_does_not_matter(
+    annotations: list[Row], predictions: list[Any], order: list[str]
+) -> None:
+    metrics = evaluate_detections(columns(annotations), columns(predictions), protocol="ek100")
+    shuffled = [sorted(rows, key=lambda row: order.index(row[0])) for rows in (annotations, predictions)]
+    again = evaluate_detections(*map(columns, shuffled), protocol="ek100")
+    ap = dict(zip(again.labels, again.ap.tolist(), strict=True))
+    assert {label: pytest.approx(ap[label], abs=1e-12) for label in metrics.labels} == dict(
+        zip(metrics.labels, metrics.ap.tolist(), strict=True)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 8), st.lists(st.booleans(), min_size=1, max_size=12), st.data())
+def test_ap_falls_when_a_true_positive_is_removed(size: int, hits: list[bool], data: st.DataObject) -> None:
+    """Annotations far apart, so that nobody else can take what the removed prediction had found."""
+    truth = [("v", "a", 100.0 * n, 100.0 * n + 10) for n in range(size)]
+    hits = [True, *hits]
+    places = iter(range(size))
+    rows = []
+    for number, hit in enumerate(hits):
+        place = next(places, None) if hit else None
+        start = 50.0 + 100 * number if place is None else 100.0 * place
+        rows.append(("v", "a", start, start + 10, 1 - number / 100))
+    metrics = evaluate_detections(columns(truth), columns(rows))
+    found = [number for number, row in enumerate(rows) if row[2] % 100 == 0]
+    removed = data.draw(st.sampled_from(found))
+    less = evaluate_detections(columns(truth), columns(rows[:removed] + rows[removed + 1 :]))
+    assert less.ap[0, 0] < metrics.ap[0, 0]
+    assert less.recall[0] == pytest.approx(metrics.recall[0] - 1 / size)
+
+
+def test_protocol_chooses_the_thresholds() -> None:
+    truth, found = columns([("v", "a", 0, 10)]), columns([("v", "a", 0, 4, 1)])
+    assert evaluate_detections(truth, found).average_mAP == 0
+    assert evaluate_detections(truth, found, protocol="activitynet").average_mAP == 0
+    assert evaluate_detections(truth, found, protocol="ek100").mAP.tolist() == [1, 1, 1, 1, 0]
+    with pytest.raises(
+        InputError, match="protocol 'coco' is unknown; expected one of hacs, activitynet, ek100"
+    ):
+        evaluate_detections(truth, found, protocol="coco")
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=12), st.integers(1, 9))
 def test_pairs_come_in_bounded_pieces(blocks: list[tuple[int, int]], max_pairs: int) -> None:
@@ -135,6 +186,8 @@ def test_one_case_by_hand() -> None:
     np.testing.assert_allclose(metrics.mAP, [5 / 12, 1 / 4, 0], rtol=1e-15)
     assert metrics.average_mAP == pytest.approx(2 / 9, rel=1e-15)
     assert metrics.labels == ("a", "b")
+    assert metrics.true_positive_counts.tolist() == [[2, 1, 0], [0, 0, 0]]
+    np.testing.assert_allclose(metrics.recall, [2 / 3, 1 / 3, 0], rtol=1e-15)
     assert metrics.annotation_counts.tolist() == [2, 1]
     assert metrics.prediction_counts.tolist() == [3, 0]
     assert (metrics.ignored_predictions, metrics.tied_scores) == (1, 0)
@@ -214,6 +267,7 @@ def test_no_annotations_have_no_score() -> None:
     assert metrics.ap.shape == (0, 10)
     assert np.isnan(metrics.mAP).all()
     assert np.isnan(metrics.average_mAP)
+    assert np.isnan(metrics.recall).all()
 
 
 def test_unknown_public_name() -> None:
@@ -221,7 +275,9 @@ def test_unknown_public_name() -> None:
         _ = evaluation.evaluate_everything
 
 
-@pytest.mark.parametrize("name", ["average_precision", "average_recall", "columns", "detection", "matching"])
+@pytest.mark.parametrize(
+    "name", ["average_precision", "average_recall", "columns", "detection", "matching", "sanity"]
+)
 def test_doctests(name: str) -> None:
     result = doctest.testmod(getattr(evaluation, name))
     assert result.attempted > 0

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from evaluation.__main__ import main
+from evaluation.average_recall import TOP_K
 from evaluation.command import PROTOCOL_NAMES
 from evaluation.file_evaluation import evaluate_tables
 from evaluation.protocols import PROTOCOLS
@@ -89,18 +90,30 @@ def test_detection_figures(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     content = json.loads((files / "m.json").read_text())
     # a: 1/2 * 1 + 1/2 * 2/3 at 0.5; 1/2 from 0.55 to 0.8; 0 above.
     ap = [5 / 6] + [1 / 2] * 6 + [0] * 3
-    assert list(content) == ["protocol", "task", "tiou_thresholds", "mAP", "average_mAP", "per_class"]
+    assert list(content) == [
+        *("protocol", "protocol_version", "task", "tiou_thresholds", "mAP", "average_mAP", "recall"),
+        *("per_class", "sanity"),
+    ]
     assert (content["protocol"], content["task"]) == ("hacs", "detection")
+    assert content["protocol_version"] == "ActivityNet eval_detection.py 82304fa; ties: later in file first"
     assert content["tiou_thresholds"] == np.linspace(0.5, 0.95, 10).tolist()
     np.testing.assert_allclose(content["per_class"]["action"]["a"]["ap"], ap, rtol=1e-15)
     assert content["per_class"]["action"]["a"]["count"] == 2
-    assert content["per_class"]["action"]["b"] == {"ap": [1.0] * 10, "count": 1}
+    assert content["per_class"]["action"]["b"] == {"ap": [1.0] * 10, "recall": [1.0] * 10, "count": 1}
+    # Annotations found: those of class a by 2, 1 and 0 predictions, and the one of class b.
+    np.testing.assert_allclose(content["recall"]["action"], [1] + [2 / 3] * 6 + [1 / 3] * 3, rtol=1e-15)
+    assert content["per_class"]["action"]["a"]["recall"] == [1.0] + [0.5] * 6 + [0.0] * 3
     np.testing.assert_allclose(content["mAP"]["action"], (np.array(ap) + 1) / 2, rtol=1e-15)
     assert content["average_mAP"]["action"] == pytest.approx((sum(ap) / 10 + 1) / 2, rel=1e-15)
-    title, header, row = screen.out.splitlines()
-    assert title == "hacs: mAP (%) at tIoU"
-    assert header.split() == ["task", *(f"{t:.2f}" for t in np.linspace(0.5, 0.95, 10)), "average", "classes"]
-    assert row.split() == ["action", "91.67", *["75.00"] * 6, *["50.00"] * 3, "69.17", "2"]
+    title, figures, data = screen.out.split("\n\n")
+    assert title == f"hacs ({content['protocol_version']})"
+    header, row, recall_header, recall = (line.split() for line in figures.splitlines())
+    ticks = [f"{t:.2f}" for t in np.linspace(0.5, 0.95, 10)]
+    assert header == ["mAP", "(%)", "at", "tIoU", *ticks, "average", "classes"]
+    assert row == ["action", "91.67", *["75.00"] * 6, *["50.00"] * 3, "69.17", "2"]
+    assert recall_header == ["recall", "(%)", "at", "tIoU", *ticks, "average", "annotations"]
+    assert recall == ["action", "100.00", *["66.67"] * 6, *["33.33"] * 3, "60.00", "3"]
+    assert ["unknown", "videos", "1"] in [line.split() for line in data.splitlines()]
     with (files / "classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["label"], row["annotations"], row["predictions"]) for row in rows] == [
@@ -108,6 +121,8 @@ def test_detection_figures(files: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("b", "1", "1"),
     ]
     assert float(rows[0]["ap@0.50"]) == content["per_class"]["action"]["a"]["ap"][0]
+    assert float(rows[0]["recall@0.55"]) == 0.5
+    assert (rows[0]["protocol"], rows[0]["protocol_version"]) == ("hacs", content["protocol_version"])
     assert float(rows[0]["average"]) == pytest.approx(sum(ap) / 10)
     assert screen.err.splitlines() == [
         "warning: 1 predicted videos are not in the ground truth (2 predictions, all false positives): t",
@@ -117,7 +132,7 @@ def test_detection_figures(files: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_other_subset(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert hacs(files, "--subset", "training") == 0
-    assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["100.00", "1"]
+    assert capsys.readouterr().out.splitlines()[3].split()[-2:] == ["100.00", "1"]
 
 
 def test_proposals(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,9 +142,18 @@ def test_proposals(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert content["AR"]["an"] == list(range(1, 101))
     assert content["AR"]["recall"][0][-1] == 1.0
     assert content["AR"]["average"][-1] == pytest.approx((1 + 6 * 2 / 3 + 3 / 3) / 10)
-    _, header, row = capsys.readouterr().out.splitlines()
-    assert header.split() == ["AR@1", "AR@5", "AR@10", "AR@50", "AR@100", "AUC"]
-    assert row.split()[-2:] == ["60.00", f"{100 * content['AR']['auc']:.2f}"]
+    assert content["protocol_version"] == "ActivityNet eval_proposal.py 82304fa; ties: later in file first"
+    assert content["top_k_recall"]["k"] == [1, 5, 10, 50, 100]
+    # The best proposal of v hits the first annotation up to 0.8, that of w its only one.
+    assert content["top_k_recall"]["recall"][0] == [2 / 3, 1, 1, 1, 1]
+    assert content["top_k_recall"]["average"][0] == pytest.approx((7 * 2 / 3 + 3 * 1 / 3) / 10)
+    title, official, top_k, _ = capsys.readouterr().out.split("\n\n")
+    assert title == f"hacs ({content['protocol_version']})"
+    header, first, *_, average = (line.split() for line in official.splitlines())
+    assert header[-6:] == ["AR@1", "AR@5", "AR@10", "AR@50", "AR@100", "AUC"]
+    assert first == ["tIoU", "0.50", *(f"{100 * content['AR']['recall'][0][n - 1]:.2f}" for n in TOP_K)]
+    assert average[-2:] == ["60.00", f"{100 * content['AR']['auc']:.2f}"]
+    assert top_k.splitlines()[1].split()[1] == f"{100 * content['top_k_recall']['average'][0]:.2f}"
 
 
 def test_columnar_file_gives_the_same(files: Path) -> None:
@@ -246,8 +270,8 @@ def test_ek100_separate_files(files: Path, capsys: pytest.CaptureFixture[str]) -
     both = ["--verb-predictions", str(files / "verbs.json"), "--noun-predictions", str(files / "nouns.json")]
     assert main([*start, *both]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[2:]] == ["verb", "noun"]
-    assert [line.split()[-2] for line in lines[2:]] == ["50.00", "50.00"]
+    assert [line.split()[0] for line in lines[3:5]] == ["verb", "noun"]
+    assert [line.split()[-2] for line in lines[3:5]] == ["50.00", "50.00"]
     assert main([*start, *both[:2]]) == 0
     assert main([*start, "--predictions", str(files / "verbs.json")]) == 0
 
@@ -274,7 +298,7 @@ def test_ek100_splits(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     splits = json.loads((files / "m.json").read_text())["splits"]
     assert splits["tail classes"]["average_mAP"] == {"verb": 0.0, "noun": 0.5, "action": 0.5}
     assert splits["unseen participants"]["average_mAP"] == {"verb": 1.0, "noun": 1.0, "action": 1.0}
-    assert "ek100: mAP (%) at tIoU, unseen participants" in capsys.readouterr().out
+    assert "mAP (%) at tIoU, unseen participants" in capsys.readouterr().out
     (files / "tail-verbs").write_text("id\n5\n")
     assert main(start) == 2
     assert "expected a CSV with values in column 'verb', found columns: id" in capsys.readouterr().err
@@ -343,7 +367,7 @@ def test_neither_torch_nor_pandas_is_imported(files: Path) -> None:
         "import sys; from evaluation.__main__ import main;"
         f"code = main(['--protocol', 'hacs', '--ground-truth', {str(files / 'truth.json')!r},"
         f" '--predictions', {str(files / 'found.json')!r}]);"
-        "sys.exit(code or 10 * bool({'torch', 'pandas', 'multiprocessing.pool'} & set(sys.modules)))"
+        "sys.exit(code or 10 * bool({'torch', 'pandas', 'h5py', 'multiprocessing.pool'} & set(sys.modules)))"
     )
     done = run_module("-c", code)
     assert done.returncode == 0, done.stderr

@@ -43,9 +43,9 @@ def test_clips_are_those_of_the_grid(grid: TimeGrid, n_frames: int) -> None:
 
 @given(GRIDS)
 def test_only_frames_of_coming_clips_are_held(grid: TimeGrid) -> None:
-    _, held_short = _stream(grid, 400)
-    _, held_long = _stream(grid, 1200)
-    assert held_long == held_short
+    _, held_short = _stream(grid, 300)
+    _, held_long = _stream(grid, 600)
+    assert held_long <= held_short + 1  # the last frame is given though no clip may look at it
     assert held_short <= grid.clip_span_frames + grid.stride_frames + grid.clip_frames * grid.interval_frames
 
 

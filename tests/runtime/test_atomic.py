@@ -31,11 +31,17 @@ def test_the_file_appears_at_the_end_only(tmp_path: Path) -> None:
     assert list(tmp_path.rglob(f"*{TEMPORARY_SUFFIX}")) == []
 
 
+def _write_half(destination: Path) -> None:
+    with atomic_path(destination) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+
+
 def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     destination = tmp_path / "a.txt"
     write_text(destination, "old")
-    with pytest.raises(TypeError), atomic_path(destination) as temporary:
-        temporary.write_text(None)  # opens the file before it finds the error
+    with pytest.raises(RuntimeError, match="stop"):
+        _write_half(destination)
     assert destination.read_text() == "old"
     assert list(tmp_path.iterdir()) == [destination]
 

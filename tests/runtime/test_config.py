@@ -125,6 +125,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (["finetune.min_decoded_share=2"], "finetune.min_decoded_share must be within 0 and 1, found 2"),
         (["features.min_decoded_share=-1"], "features.min_decoded_share must be within 0 and 1"),
         (["features.short_side_px=0"], "features.short_side_px must be at least 1"),
+        (["bmn.hidden_1d=6"], r"bmn.hidden_1d must be divisible by 4 \(groups\), found 6"),
+        (["bmn.boundary_ratio=-1"], "bmn.boundary_ratio must be at least 0"),
         (["bmn.tscale=16"], "bmn.dscale=100 must not exceed bmn.tscale=16"),
         (["proposals.soft_nms_alpha=0"], "soft_nms_alpha must be positive"),
         (["proposals.max_proposals=0"], "proposals.max_proposals must be at least 1"),

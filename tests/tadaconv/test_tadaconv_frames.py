@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tadaconv.frames import fold_frames, temporal_average, unfold_frames
-from tadaconv.layers import FrameConv
+from tadaconv.frames import fold_frames, gather_windows, temporal_average, unfold_frames
+from tadaconv.layers import ClipConv
 
 
 def test_folding_channels_last_clips_copies_nothing() -> None:
@@ -44,10 +44,29 @@ def test_gradient_of_the_temporal_average(n_frames: int) -> None:
     assert torch.autograd.gradgradcheck(temporal_average, (x,))
 
 
-def test_frame_conv_is_a_conv3d_that_keeps_the_memory_format() -> None:
-    conv = FrameConv(3, 8, kernel=7, stride=2, bias=True)
-    x = torch.randn(2, 3, 4, 11, 14)
+@pytest.mark.parametrize("kernel", [(1, 7), (3, 3), (5, 1)])
+@pytest.mark.parametrize("n_frames", [1, 2, 4])  # fewer than the kernel spans, too
+def test_clip_conv_is_a_conv3d_that_stays_channels_last(kernel: tuple[int, int], n_frames: int) -> None:
+    conv = ClipConv(3, 8, kernel, stride=2, bias=True).double()
+    x = torch.randn(2, 3, n_frames, 11, 14, dtype=torch.float64, requires_grad=True)
     y = conv(x)
-    expected = F.conv3d(x, conv.weight, conv.bias, stride=(1, 2, 2), padding=(0, 3, 3))
-    torch.testing.assert_close(y, expected, atol=1e-5, rtol=1e-5)
+    expected = F.conv3d(x, conv.weight, conv.bias, conv.stride, conv.padding)
+    torch.testing.assert_close(y, expected)
     assert y.is_contiguous(memory_format=torch.channels_last_3d)
+
+    upstream = torch.randn_like(y)
+    sources = (x, conv.weight, conv.bias)
+    for got, wanted in zip(
+        torch.autograd.grad(y, sources, upstream),
+        torch.autograd.grad(expected, sources, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize(("kernel_t", "stride"), [(1, 1), (3, 1), (5, 4), (7, 8)])
+def test_windows_turn_a_temporal_convolution_into_one_of_channels(kernel_t: int, stride: int) -> None:
+    x, weight = torch.randn(2, 3, 8, 4, 5), torch.randn(6, 3, kernel_t, 1, 1)
+    expected = F.conv3d(x, weight, stride=(stride, 1, 1), padding=(kernel_t // 2, 0, 0))
+    got = torch.einsum("oc,bcthw->bothw", weight.flatten(1), gather_windows(x, kernel_t, stride))
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tadaconv import TAdaConv2d, create_model, list_models, optimize_for_inference
-from tadaconv.layers import FrameConv
+from tadaconv.branches import TADA2D
+from tadaconv.layers import ClipConv
 from tadaconv.resnet import ResidualBlock
 
 Recipe = Callable[..., dict[str, Tensor]]
@@ -37,7 +38,7 @@ def test_block_gives_the_released_results_and_gradients(
         for key, value in np.load(golden / "tada2d_block.npz").items()
         if key.startswith(f"{block}/")
     }
-    module = ResidualBlock("tada2d", in_channels, 64, 256, stride)
+    module = ResidualBlock(TADA2D, in_channels, 64, 256, stride)
     module.load_state_dict(recipe(json.loads(str(data["keys"])), seed="1", prefix=f"{block}."))
     x = torch.from_numpy(data["x"])
 
@@ -57,19 +58,19 @@ def test_block_gives_the_released_results_and_gradients(
             assert relative_error(parameter.grad, data[f"dparam/{name}"]) < 1e-5, name
 
 
-@pytest.mark.parametrize(
-    ("name", "num_classes", "golden_name"),
-    [
-        ("tada2d_r50", 400, "tada2d_r50"),
-        ("tada2d_r50", EK100, "tada2d_r50_ek100"),
-        ("r2d_r50", 400, "r2d_r50"),
-    ],
-)
-def test_state_dict_has_the_released_names_and_shapes(
-    golden_keys: dict[str, Any], name: str, num_classes: Any, golden_name: str
-) -> None:
+RELEASED = [
+    *("tada2d_r50", "tada2d_r50_ek100", "r2d_r50", "r3d_r50", "r2p1d_r50"),
+    *("slowfast_4x16", "slowfast_8x8", "slowfast_8x8_ek100"),
+    *("tadaconvnextv2_tiny", "tadaconvnextv2_small", "tadaconvnextv2_base"),
+    *("tadaformer_b16", "tadaformer_b16_ssv2", "tadaformer_l14"),
+]
+
+
+@pytest.mark.parametrize("golden_name", RELEASED)
+def test_state_dict_has_the_released_names_and_shapes(golden_keys: dict[str, Any], golden_name: str) -> None:
+    num_classes: Any = EK100 if golden_name.endswith("_ek100") else 174 if "ssv2" in golden_name else 400
     with torch.device("meta"):
-        model = create_model(name, num_classes)
+        model = create_model(golden_name.removesuffix("_ek100"), num_classes)
     shapes = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
     assert shapes == golden_keys[golden_name]["state"]
     assert sum(parameter.numel() for parameter in model.parameters()) == golden_keys[golden_name]["params"]
@@ -114,7 +115,12 @@ def test_network_with_two_heads_gives_the_released_logits(
 
 
 def test_names_of_the_networks() -> None:
-    assert set(list_models()) >= {"tada2d_r50", "r2d_r50", "tada2d_mini", "r2d_mini"}
+    assert set(list_models()) >= {
+        *(name for name in RELEASED if not name.endswith("_ek100")),
+        *("tada2d_mini", "r2d_mini", "slowonly_8x8", "slowonly_8x8_tada", "slowfast_4x16_tada"),
+        *("slowfast_8x8_tada", "r3d_r50_tada", "r2p1d_r50_tada", "r2p1d_r50_tada_2d1d"),
+        *("tadaconvnext_tiny", "tadaconvnext_small", "tadaconvnext_base"),
+    }
     with pytest.raises(ValueError, match=r"no network named 'tada2d_r51'; did you mean tada2d_r50"):
         create_model("tada2d_r51")
 
@@ -169,7 +175,7 @@ def test_feature_maps_stay_channels_last() -> None:
             strays.append(module)
 
     for module in model.backbone.modules():
-        if isinstance(module, FrameConv | TAdaConv2d | torch.nn.BatchNorm3d | ResidualBlock):
+        if isinstance(module, ClipConv | TAdaConv2d | torch.nn.BatchNorm3d | ResidualBlock):
             module.register_forward_hook(check)
     model(torch.randn(2, 3, 4, 64, 64))
     assert not strays

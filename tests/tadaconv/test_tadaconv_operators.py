@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tadaconv import RouteFuncMLP, TAdaConv2d, TAdaConv3d
+from tadaconv.operators import CAL_DIMS
 
 
 def assert_close(got: Tensor | None, expected: np.ndarray) -> None:
@@ -61,6 +64,16 @@ def test_operator_gives_the_released_results_and_gradients(golden: Path, file: s
         assert_close(conv.get_parameter(name).grad, data[f"d{name}"])
 
 
+def factors(conv: nn.Module, alpha: Tensor, o: int, seen: slice) -> Tensor:
+    """What calibrates the kernel of output channel o, which sees these input channels, in one frame."""
+    if conv.cal_dim == "k2":
+        return alpha.reshape(1, *conv.kernel_size)
+    if conv.cal_dim == "cout":
+        return alpha[o]
+    inputs = alpha[seen].reshape(-1, 1, 1, 1)
+    return inputs if conv.cal_dim == "cin" else inputs * alpha[conv.in_channels + o]
+
+
 def one_kernel_per_frame(x: Tensor, alpha: Tensor, conv: nn.Module) -> Tensor:
     """The definition: every frame's window convolved with its own calibrated kernel, one at a time."""
     weight = conv.weight[0, 0] if conv.weight.dim() == 7 else conv.weight[0, 0].unsqueeze(2)
@@ -73,8 +86,7 @@ def one_kernel_per_frame(x: Tensor, alpha: Tensor, conv: nn.Module) -> Tensor:
             kernel = weight.clone()
             for o in range(weight.shape[0]):
                 first = o // (weight.shape[0] // groups) * cin  # the input channels that output o sees
-                factors = alpha[b, first : first + cin, t] if conv.cal_dim == "cin" else alpha[b, o, t]
-                kernel[o] = weight[o] * factors.reshape(-1, 1, 1, 1)
+                kernel[o] = weight[o] * factors(conv, alpha[b, :, t].flatten(), o, slice(first, first + cin))
             frame = F.conv3d(
                 padded[b : b + 1, :, t : t + kernel_t],
                 kernel,
@@ -89,7 +101,7 @@ def one_kernel_per_frame(x: Tensor, alpha: Tensor, conv: nn.Module) -> Tensor:
     return y if conv.bias is None else y + conv.bias.view(-1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("cal_dim", ["cin", "cout"])
+@pytest.mark.parametrize("cal_dim", CAL_DIMS)
 @pytest.mark.parametrize(
     ("operator", "arguments", "shape"),
     [
@@ -110,7 +122,48 @@ def test_operator_is_one_kernel_per_frame(
 ) -> None:
     conv = operator(4, 6, cal_dim=cal_dim, **arguments).double()
     x = torch.randn(shape, dtype=torch.float64)
-    alpha = torch.randn(shape[0], 4 if cal_dim == "cin" else 6, shape[2], 1, 1, dtype=torch.float64)
+    alpha = torch.randn(shape[0], conv.num_factors, shape[2], 1, 1, dtype=torch.float64)
+    torch.testing.assert_close(conv(x, alpha), one_kernel_per_frame(x, alpha, conv))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cal_dim=st.sampled_from(CAL_DIMS),
+    kernel=st.tuples(st.sampled_from([1, 3]), st.integers(1, 4), st.integers(1, 3)),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    padding=st.integers(0, 2),
+    groups=st.sampled_from([1, 2]),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    shape=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(7, 9), st.integers(5, 8)),
+    bias=st.booleans(),
+)
+def test_operator_is_one_kernel_per_frame_whatever_its_arguments(
+    cal_dim: str,
+    kernel: tuple[int, int, int],
+    stride: int,
+    dilation: int,
+    padding: int,
+    groups: int,
+    channels: tuple[int, int],
+    shape: tuple[int, int, int, int],
+    bias: bool,
+) -> None:
+    operator = TAdaConv2d if kernel[0] == 1 else TAdaConv3d
+    conv = operator(
+        channels[0] * groups,
+        channels[1] * groups,
+        kernel_size=kernel,
+        stride=(1, stride, stride),
+        padding=(kernel[0] // 2, padding, padding),
+        dilation=(1, dilation, dilation),
+        groups=groups,
+        bias=bias,
+        cal_dim=cal_dim,
+    ).double()
+    n_clips, n_frames, height, width = shape
+    x = torch.randn(n_clips, conv.in_channels, n_frames, height, width, dtype=torch.float64)
+    alpha = torch.randn(n_clips, conv.num_factors, n_frames, 1, 1, dtype=torch.float64)
     torch.testing.assert_close(conv(x, alpha), one_kernel_per_frame(x, alpha, conv))
 
 
@@ -153,7 +206,7 @@ def test_initial_weights_have_the_released_bound() -> None:
         (TAdaConv2d, {"kernel_size": [1, 3, 3], "stride": 2}, "stride and dilation must be 1"),
         (TAdaConv2d, {"kernel_size": [3, 3]}, "kernel_size must be one int or three"),
         (TAdaConv2d, {"kernel_size": 1, "groups": 3}, "groups = 3 must divide in_channels = 4"),
-        (TAdaConv2d, {"kernel_size": 1, "cal_dim": "both"}, '"cin" or "cout", got \'both\''),
+        (TAdaConv2d, {"kernel_size": 1, "cal_dim": "both"}, "cin, cout, cin_cout, k2, got 'both'"),
         (TAdaConv3d, {"kernel_size": [3, 1, 1]}, "odd and the padding half of it"),
         (TAdaConv3d, {"kernel_size": [2, 1, 1], "padding": [1, 0, 0]}, "odd and the padding half of it"),
     ],
@@ -200,8 +253,50 @@ def test_router_gives_the_released_results_and_gradients(
     [
         ({"c_in": 8, "ratio": 4, "kernels": [3, 2]}, r"two odd temporal sizes, got \[3, 2\]"),
         ({"c_in": 2, "ratio": 4, "kernels": [3, 3]}, "c_in = 2 leaves no channel at ratio = 4"),
+        (
+            {"c_in": 8, "ratio": 4, "kernels": [3, 3], "share": 0},
+            "share must be above 0 and at most 1, got 0",
+        ),
     ],
 )
 def test_router_refuses_impossible_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RouteFuncMLP(**arguments)
+
+
+def plain_router(router: RouteFuncMLP, x: Tensor) -> Tensor:
+    """The router in evaluation mode, layer by layer as Conv3d would do it."""
+
+    def conv(h: Tensor, layer: nn.Conv3d) -> Tensor:
+        return F.conv3d(h, layer.weight, layer.bias, padding=(layer.weight.shape[2] // 2, 0, 0))
+
+    h = x.mean((3, 4), keepdim=True)
+    if router.g is not None:
+        h = h + conv(x.mean((2, 3, 4), keepdim=True), router.g)
+    h = conv(h, router.a)[:, :, :, 0, 0]
+    if router.bn is not None:
+        bn = router.bn
+        h = F.relu(F.batch_norm(h, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps))
+    return conv(h[..., None, None], router.b) + 1
+
+
+@pytest.mark.parametrize("kernels", [(1, 1), (3, 1), (1, 3), (3, 3)])
+@pytest.mark.parametrize("nonlinear", [True, False])
+@pytest.mark.parametrize("global_context", [True, False])
+def test_router_of_the_ablations(kernels: tuple[int, int], nonlinear: bool, global_context: bool) -> None:
+    router = RouteFuncMLP(8, 2, kernels, nonlinear=nonlinear, global_context=global_context).double().eval()
+    x = torch.randn(2, 8, 5, 3, 4, dtype=torch.float64)
+    assert torch.equal(router(x), torch.ones(2, 8, 5, 1, 1, dtype=torch.float64))
+    nn.init.normal_(router.b.weight)
+    torch.testing.assert_close(router(x), plain_router(router, x))
+    names = {name.split(".")[0] for name in router.state_dict()}
+    assert names == {"a", "b"} | ({"bn"} if nonlinear else set()) | ({"g"} if global_context else set())
+
+
+def test_router_calibrates_a_share_of_the_channels() -> None:
+    router = RouteFuncMLP(16, 4, (3, 3), c_out=10, share=0.3)
+    nn.init.normal_(router.b.weight)
+    alpha = router(torch.randn(2, 16, 4, 3, 3))
+    assert alpha.shape == (2, 10, 4, 1, 1)
+    assert (alpha[:, :3] != 1).any(2).all()
+    assert (alpha[:, 3:] == 1).all()

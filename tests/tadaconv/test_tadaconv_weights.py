@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,80 @@ def test_torchvision_weights_go_into_tada2d(golden: Path) -> None:
     assert set(report.missing) == set(content["not_in_imagenet"])
     assert set(report.unexpected) == set(classifier)
     assert "backbone.conv2.res_1.conv_branch.b.weight" in report.reshaped
+
+
+def image_resnet50(golden: Path) -> dict[str, Tensor]:
+    """A state dict as torchvision's, without its classifier."""
+    content = json.loads((golden / "resnet50_to_tada2d.json").read_text())
+    return {key: torch.rand(to["src_shape"]) for key, to in content["map"].items()}
+
+
+def test_image_weights_are_inflated_for_r3d(golden: Path) -> None:
+    state, model = image_resnet50(golden), create_model("r3d_r50", 10)
+    report = load_weights(model, state, drop_mismatched_head=True)
+    got = model.state_dict()
+    for ours, theirs in (
+        ("backbone.conv1.a.weight", "conv1.weight"),
+        ("backbone.conv3.res_2.conv_branch.b.weight", "layer2.1.conv2.weight"),
+    ):
+        assert ours in report.inflated
+        assert got[ours].shape[2] == 3
+        for frame in got[ours].unbind(2):  # summed over time, a still image sees the image network
+            torch.testing.assert_close(3 * frame, state[theirs])
+    assert len(report.inflated) == 17
+    assert set(report.missing) == {"head.out.weight", "head.out.bias"} | {
+        key for key in got if "num_batches" in key
+    }
+    assert "repeated over the frames of the kernel and divided: 17 (" in str(report)
+
+
+@pytest.mark.parametrize("name", ["r2p1d_r50", "r2p1d_r50_tada_2d1d"])
+def test_image_weights_go_into_the_spatial_convolutions_of_r2p1d(golden: Path, name: str) -> None:
+    state, model = image_resnet50(golden), create_model(name, 10)
+    report = load_weights(model, state, drop_mismatched_head=True)
+    got = model.state_dict()
+    for ours, theirs in (("b1.weight", "conv2.weight"), ("b1_bn.running_mean", "bn2.running_mean")):
+        loaded = got[f"backbone.conv4.res_3.conv_branch.{ours}"]
+        assert torch.equal(loaded.flatten(), state[f"layer3.2.{theirs}"].flatten())
+    assert "backbone.conv4.res_3.conv_branch.b2.weight" in report.missing  # said, not silent
+    assert not report.inflated
+
+
+def test_a_checkpoint_without_temporal_convolutions_is_refused_by_r2p1d() -> None:
+    state = {
+        key: tensor for key, tensor in create_model("r2p1d_r50", 10).state_dict().items() if ".b2." not in key
+    }
+    with pytest.raises(ValueError, match=r"not in the file: 16 \(.*b2\.weight"):
+        load_weights(create_model("r2p1d_r50", 10), state)
+
+
+def test_tada_with_three_frames_takes_inflated_weights(golden: Path) -> None:
+    state, model = image_resnet50(golden), create_model("r3d_r50_tada", 10)
+    load_weights(model, state, drop_mismatched_head=True)
+    weight = model.get_parameter("backbone.conv3.res_2.conv_branch.b.weight")
+    assert weight.shape == (1, 1, 128, 128, 3, 3, 3)
+    torch.testing.assert_close(weight[0, 0].sum(2), state["layer2.1.conv2.weight"])
+
+
+def test_safetensors_files_load_where_the_package_is_installed(tmp_path: Path) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    state = random_state()
+    safetensors.save_file(state, tmp_path / "model.safetensors")
+    model = create_model("tada2d_mini", 10)
+    load_weights(model, tmp_path / "model.safetensors")
+    assert_loaded(model, state)
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(ValueError, match=r"text\.safetensors: cannot be read as a \.safetensors file"):
+        load_weights(model, tmp_path / "text.safetensors")
+
+
+def test_safetensors_files_ask_for_the_package_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ValueError, match=r"model\.safetensors: to read this file, install safetensors"):
+        load_weights(create_model("r2d_mini", 10), tmp_path / "model.safetensors")
 
 
 def test_r2d_weights_make_tada2d_equal_to_r2d() -> None:

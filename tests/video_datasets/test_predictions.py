@@ -14,6 +14,7 @@ import pytest
 
 import video_datasets.annotations
 import video_datasets.ek100_labels
+import video_datasets.submission_entries
 from runtime.errors import InputError
 from video_datasets.ek100_labels import action_id, action_name, make_label, split_label
 from video_datasets.predictions import (
@@ -165,6 +166,36 @@ def test_detection_messages(tmp_path: Path, entry: Any, message: str) -> None:
         read_detections_json(write(tmp_path, {"results": {"v": [good, entry]}}))
 
 
+def test_all_errors_are_listed(tmp_path: Path) -> None:
+    bad = [{"label": 3, "score": "x", "segment": [0, 1]}, {"score": float("nan"), "segment": [0, 1]}, 7]
+    with pytest.raises(InputError) as caught:
+        read_detections_json(write(tmp_path, {"results": {"v": bad, "w": 3}}))
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("predictions.json: 5 errors:")
+    assert [line.split(": ")[0].strip() for line in lines] == [
+        *("video 'v', entry 0", "video 'v', entry 0", "video 'v', entry 1", "video 'v', entry 2", "video 'w'")
+    ]
+    with pytest.raises(
+        InputError, match=r"(?s)predictions.json: 60 errors; the first 20:(\n  video[^\n]*){20}$"
+    ):
+        read_detections_json(write(tmp_path, {"results": {"v": bad[:1] * 30}}))
+
+
+def test_both_ways_of_reading_agree(tmp_path: Path) -> None:
+    """A number in quotes sends the whole file the careful way."""
+    entries = [
+        {"verb": n % 3, "noun": n, "action": f"{n % 2}, {n}", "score": n / 7, "segment": [n, n + 1]}
+        for n in range(20)
+    ]
+    content = {**EK100_HEADER, "results": {"P01_01": entries[:12], "empty": [], "P02_01": entries[12:]}}
+    quick = read_ek100_json(write(tmp_path, content))
+    entries[5]["score"] = str(entries[5]["score"])
+    assert_equal(read_ek100_json(write(tmp_path, content)), quick)
+    mixed = [{"score": 1, "segment": [0, 1]}, {"label": "a", "score": 1, "segment": [0, 1]}]
+    assert read_detections_json(write(tmp_path, {"results": {"v": mixed}})).label.tolist() == [-1, 0]
+    assert len(read_detections_json(write(tmp_path, {"results": {"v": [], "w": []}}))) == 0
+
+
 def test_result_messages(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected an object 'results'.*found keys \['database'\]"):
         read_detections_json(write(tmp_path, {"database": {}}))
@@ -226,7 +257,10 @@ def test_official_submission_checks(shared: Path, tmp_path: Path) -> None:
                 read_ek100_json(path)
 
 
-@pytest.mark.parametrize("module", [video_datasets.annotations, video_datasets.ek100_labels])
+@pytest.mark.parametrize(
+    "module",
+    [video_datasets.annotations, video_datasets.ek100_labels, video_datasets.submission_entries],
+)
 def test_doctests(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

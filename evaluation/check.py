@@ -1,0 +1,189 @@
+"""`python -m evaluation.check`: say everything that is wrong or odd about a submission, without scoring it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.command import garbage_collection_paused
+from runtime.command import EXIT_CODES_HELP, guarded
+from runtime.errors import InputError
+from runtime.stage import EXIT_BAD_INPUT
+
+if TYPE_CHECKING:
+    from evaluation.submission_rules import Findings
+    from video_datasets.predictions import Predictions
+
+DESCRIPTION = """\
+Check a submission file: the rules of the official validators, and stricter ones as warnings.
+
+All errors are collected; the first 20 are shown, each with its video, entry and field. With --ground-truth the
+videos, classes and times are compared with it too."""
+
+EPILOG = f"""\
+examples:
+  python -m evaluation.check submission.json --protocol ek100
+  python -m evaluation.check detections.json --protocol hacs --ground-truth HACS_segments_v1.1.1.json
+
+Warnings alone exit with 0, errors with 2. {EXIT_CODES_HELP}"""
+
+PROTOCOL_NAMES = ("hacs", "activitynet", "ek100")
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A submission and what was found.
+
+    Attributes:
+        path: of the file.
+        predictions: its columns; None if entries are unreadable.
+        findings: errors, warnings and notes.
+    """
+
+    path: Path
+    predictions: Predictions | None
+    findings: Findings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        argv: arguments; None takes those of the process.
+    """
+    arguments = make_parser().parse_args(argv)
+    with garbage_collection_paused():
+        return guarded(lambda: _run(arguments))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Define the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.check",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="submission JSON, plain or gzip, or HDF5 of this project")
+    add("--protocol", required=True, choices=PROTOCOL_NAMES)
+    add("--ground-truth", type=Path, metavar="FILE", help="official annotations, JSON or CSV")
+    add("--subset", default="validation", help="of HACS and ActivityNet (default: %(default)s)")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    checked = check_file(arguments.file, arguments.protocol)
+    table = ""
+    if checked.predictions is not None and not checked.findings.errors:
+        if arguments.ground_truth:
+            table = _compare(checked.predictions, checked.findings, arguments)
+        else:
+            _look_at(checked.predictions, checked.findings)
+    print(render_check(checked, arguments.protocol))
+    if table:
+        print(f"\nagainst {arguments.ground_truth}\n{table}")
+    return EXIT_BAD_INPUT if checked.findings.errors else 0
+
+
+def check_file(path: Path, protocol: str) -> CheckedFile:
+    """Check a submission by itself.
+
+    Args:
+        path: JSON, plain or gzip, or columnar HDF5 (which has no header to check).
+        protocol: "hacs", "activitynet" or "ek100".
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is neither JSON nor HDF5.
+    """
+    from evaluation.refusals import not_finite_predictions
+    from evaluation.submission_rules import Findings
+    from video_datasets.annotations import read_json_object
+    from video_datasets.predictions import is_hdf5, read_predictions
+
+    predictions: Predictions | None
+    if is_hdf5(path):
+        predictions, findings = read_predictions(path), Findings()
+    else:
+        predictions, findings = check_content(read_json_object(path), protocol)
+    if predictions is not None:
+        findings.errors += not_finite_predictions(predictions)
+    return CheckedFile(path, predictions, findings)
+
+
+def check_content(content: Mapping[str, Any], protocol: str) -> tuple[Predictions | None, Findings]:
+    """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
+    from evaluation.submission_rules import check_activitynet, check_ek100
+    from video_datasets.predictions import Predictions
+    from video_datasets.submission_entries import ACTIVITYNET_ENTRY, EK100_ENTRY, read_entries
+
+    is_ek100 = protocol == "ek100"
+    findings = check_ek100(content) if is_ek100 else check_activitynet(content)
+    columns, errors = read_entries(content, EK100_ENTRY if is_ek100 else ACTIVITYNET_ENTRY)
+    findings.errors += errors
+    return None if columns is None else Predictions(**vars(columns)), findings
+
+
+def _look_at(predictions: Predictions, findings: Findings) -> None:
+    """Add what the columns show without a ground truth."""
+    import numpy as np
+
+    from evaluation.sanity import count_duplicates, count_outside, oddity_notes
+    from evaluation.units import unit_suspicion_alone
+
+    findings.warnings += oddity_notes(
+        len(predictions),
+        inverted=int(np.count_nonzero(predictions.end_s < predictions.start_s)),
+        zero_length=int(np.count_nonzero(predictions.end_s == predictions.start_s)),
+        outside_duration=count_outside(predictions, np.full(len(predictions), np.nan)),
+        duplicates=count_duplicates(predictions),
+    )
+    suspicion = unit_suspicion_alone(predictions)
+    findings.warnings += [suspicion] if suspicion else []
+    if not len(predictions):
+        findings.warnings.append("the file has no predictions at all")
+
+
+def _compare(predictions: Predictions, findings: Findings, arguments: argparse.Namespace) -> str:
+    """Add what the columns show against a ground truth, and return the table of an evaluation."""
+    from evaluation.file_evaluation import evaluate_tables
+    from evaluation.protocols import PROTOCOLS
+    from evaluation.tables import data_table
+    from video_datasets.predictions import NO_LABEL
+
+    protocol = PROTOCOLS[arguments.protocol]
+    truth = protocol.read_ground_truth(arguments.ground_truth)
+    task = "proposals" if (predictions.label == NO_LABEL).all() else "detection"
+    try:
+        evaluation = evaluate_tables(truth, predictions, protocol, subset=arguments.subset, task=task)
+    except InputError as error:  # e.g. no video in common
+        findings.errors.append(str(error))
+        return ""
+    findings.warnings += evaluation.notes
+    return data_table(evaluation)
+
+
+def render_check(checked: CheckedFile, protocol: str) -> str:
+    """Render the findings, the first 20 of each kind, and the verdict."""
+    from video_datasets.submission_entries import MAX_SHOWN_ERRORS
+
+    findings, predictions = checked.findings, checked.predictions
+    lines = [f"{checked.path}: checked by the rules of {protocol}"]
+    if predictions is not None:
+        lines.append(f"{len(predictions)} predictions in {len(predictions.videos)} videos")
+    for kind in ("errors", "warnings", "notes"):
+        found = getattr(findings, kind)
+        more = f", the first {MAX_SHOWN_ERRORS}" if len(found) > MAX_SHOWN_ERRORS else ""
+        lines.append(f"{kind}: {len(found)}{more}")
+        lines += [f"  {text}" for text in found[:MAX_SHOWN_ERRORS]]
+    lines.append("not ready: correct the errors" if findings.errors else "ready")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Tables of the networks and of the weights that are known for them.
+
+python -m tadaconv                        all networks: parameters, multiply-accumulates, the papers' figures
+python -m tadaconv tada2d_r50 r2d_r50     these only
+python -m tadaconv --weights              released weights and where to get them
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from tadaconv.costs import PAPER_FIGURES, count_costs, usual_clip
+from tadaconv.known_weights import KNOWN_WEIGHTS
+from tadaconv.registry import list_models
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one of the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tadaconv", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NETWORK", help="networks; default: all")
+    parser.add_argument("--weights", action="store_true", help="list released weights instead")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - set(list_models())
+    if unknown:
+        parser.error(f"no network named {', '.join(sorted(unknown))}; known: {', '.join(list_models())}")
+    if options.weights:
+        print_weights()
+    else:
+        print_costs(options.names or list_models())
+
+
+def print_costs(names: Sequence[str]) -> None:
+    """One line a network."""
+    print(f"{'network':<22}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
+    for name in names:
+        clip, paper = usual_clip(name), PAPER_FIGURES.get(name)
+        costs = count_costs(name, clip)
+        line = f"{name:<22}{_size(clip):<13}{costs.params_m:>9.2f}{costs.gmacs:>9.2f}"
+        if paper:
+            params = "-" if paper.params_m is None else f"{paper.params_m:.1f}"
+            line += f"{params:>10}{paper.gmacs:>8.2f}  {paper.source}"
+        print(line, flush=True)
+    print("params with 400 classes; GMAC = 10^9 multiply-accumulates a clip, what the papers call GFLOPs")
+
+
+def print_weights() -> None:
+    """Two lines for each file of weights."""
+    for known in KNOWN_WEIGHTS:
+        accuracy = "" if known.top1 is None else f", top-1 {known.top1} %"
+        step = "" if known.frame_step is None else f" every {known.frame_step} frames"
+        print(
+            f"{known.name:<31}{known.model:<22}{known.num_classes:>5} classes, "
+            f"{_size(known.clip)}{step}{accuracy}\n    {known.url}  (licence: {known.licence})"
+        )
+
+
+def _size(clip: tuple[int, int, int]) -> str:
+    return "x".join(map(str, clip))
+
+
+if __name__ == "__main__":
+    main()

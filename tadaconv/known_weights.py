@@ -1,0 +1,167 @@
+"""Released weights that these networks can load: facts, not code. ``load_weights`` reads the files.
+
+None is downloaded by this package, and their checksums are not published except in part of a file name; look at
+the licence where you get them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DRIVE = "https://drive.google.com/file/d/{}/view"
+_HALF, _QUARTER = (0.45,) * 3, (0.225,) * 3
+_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TADACONV = "see github.com/alibaba-mmai-research/TAdaConv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownWeights:
+    """One file of released weights."""
+
+    name: str
+    """Short name of the entry."""
+    model: str
+    """Network to build, for ``create_model``; image weights start other ResNets as well."""
+    url: str
+    """Where to get the file."""
+    num_classes: int
+    """Classes of its head."""
+    clip: tuple[int, int, int]
+    """(T, H, W) of the input that it was trained on."""
+    frame_step: int | None = None
+    """Frames of the video from one input frame to the next; None: spread over the whole video, or an image."""
+    mean: tuple[float, ...] = _HALF
+    """RGB mean of the input, for values in 0 .. 1."""
+    std: tuple[float, ...] = _QUARTER
+    """RGB standard deviation of the input."""
+    top1: float | None = None
+    """Published accuracy in percent, on the data set it was trained on."""
+    sha256: str | None = None
+    """Checksum of the file, or its first digits."""
+    licence: str = _TADACONV
+    """Licence, or where to read it."""
+
+
+KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
+    KnownWeights(
+        name="tada2d_k400_8x8",
+        model="tada2d_r50",
+        url=_DRIVE.format("1YsbTKLoDwxtStAsP5oxUMbIsw85NvY0O"),
+        num_classes=400,
+        clip=(8, 224, 224),
+        frame_step=8,
+        top1=76.7,
+    ),
+    KnownWeights(
+        name="tada2d_k400_16x5",
+        model="tada2d_r50",
+        url=_DRIVE.format("1UQDurxakmnDxa5D2tBuTqTH60BVyW3XM"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        frame_step=5,
+        top1=77.4,
+    ),
+    KnownWeights(
+        name="tada2d_ssv2_8f",
+        model="tada2d_r50",
+        url=_DRIVE.format("16y6dDf-hcMmJ2jDCV9tRla8aRJZKJXSk"),
+        num_classes=174,
+        clip=(8, 224, 224),
+        top1=64.2,
+    ),
+    KnownWeights(
+        name="tada2d_ssv2_16f",
+        model="tada2d_r50",
+        url=_DRIVE.format("1xwCxuFW6DZ0xpEsp_tFJYQRGuHPJe4uS"),
+        num_classes=174,
+        clip=(16, 224, 224),
+        top1=65.6,
+    ),
+    KnownWeights(
+        name="tadaconvnextv2_tiny_k400_16f",
+        model="tadaconvnextv2_tiny",
+        url=_DRIVE.format("1_jkIOP8kYeMzgEGyVznDKXNRG2tSEOkV"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        top1=79.6,
+    ),
+    KnownWeights(
+        name="tadaconvnextv2_small_k400_16f",
+        model="tadaconvnextv2_small",
+        url=_DRIVE.format("12R74tV2-VRRUxrH0Tubki5voRSCbR3F1"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        top1=80.8,
+    ),
+    KnownWeights(
+        name="tadaconvnextv2_base_k400_16f",
+        model="tadaconvnextv2_base",
+        url=_DRIVE.format("1rtapp_GzQHe6CBrhcNfe4wuBAS106uIk"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        top1=81.4,
+    ),
+    KnownWeights(
+        name="tadaformer_b16_k400_16f",
+        model="tadaformer_b16",
+        url=_DRIVE.format("1E7IE762YLJnfeiqtjv0jBb91_dZhNK0Q"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        mean=_CLIP_MEAN,
+        std=_CLIP_STD,
+        top1=84.5,
+    ),
+    KnownWeights(
+        name="tadaformer_l14_k400_16f",
+        model="tadaformer_l14",
+        url=_DRIVE.format("1chSLHo0nbFNObsLlCRSsAJE2vbYwIaYJ"),
+        num_classes=400,
+        clip=(16, 224, 224),
+        mean=_CLIP_MEAN,
+        std=_CLIP_STD,
+        top1=87.6,
+    ),
+    KnownWeights(
+        name="tadaformer_b16_ssv2_16f",
+        model="tadaformer_b16_ssv2",
+        url=_DRIVE.format("1D-pKrxdrP2IcGXnd_e47ryci7OYCt8BK"),
+        num_classes=174,
+        clip=(16, 224, 224),
+        mean=_CLIP_MEAN,
+        std=_CLIP_STD,
+        top1=70.4,
+    ),
+    KnownWeights(
+        name="torchvision_resnet50_v1",
+        model="tada2d_r50",
+        url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        num_classes=1000,
+        clip=(1, 224, 224),
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        sha256="0676ba61",
+        licence="see github.com/pytorch/vision",
+    ),
+    KnownWeights(
+        name="torchvision_resnet50_v2",
+        model="tada2d_r50",
+        url="https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
+        num_classes=1000,
+        clip=(1, 224, 224),
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        sha256="11ad3fa6",
+        licence="see github.com/pytorch/vision",
+    ),
+    KnownWeights(
+        name="timm_resnet50_a1",
+        model="tada2d_r50",
+        url="https://huggingface.co/timm/resnet50.a1_in1k/resolve/main/model.safetensors",
+        num_classes=1000,
+        clip=(1, 224, 224),
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        licence="see huggingface.co/timm/resnet50.a1_in1k",
+    ),
+)

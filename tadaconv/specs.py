@@ -1,0 +1,95 @@
+"""The networks by name: each is an entry of data, built by the code of its family.
+
+``..._tada`` is a network with TAdaConvs plugged in for the spatial convolutions of its blocks (TAda!, Table 2).
+Of those no code or weights are public; they follow the paper's plug-in rule: each convolution replaced by a
+TAdaConv of the same shape with a router of its own (ratio 4, kernels 3, 3), and nothing else changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from tadaconv.branches import R2D, R2P1D, R3D, SLOW_LATE, TADA2D, Branch, calibrate
+from tadaconv.convnext import ConvNeXtSpec
+from tadaconv.heads import NumClasses
+from tadaconv.network import VideoNetwork
+from tadaconv.resnet import ResNetSpec
+from tadaconv.slowfast import SlowFastSpec
+from tadaconv.tadaformer import TAdaFormerSpec
+
+
+class NetworkSpec(Protocol):
+    """What describes a network of any family, and can build it."""
+
+    def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
+        """The network, with random weights."""
+        ...
+
+
+def _resnet50(branch: Branch, stem_frames: int = 1) -> ResNetSpec:
+    return ResNetSpec(branches=(branch,) * 4, stem_kernel=(stem_frames, 7))
+
+
+# For 64-pixel clips: 32, 64, 128 and 256 channels at 16, 8, 4 and 2 pixels.
+# On two CPU cores, a training step of 32 clips of 8 frames takes about 0.17 s.
+_TADA2D_MINI = ResNetSpec(
+    branches=(TADA2D,) * 4,
+    depths=(1, 1, 2, 2),
+    widths=(16, 32, 64, 128),
+    expansion=2,
+    stem_width=32,
+    stem_stride=4,
+    strides=(1, 2, 2, 2),
+)
+
+_SLOW = ResNetSpec(
+    branches=(R2D, R2D, SLOW_LATE, SLOW_LATE), stem_pool=True, strides=(1, 2, 2, 2), zero_init_residual=True
+)
+_FAST = replace(_SLOW, branches=(SLOW_LATE,) * 4, widths=(8, 16, 32, 64), stem_width=8, stem_kernel=(5, 7))
+_SLOWFAST_4X16 = SlowFastSpec(slow=_SLOW, fast=_FAST, alpha=8, fusion_frames=5)
+_SLOWFAST_8X8 = SlowFastSpec(slow=_SLOW, fast=_FAST, alpha=4, fusion_frames=7)
+
+
+_CONVNEXT_TINY = ConvNeXtSpec()
+_CONVNEXT_SMALL = ConvNeXtSpec(depths=(3, 3, 27, 3), drop_path=0.4)
+_CONVNEXT_BASE = ConvNeXtSpec(depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), head_dim=64, drop_path=0.6)
+
+
+def _tada(spec: ResNetSpec) -> ResNetSpec:
+    """The ResNet with the spatial convolution of every block calibrated."""
+    return replace(spec, branches=tuple(calibrate(branch) for branch in spec.branches))
+
+
+def _tada_slowfast(spec: SlowFastSpec) -> SlowFastSpec:
+    """The same in both paths."""
+    return replace(spec, slow=_tada(spec.slow), fast=_tada(spec.fast))
+
+
+SPECS: Mapping[str, NetworkSpec] = {
+    "tada2d_r50": _resnet50(TADA2D),
+    "tada2d_mini": _TADA2D_MINI,
+    "r2d_r50": _resnet50(R2D),  # the paper's TSN baseline
+    "r2d_mini": replace(_TADA2D_MINI, branches=(R2D,) * 4),
+    "r3d_r50": _resnet50(R3D, stem_frames=3),
+    "r3d_r50_tada": _tada(_resnet50(R3D, stem_frames=3)),  # the paper's "3d"
+    "r2p1d_r50": _resnet50(R2P1D),
+    "r2p1d_r50_tada": _tada(_resnet50(R2P1D)),  # the paper's "2d"
+    "r2p1d_r50_tada_2d1d": _resnet50(calibrate(R2P1D, "b1", "b2")),  # the paper's "2d+1d"
+    "slowonly_8x8": _SLOW,
+    "slowonly_8x8_tada": _tada(_SLOW),
+    "slowfast_4x16": _SLOWFAST_4X16,
+    "slowfast_4x16_tada": _tada_slowfast(_SLOWFAST_4X16),
+    "slowfast_8x8": _SLOWFAST_8X8,
+    "slowfast_8x8_tada": _tada_slowfast(_SLOWFAST_8X8),
+    "tadaconvnext_tiny": replace(_CONVNEXT_TINY, version=1),
+    "tadaconvnext_small": replace(_CONVNEXT_SMALL, version=1),
+    "tadaconvnext_base": replace(_CONVNEXT_BASE, version=1),
+    "tadaconvnextv2_tiny": _CONVNEXT_TINY,
+    "tadaconvnextv2_small": _CONVNEXT_SMALL,
+    "tadaconvnextv2_base": _CONVNEXT_BASE,
+    "tadaformer_b16": TAdaFormerSpec(),
+    "tadaformer_b16_ssv2": TAdaFormerSpec(temporal_projection=True, two_tadas=True),
+    "tadaformer_l14": TAdaFormerSpec(width=1024, depth=24, heads=16, patch_px=14),
+}

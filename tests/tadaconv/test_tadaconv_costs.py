@@ -1,0 +1,63 @@
+"""Parameters, multiply-accumulates, and the tables of ``python -m tadaconv``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tadaconv import list_models
+from tadaconv.__main__ import main
+from tadaconv.costs import PAPER_FIGURES, count_costs, usual_clip
+from tadaconv.known_weights import KNOWN_WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("name", "clip", "params_m", "gmacs"),
+    [  # counted on the released modules
+        ("r2d_r50", (8, 224, 224), 24.33, 33.01),
+        ("slowfast_8x8", (32, 224, 224), 34.57, 50.31),
+        ("tadaconvnextv2_tiny", (16, 224, 224), 45.97, 36.01),
+        ("tadaformer_b16", (16, 224, 224), 104.2, 153.6),
+    ],
+)
+def test_costs_of_the_released_networks(
+    name: str, clip: tuple[int, int, int], params_m: float, gmacs: float
+) -> None:
+    costs = count_costs(name, clip)
+    assert costs.params_m == pytest.approx(params_m, abs=0.006)
+    assert costs.gmacs == pytest.approx(gmacs, rel=2e-4)
+
+
+def test_calibration_costs_next_to_nothing() -> None:
+    """TAda!, Table 2: three million parameters, hundredths of a GMAC."""
+    tada, plain = (count_costs(name, (8, 64, 64)) for name in ("tada2d_r50", "r2d_r50"))
+    assert tada.params_m - plain.params_m == pytest.approx(3.158, abs=0.001)
+    assert tada.gmacs - plain.gmacs == pytest.approx(0.016, abs=0.001)
+
+
+def test_table_of_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["r3d_r50", "r2d_mini"])
+    _, r3d, mini, _ = capsys.readouterr().out.splitlines()
+    assert r3d.split()[:6] == ["r3d_r50", "8x256x256", "46.98", "84.23", "-", "84.23"]
+    assert mini.split()[:3] == ["r2d_mini", "8x64x64", "0.68"]
+
+
+def test_unknown_networks_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["r4d"])
+    assert error.value.code == 2
+    assert "no network named r4d; known: r2d_mini, " in capsys.readouterr().err
+
+
+def test_table_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--weights"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tada2d_k400_8x8")
+    assert "400 classes, 8x224x224 every 8 frames, top-1 76.7 %" in lines[0]
+    assert len(lines) == 2 * len(KNOWN_WEIGHTS)
+
+
+def test_tables_name_known_networks_only() -> None:
+    assert {known.model for known in KNOWN_WEIGHTS} <= set(list_models())
+    assert set(PAPER_FIGURES) <= set(list_models())
+    assert len({known.name for known in KNOWN_WEIGHTS}) == len(KNOWN_WEIGHTS)
+    assert usual_clip("slowfast_8x8_tada") == usual_clip("slowfast_8x8")

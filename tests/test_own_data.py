@@ -1,0 +1,133 @@
+"""One's own data set, from a CSV and a folder of videos, through every stage; and what cannot be scored is said."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from video_datasets.annotations import read_activitynet_json
+from video_datasets.own_csv import COLUMNS, read_own_csv
+
+STAGES = ("classification.finetune", "feature_extraction", "bmn", "proposals", "classification", "evaluation")
+TINY = (
+    "model=tada2d_mini",
+    "finetune.init_weights=null",
+    "finetune.epochs=1",
+    "finetune.batch_size=8",
+    "finetune.short_side_px=[64,64]",
+    "finetune.crop_px=64",
+    "finetune.test_short_side_px=64",
+    "features.short_side_px=64",
+    "bmn.epochs=1",
+    "bmn.tscale=16",
+    "bmn.dscale=16",
+    "bmn.hidden_1d=16",
+    "bmn.hidden_2d=8",
+    "bmn.hidden_3d=16",
+    "evaluation.timelines=1",
+    "runtime.threads=1",
+    "runtime.loader_workers=0",
+)
+
+
+def _write_csv(path: Path, rows: list[tuple[object, ...]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def _own_data(folder: Path, mini: Path, classes: int | None = None, subsets: tuple[str, ...] = ()) -> Path:
+    """Make an own data set of the mini set's videos: plain file names, segments in a CSV."""
+    table = read_activitynet_json(mini / "HACS_segments_v1.1.1.json")
+    kept_labels = sorted(set(table.labels))[:classes]
+    rows: list[tuple[object, ...]] = []
+    (folder / "videos").mkdir(parents=True)
+    for index, start_s, end_s, label in zip(
+        table.video_index, table.start_s, table.end_s, table.labels, strict=True
+    ):
+        video_id, subset = table.video_ids[index], table.subsets[index]
+        if label in kept_labels and (not subsets or subset in subsets):
+            rows.append((f"clip{index}", start_s, end_s, label, subset))
+            source = next((mini / "videos").rglob(f"v_{video_id}.mp4"))
+            shutil.copy(source, folder / "videos" / f"clip{index}.mp4")
+    _write_csv(folder / "segments.csv", rows)
+    return folder
+
+
+def _run(folder: Path, stages: tuple[str, ...] = STAGES) -> list[int]:
+    words = [*TINY, f"data.root={folder}", f"run_dir={folder / 'run'}"]
+    codes = []
+    for stage in stages:
+        module = "evaluation.stage" if stage == "evaluation" else f"{stage}.__main__"
+        main = importlib.import_module(module)
+        entry = main.main_stage if stage == "evaluation" else main.main
+        codes.append(entry(["--config", "configs/own.yaml", *words]))
+        if codes[-1] > 1:
+            break
+    return codes
+
+
+@pytest.fixture
+def at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+
+
+@pytest.mark.usefixtures("at_root")
+def test_own_data_runs_end_to_end(tmp_path: Path, tiny_mini: Path) -> None:
+    folder = _own_data(tmp_path / "own", tiny_mini)
+    assert _run(folder) == [0] * len(STAGES)
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert 0.0 <= metrics["average_mAP"]["action"] <= 1.0
+    assert set(metrics["per_class"]["action"]) == set(read_own_csv(folder / "segments.csv").labels)
+
+
+@pytest.mark.usefixtures("at_root")
+def test_one_class_and_few_videos_give_figures(tmp_path: Path, tiny_mini: Path) -> None:
+    folder = _own_data(tmp_path / "own", tiny_mini, classes=1)
+    assert _run(folder) == [0] * len(STAGES)
+    assert len(json.loads((folder / "run" / "metrics.json").read_text())["per_class"]["action"]) == 1
+
+
+@pytest.mark.usefixtures("at_root")
+def test_no_ground_truth_to_score_is_said(
+    tmp_path: Path, tiny_mini: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _own_data(tmp_path / "own", tiny_mini, subsets=("training",))
+    assert _run(folder)[-1] == 2
+    message = capsys.readouterr().err
+    assert "validation" in message
+    assert "nan" not in message.lower()
+
+
+HEADER = "video,start_s,end_s,label,subset\n"
+BAD_FILES = {
+    "video,start,end\n": "missing: start_s, end_s, label, subset",
+    HEADER + "a,x,2,run,training\n": "line 2: 'start_s' must be a number of seconds, found 'x'",
+    HEADER + "a,1,2,,training\n": "line 2: a segment without a label",
+    HEADER + ",1,2,run,training\n": "line 2: 'video' and 'subset' must not be empty",
+    HEADER + "a,1,2,run,training\na,3,4,run,validation\n": "line 3: video 'a' is in subset 'validation' here",
+    "<html>": "HTML",
+    "": "empty",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_FILES.items())
+def test_bad_csv_files_are_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "segments.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_own_csv(path)
+
+
+def test_videos_without_segments_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "segments.csv"
+    path.write_text(HEADER + "a,1,2.5,run,training\nb,,,,validation\n")
+    table = read_own_csv(path)
+    assert table.video_ids == ("a", "b")
+    assert table.subsets == ("training", "validation")
+    assert table.end_s.tolist() == [2.5]
+    assert table.video_index.tolist() == [0]

@@ -1,0 +1,224 @@
+"""Entries of a submission file -> columns: quickly where the file is in order, carefully where it is not.
+
+The quick way takes one field of all entries at a time and checks types by the set of those that occur, which
+costs a fraction of the JSON parser's time. Whatever it does not understand (a number in quotes, a missing key)
+goes the careful way, entry by entry, which accepts the same content and names every entry that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from video_datasets.annotations import segment_ends, short_repr
+from video_datasets.ek100_labels import action_classes, join_classes, noun_class, verb_class
+
+NO_LABEL = -1
+MAX_SHOWN_ERRORS = 20
+NUMBERS = frozenset({int, float})
+
+
+@dataclass(frozen=True)
+class EntryFormat:
+    """What makes the label of an entry in one submission format; score and segment are in all of them.
+
+    Attributes:
+        parsers: key -> function that reads its value, or raises ValueError saying what is wrong with it.
+        types: per key, the JSON types that its parser may accept.
+        join: makes the label of what the parsers return.
+        optional: whether entries without any of the keys are allowed (proposals).
+    """
+
+    parsers: Mapping[str, Callable[[Any], Any]]
+    types: tuple[frozenset[type], ...]
+    join: Callable[..., str]
+    optional: bool
+
+
+@dataclass(frozen=True, eq=False)
+class EntryColumns:
+    """Entries of a file as columns; the fields are those of `video_datasets.predictions.Predictions`."""
+
+    videos: tuple[str, ...]
+    labels: tuple[str, ...]
+    video_index: np.ndarray
+    start_s: np.ndarray
+    end_s: np.ndarray
+    score: np.ndarray
+    label: np.ndarray
+
+
+def _text_label(label: Any) -> str:
+    if not isinstance(label, str):
+        raise ValueError(f"'label' must be text, found {short_repr(label)}")
+    return label
+
+
+ACTIVITYNET_ENTRY = EntryFormat({"label": _text_label}, (frozenset({str}),), str, optional=True)
+EK100_ENTRY = EntryFormat(
+    {"verb": verb_class, "noun": noun_class, "action": action_classes},
+    (NUMBERS, NUMBERS, frozenset({str})),
+    join_classes,
+    optional=False,
+)
+
+
+def read_entries(
+    content: Mapping[str, Any], entry_format: EntryFormat
+) -> tuple[EntryColumns | None, list[str]]:
+    """Read `results` of a submission: {video id: [entry, ..]}.
+
+    Args:
+        content: the parsed file.
+        entry_format: how its entries say their label.
+
+    Returns:
+        The columns and no errors, or None and all errors, each naming video, entry, field, what was found
+        and what is expected. NaN and infinity alone are let through; beside other errors they are listed.
+    """
+    results = content.get("results")
+    if not isinstance(results, dict):
+        return None, [
+            f"expected an object 'results' of video id -> list of detections,"
+            f" found keys {short_repr(sorted(content))}; is this an annotation file?"
+        ]
+    columns = _read_quickly(results, entry_format)
+    return (columns, []) if columns is not None else _read_carefully(results, entry_format)
+
+
+def error_list(where: str, errors: Sequence[str]) -> str:
+    """Join the errors of one file into one message: the first 20 and their number.
+
+    >>> error_list("a.json", ["one thing"])
+    'a.json: one thing'
+    """
+    if len(errors) == 1:
+        return f"{where}: {errors[0]}"
+    left_out = f"; the first {MAX_SHOWN_ERRORS}" if len(errors) > MAX_SHOWN_ERRORS else ""
+    return "\n  ".join([f"{where}: {len(errors)} errors{left_out}:", *errors[:MAX_SHOWN_ERRORS]])
+
+
+def _read_quickly(results: Mapping[str, Any], entry_format: EntryFormat) -> EntryColumns | None:
+    """Columns of a file that is in order; None if it needs the careful way."""
+    if not _only(results.values(), {list}):
+        return None
+    entries = list(chain.from_iterable(results.values()))
+    if not _only(entries, {dict}):
+        return None
+    try:
+        scores = [entry["score"] for entry in entries]
+        segments = [entry["segment"] for entry in entries]
+        labels, label = _label_column(entries, entry_format)
+    except (KeyError, ValueError):
+        return None
+    if not (_only(scores, NUMBERS) and _only(segments, {list}) and set(map(len, segments)) <= {2}):
+        return None
+    ends = list(chain.from_iterable(segments))
+    if not _only(ends, NUMBERS):
+        return None
+    try:
+        ends_s = np.array(ends, dtype=np.float64).reshape(-1, 2)
+        score = np.array(scores, dtype=np.float64)
+    except OverflowError:
+        return None
+    counts = [len(of_video) for of_video in results.values()]
+    video_index = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return EntryColumns(
+        tuple(results), labels, video_index, ends_s[:, 0].copy(), ends_s[:, 1].copy(), score, label
+    )
+
+
+def _only(values: Iterable[Any], types: Iterable[type]) -> bool:
+    return set(map(type, values)) <= set(types)
+
+
+def _label_column(
+    entries: Sequence[Mapping[str, Any]], entry_format: EntryFormat
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Table of labels, and the label of each entry; KeyError or ValueError if the careful way is needed."""
+    keys = tuple(entry_format.parsers)
+    if entry_format.optional and not any(key in entry for key in keys for entry in entries):
+        return (), np.full(len(entries), NO_LABEL, dtype=np.int32)
+    columns = []
+    for key, parse, types in zip(keys, entry_format.parsers.values(), entry_format.types, strict=True):
+        column = [entry[key] for entry in entries]
+        if not _only(column, types):
+            raise ValueError(f"'{key}' of another type")
+        parsed = {value: parse(value) for value in set(column)}  # far fewer values than entries
+        columns.append(map(parsed.__getitem__, column))
+    names = list(map(entry_format.join, *columns))
+    labels = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return tuple(labels), np.fromiter(map(labels.__getitem__, names), dtype=np.int32, count=len(names))
+
+
+def _read_carefully(
+    results: Mapping[str, Any], entry_format: EntryFormat
+) -> tuple[EntryColumns | None, list[str]]:
+    """Columns, or every error of the entries."""
+    errors: list[str] = []
+    unreadable = False
+    rows: list[tuple[int, float, float, float, int]] = []
+    labels: dict[str, int] = {}
+    for index, (video, entries) in enumerate(results.items()):
+        if not isinstance(entries, list):
+            errors.append(
+                f"video {short_repr(video)}: expected a list of detections, found {short_repr(entries)}"
+            )
+            unreadable = True
+            continue
+        for number, entry in enumerate(entries):
+            fields, problems = _read_entry(entry, entry_format)
+            unreadable |= bool(problems)
+            problems += _not_finite(fields)
+            errors += [f"video {short_repr(video)}, entry {number}: {problem}" for problem in problems]
+            if unreadable:
+                continue
+            label = NO_LABEL
+            if entry_format.parsers.keys() <= fields.keys():
+                name = entry_format.join(*(fields[key] for key in entry_format.parsers))
+                label = labels.setdefault(name, len(labels))
+            rows.append((index, *fields["segment"], fields["score"], label))
+    if unreadable:
+        return None, errors
+    video_index, start_s, end_s, score, label_column = zip(*rows, strict=True) if rows else ((),) * 5
+    columns = (np.array(column) for column in (video_index, start_s, end_s, score, label_column))
+    return EntryColumns(tuple(results), tuple(labels), *columns), []
+
+
+def _read_entry(entry: Any, entry_format: EntryFormat) -> tuple[dict[str, Any], list[str]]:
+    """Readable fields of one entry, and what is wrong with the others."""
+    if not isinstance(entry, dict):
+        return {}, [f"expected an object with 'score' and 'segment', found {short_repr(entry)}"]
+    parsers: dict[str, Callable[[Any], Any]] = {"segment": segment_ends, "score": _score}
+    if not entry_format.optional or any(key in entry for key in entry_format.parsers):
+        parsers |= entry_format.parsers
+    fields: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, parse in parsers.items():
+        if key not in entry:
+            problems.append(f"key '{key}' is missing; found keys {short_repr(sorted(entry))}")
+            continue
+        try:
+            fields[key] = parse(entry[key])
+        except ValueError as error:
+            problems.append(str(error))
+    return fields, problems
+
+
+def _score(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"'score' must be a number, found {short_repr(value)}") from None
+
+
+def _not_finite(fields: Mapping[str, Any]) -> list[str]:
+    return [
+        f"'{key}' must be finite, found {short_repr(fields[key])}"
+        for key in ("segment", "score")
+        if key in fields and not np.isfinite(fields[key]).all()
+    ]
