@@ -1,7 +1,7 @@
 """Speed of the evaluation against a plain per-class pandas loop of the official algorithm, and against json.load.
 
     python -m benchmarks.evaluation_speed           slices for the loop, whole files for the rest; about a minute
-    python -m benchmarks.evaluation_speed --full    the loop on whole files too; about ten minutes
+    python -m benchmarks.evaluation_speed --full    the loop on whole files too; about six minutes
 
 The loop is `evaluation_plain_loop`, in the structure of the official evaluators; its figures must equal ours to
 1e-12.

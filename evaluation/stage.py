@@ -10,7 +10,7 @@ import numpy as np
 from evaluation.file_evaluation import evaluate_tables
 from evaluation.metrics_json import evaluation_to_json
 from evaluation.protocols import PROTOCOLS
-from evaluation.tables import render_evaluation
+from evaluation.tables import render_evaluation, render_summary
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
@@ -20,6 +20,8 @@ from video_datasets.dataset import Segment, annotation_file, read_annotations
 from video_datasets.predictions import Predictions, read_detections_json, read_predictions, select_videos
 
 METRICS_NAME = "metrics.json"
+SUMMARY_NAME = "summary.txt"
+"""What the screen shows; the tables and what was found in the data are in full in TABLES_NAME."""
 TABLES_NAME = "tables.txt"
 
 SPEC = StageSpec(
@@ -28,7 +30,7 @@ SPEC = StageSpec(
     sections=("data", "evaluation"),
     reads=("proposals", "classification"),
     inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
-    shows=TABLES_NAME,
+    shows=SUMMARY_NAME,
 )
 
 
@@ -52,6 +54,8 @@ def work(run: StageRun) -> None:
     content["sanity"] |= recall["sanity"]
     write_json(run.folder.parent / METRICS_NAME, content)
     notes = [f"note: {note}" for note in dict.fromkeys(scored.notes + recalled.notes)]
+    summary = "\n".join([render_summary(scored, recalled), "", *notes])
+    write_text(run.folder / SUMMARY_NAME, summary + "\n" * bool(notes))
     tables = "\n\n".join([render_evaluation(scored), render_evaluation(recalled), *notes])
     write_text(run.folder / TABLES_NAME, tables + "\n")
     drawn = draw_timelines(run.folder, annotations, detections, subset, config.timelines)

@@ -31,6 +31,25 @@ def render_evaluation(evaluation: Evaluation) -> str:
     return "\n\n".join([*blocks, data_table(evaluation)])
 
 
+def render_summary(detections: Evaluation, proposals: Evaluation) -> str:
+    """Render what a run ends with, in percent: mAP at each tIoU, and AR@AN averaged over tIoU."""
+    metrics = proposals.proposals
+    if metrics is None:
+        raise ValueError("expected the evaluation of proposals, got one of detections")
+    ticks = [f"{threshold:.2f}" for threshold in next(iter(detections.detection.values())).tiou_thresholds]
+    precision = [[f"{detections.protocol}: mAP (%) at tIoU", *ticks, "average"]]
+    precision += [
+        [task, *map(_percent, found.mAP), _percent(found.average_mAP)]
+        for task, found in detections.detection.items()
+    ]
+    points = [int(np.argmin(np.abs(metrics.an - an))) for an in SHOWN_AN]
+    recall = [
+        [f"{proposals.protocol}: recall (%) of proposals", *(f"AR@{an}" for an in SHOWN_AN), "AUC"],
+        ["average over tIoU", *(_percent(metrics.average_recall[p]) for p in points), _percent(metrics.auc)],
+    ]
+    return "\n\n".join([_align(precision), _align(recall)])
+
+
 def _detection_table(part: str, detection: Mapping[str, DetectionMetrics]) -> str:
     thresholds = next(iter(detection.values())).tiou_thresholds
     ticks = [f"{threshold:.2f}" for threshold in thresholds]

@@ -1,0 +1,43 @@
+"""SlowFast features through the stages of configs/hacs_slowfast.yaml, at the size of a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bmn.__main__
+import classification.finetune.__main__
+import feature_extraction.__main__
+from feature_extraction import FeatureStore
+
+STAGES = (classification.finetune.__main__, feature_extraction.__main__, bmn.__main__)
+TINY = (
+    "model=slowfast_4x16",
+    "finetune.init_weights=null",
+    "finetune.epochs=1",
+    "finetune.warmup_epochs=0",
+    "finetune.batch_size=8",
+    "finetune.short_side_px=[32,32]",
+    "finetune.crop_px=32",
+    "finetune.test_short_side_px=32",
+    "features.short_side_px=32",
+    "bmn.epochs=1",
+    "bmn.warmup_epochs=0",
+    "bmn.tscale=16",
+    "bmn.dscale=16",
+    "runtime.loader_workers=0",
+)
+
+
+def test_slowfast_features_reach_bmn(
+    tiny_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+    words = ["--config", "configs/hacs_slowfast.yaml", f"data.root={tiny_mini}", f"run_dir={tmp_path}", *TINY]
+    assert [stage.main(words) for stage in STAGES] == [0, 0, 0]
+    store = FeatureStore(tmp_path / "features")
+    record = store[next(iter(store))]
+    assert record.features.shape[1] == 2304  # 2048 of the slow pathway, 256 of the fast one (paper, Table A3)
+    assert (record.grid.clip_frames, record.grid.interval_frames) == (32, 2)
+    assert (tmp_path / "bmn" / "weights.pt").is_file()
