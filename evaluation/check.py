@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.command import garbage_collection_paused
-from runtime.command import EXIT_CODES_HELP, guarded
 from runtime.errors import InputError
-from runtime.stage import EXIT_BAD_INPUT
+from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
     from evaluation.submission_rules import Findings

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.atomic import write_json, write_text
-from runtime.command import EXIT_CODES_HELP, guarded
 from runtime.errors import InputError
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
     from evaluation.file_evaluation import Evaluation

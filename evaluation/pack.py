@@ -14,8 +14,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from evaluation.command import garbage_collection_paused
 from runtime.atomic import atomic_path
-from runtime.command import EXIT_CODES_HELP, guarded
 from runtime.errors import InputError
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 NAME_IN_ZIP = "test.json"
 

@@ -30,6 +30,10 @@ from video_datasets.decoding import VideoError
 from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
 
+MAX_DURATION_GAP_S = 1.0
+MAX_DURATION_GAP_SHARE = 0.02
+"""How far a video's length may be from its annotation before it is listed; whichever is larger."""
+
 
 def extract(run: StageRun) -> None:
     """Extract features of all videos on disk; leaves features.h5 in the folder."""
@@ -100,6 +104,7 @@ def _extract_all(
             del under_way[job.video_id]
             if not isinstance(message, VideoError):
                 _write(run, extraction, job, message, attributes)
+                _compare_durations(run, todo[job.video_id], message.duration_s)
             elif is_last_try:
                 run.skip(job.video_id, message.reason)
             else:
@@ -138,6 +143,15 @@ def _write(
         )
     except ValueError as error:
         run.skip(job.video_id, str(error))
+
+
+def _compare_durations(run: StageRun, video: Video, decoded_s: float) -> None:
+    """List a video that is not as long as its annotations say; its features are kept."""
+    tolerance_s = max(MAX_DURATION_GAP_S, MAX_DURATION_GAP_SHARE * video.duration_s)
+    if abs(decoded_s - video.duration_s) > tolerance_s:  # False where the annotations give no duration
+        run.skip(
+            video.video_id, f"kept, but lasts {decoded_s:.1f} s, annotated with {video.duration_s:.1f} s"
+        )
 
 
 def _merge(folder: Path) -> int:

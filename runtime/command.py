@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from runtime.atomic import DiskFullError
 from runtime.config import load_config
-from runtime.errors import InputError
-from runtime.stage import EXIT_BAD_INPUT, EXIT_UNCAUGHT, StageSpec, Work, run_stage
-
-BAD_INPUT = (
-    InputError,
-    DiskFullError,
-    FileNotFoundError,
-    FileExistsError,
-    NotADirectoryError,
-    PermissionError,
-)
-"""What the user can mend: a wrong path or value, a full disk; the message suffices without a traceback."""
-
-EXIT_CODES_HELP = (
-    "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
-)
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.stage import StageSpec, Work, run_stage
 
 
 def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[str] | None = None) -> int:
@@ -61,18 +44,3 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
             spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force
         )
     )
-
-
-def guarded(action: Callable[[], int]) -> int:
-    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught."""
-    try:
-        return action()
-    except BAD_INPUT as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except Exception:
-        traceback.print_exc()
-        return EXIT_UNCAUGHT

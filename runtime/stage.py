@@ -26,13 +26,13 @@ from typing import Any
 from runtime.atomic import sweep_temporary_files, write_json, write_text
 from runtime.config import config_to_dict, config_to_yaml
 from runtime.errors import InputError
+from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.fingerprint import differences, digest
 from runtime.lock import hold
 from runtime.resources import peak_memory_mb, versions
 from runtime.schema import RunConfig
 
 RECORD_NAME = "stage.json"
-EXIT_DONE, EXIT_SKIPPED_ITEMS, EXIT_BAD_INPUT, EXIT_UNCAUGHT = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)

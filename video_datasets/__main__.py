@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.command import EXIT_CODES_HELP, guarded
 from runtime.config import load_config
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 

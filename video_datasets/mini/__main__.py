@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.command import EXIT_CODES_HELP, guarded
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from video_datasets.mini.build import LAYOUTS, ensure_mini
 from video_datasets.mini.plan import MiniSize
 
