@@ -64,6 +64,7 @@ FILES = {
     "proposals/proposals.h5",
     "classification/detections.json",
     "classification/detections_testing.json",
+    "evaluation/summary.txt",
     "evaluation/tables.txt",
     *(f"{folder}/stage.json" for folder in STAGES.values()),
 }
