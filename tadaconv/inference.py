@@ -14,6 +14,7 @@ TAda2D then costs a few percent more than a plain per-frame ResNet treated the s
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ from tadaconv.resnet import ResidualBlock
 Convolution = nn.Conv3d | TAdaConv2d | TAdaConv3d
 
 
-def optimize_for_inference(model: VideoNetwork) -> VideoNetwork:
+def optimize_for_inference(model: VideoNetwork, dtype: torch.dtype | None = None) -> VideoNetwork:
     """Copy a network into an equivalent one that is faster and can only be evaluated.
 
     Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient; its
@@ -36,6 +37,9 @@ def optimize_for_inference(model: VideoNetwork) -> VideoNetwork:
 
     Args:
         model: a network of ``create_model``; left as it is.
+        dtype: what the backbone computes in, for example ``torch.bfloat16``: faster where the processor has
+            instructions for it (and several times slower where it has not), at errors of about half a
+            percent; None: as the model. Clips and features keep the model's type.
 
     Returns:
         A network with the same ``forward``, ``forward_features`` and ``num_features``.
@@ -46,7 +50,22 @@ def optimize_for_inference(model: VideoNetwork) -> VideoNetwork:
             module.conv_branch = _with_taps(module.conv_branch)
     for module in list(model.modules()):
         _fold_convolutions(module)
+    if dtype is not None:
+        outside = next(model.head.parameters()).dtype
+        model.backbone.to(dtype)
+        model.backbone.register_forward_pre_hook(partial(_convert_inputs, dtype=dtype))
+        model.backbone.register_forward_hook(partial(_convert_output, dtype=outside))
     return model
+
+
+def _convert_inputs(_: nn.Module, inputs: tuple[Tensor, ...], *, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    return tuple(tensor.to(dtype) for tensor in inputs)
+
+
+def _convert_output(
+    _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, dtype: torch.dtype
+) -> Tensor:
+    return output.to(dtype)
 
 
 def _with_taps(branch: Bottleneck) -> nn.Module:

@@ -66,7 +66,7 @@ def load_weights(
     c) a state dict of a torchvision or timm ResNet, whose names are translated.
 
     A prefix "module." is dropped, axes of length 1 may differ. A kernel of one frame is inflated where the
-    network's spans kt: repeated kt times and divided by kt (TAda!, App. A). The file may lack what changes
+    network's spans kt: repeated kt times and divided by kt. The file may lack what changes
     nothing before it is trained, routers and the normalisation of the average (b_rf, b_avgpool_bn): that is
     how plain ResNet weights go into TAda2D. An image ResNet has no temporal convolutions (b2) for R(2+1)D
     either; they keep their random values. All else has to fit.
@@ -144,7 +144,8 @@ def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> Mapp
 
 def _inflated(found: Tensor, expected: Tensor | None) -> Tensor:
     """The kernel repeated over time, if the network's spans several frames and this one a single frame."""
-    if expected is None or expected.dim() < 5 or found.numel() == expected.numel():
+    kernel_has_time = expected is not None and expected.dim() in (5, 7)  # Conv3d, TAdaConv3d
+    if expected is None or not kernel_has_time or found.numel() == expected.numel():
         return found
     frames = expected.shape[-3]
     flat = [n if axis != expected.dim() - 3 else 1 for axis, n in enumerate(expected.shape)]

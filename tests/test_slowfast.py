@@ -10,6 +10,7 @@ import bmn.__main__
 import classification.finetune.__main__
 import feature_extraction.__main__
 from feature_extraction import FeatureStore
+from video_datasets.mini import MiniSize, ensure_mini
 
 STAGES = (classification.finetune.__main__, feature_extraction.__main__, bmn.__main__)
 TINY = (
@@ -30,14 +31,14 @@ TINY = (
 )
 
 
-def test_slowfast_features_reach_bmn(
-    tiny_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slowfast_features_reach_bmn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, run_dir = tmp_path / "data", tmp_path / "run"
+    ensure_mini(data, size=MiniSize(training=2, validation=2, testing=0, duration_s=(2.0, 3.0)))
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
-    words = ["--config", "configs/hacs_slowfast.yaml", f"data.root={tiny_mini}", f"run_dir={tmp_path}", *TINY]
+    words = ["--config", "configs/hacs_slowfast.yaml", f"data.root={data}", f"run_dir={run_dir}", *TINY]
     assert [stage.main(words) for stage in STAGES] == [0, 0, 0]
-    store = FeatureStore(tmp_path / "features")
+    store = FeatureStore(run_dir / "features")
     record = store[next(iter(store))]
     assert record.features.shape[1] == 2304  # 2048 of the slow pathway, 256 of the fast one (paper, Table A3)
     assert (record.grid.clip_frames, record.grid.interval_frames) == (32, 2)
-    assert (tmp_path / "bmn" / "weights.pt").is_file()
+    assert (run_dir / "bmn" / "weights.pt").is_file()

@@ -217,6 +217,18 @@ def test_optimized_network_gives_the_same_features(name: str, recipe: Recipe) ->
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in folded.modules())
 
 
+def test_optimized_network_computes_in_bfloat16_on_request(recipe: Recipe) -> None:
+    model = create_model("tada2d_mini", 10).eval()
+    shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    model.load_state_dict(recipe(shapes, seed="any"))
+    clips = torch.randn(1, 3, 4, 48, 48)
+    with torch.inference_mode():
+        expected = model.forward_features(clips)
+        feats = optimize_for_inference(model, dtype=torch.bfloat16).forward_features(clips)
+    assert feats.dtype == torch.float32
+    assert 1e-5 < relative_error(feats, expected.double().numpy()) < 2e-2
+
+
 def test_optimizing_leaves_the_model_as_it_is() -> None:
     model = create_model("tada2d_mini", 10)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}

@@ -126,7 +126,7 @@ def test_operator_is_one_kernel_per_frame(
     torch.testing.assert_close(conv(x, alpha), one_kernel_per_frame(x, alpha, conv))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     cal_dim=st.sampled_from(CAL_DIMS),
     kernel=st.tuples(st.sampled_from([1, 3]), st.integers(1, 4), st.integers(1, 3)),

@@ -245,3 +245,11 @@ def test_fingerprint_depends_on_content_only() -> None:
         {"d": torch.zeros(1)},
     ):
         assert weights_sha256({**state, **change}) != fingerprint
+
+
+def test_only_time_is_inflated() -> None:
+    """A depthwise kernel lacks the axis of the input channels; that is another network's."""
+    state = create_model("tada2d_mini", 10).state_dict()
+    key = "backbone.conv2.res_1.conv_branch.b.weight"
+    with pytest.raises(ValueError, match=r"other shapes: 1 \(backbone.conv2.res_1.conv_branch.b.weight"):
+        load_weights(create_model("tada2d_mini", 10), {**state, key: state[key][:, :, :, :1]})
