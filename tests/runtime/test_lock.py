@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.lock import hold
+from runtime.lock import LOCK_NAME, hold
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from runtime.lock import hold
+from runtime.lock import LOCK_NAME, hold
 with hold(Path(sys.argv[1]), "feature_extraction"):
     print("held", flush=True)
     time.sleep(60)
@@ -50,7 +50,7 @@ def test_a_killed_holder_lets_go(holder: subprocess.Popen[str], tmp_path: Path) 
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     with hold(tmp_path, "bmn"):
-        pass
+        assert f"process {os.getpid()} " in (tmp_path / LOCK_NAME).read_text()
 
 
 def test_the_folder_is_free_again_afterwards_also_after_an_error(tmp_path: Path) -> None:
