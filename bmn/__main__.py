@@ -16,6 +16,7 @@ SPEC = StageSpec(
     sections=("seed", "data", "grid", "bmn"),
     reads=("features",),
     inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
+    weights="weights.pt",
 )
 
 

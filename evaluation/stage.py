@@ -73,8 +73,12 @@ def draw_timelines(
 
     drawn = 0
     for index, video_id in enumerate(annotations.video_ids):
+        if drawn == count:
+            break
+        if annotations.subsets[index] != subset:
+            continue
         rows = np.flatnonzero(annotations.video_index == index)
-        if drawn == count or annotations.subsets[index] != subset or not len(rows):
+        if not len(rows):
             continue
         truth = [
             Segment(float(annotations.start_s[row]), float(annotations.end_s[row]), annotations.labels[row])

@@ -7,6 +7,7 @@ next one; at the end they are merged into features.h5.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def extract(run: StageRun) -> None:
         for _ in _extract_all(run, extractor, todo, attributes):
             bar.update()
     run.counts["videos"] = _merge(run.folder)
+    _list_other_lengths(run, videos)
     run.summary = f"{run.counts['videos']} videos, {extractor.model.num_features} channels"
 
 
@@ -104,7 +106,6 @@ def _extract_all(
             del under_way[job.video_id]
             if not isinstance(message, VideoError):
                 _write(run, extraction, job, message, attributes)
-                _compare_durations(run, todo[job.video_id], message.duration_s)
             elif is_last_try:
                 run.skip(job.video_id, message.reason)
             else:
@@ -145,13 +146,18 @@ def _write(
         run.skip(job.video_id, str(error))
 
 
-def _compare_durations(run: StageRun, video: Video, decoded_s: float) -> None:
-    """List a video that is not as long as its annotations say; its features are kept."""
-    tolerance_s = max(MAX_DURATION_GAP_S, MAX_DURATION_GAP_SHARE * video.duration_s)
-    if abs(decoded_s - video.duration_s) > tolerance_s:  # False where the annotations give no duration
-        run.skip(
-            video.video_id, f"kept, but lasts {decoded_s:.1f} s, annotated with {video.duration_s:.1f} s"
-        )
+def _list_other_lengths(run: StageRun, videos: list[Video]) -> None:
+    """List videos that are not as long as their annotations say; their features are kept."""
+    store = FeatureStore(run.folder)
+    for video in videos:
+        if math.isnan(video.duration_s) or video.video_id not in store:
+            continue
+        with store.open_video(video.video_id) as file:
+            decoded_s = float(file[video.video_id].attrs["duration_s"])
+        tolerance_s = max(MAX_DURATION_GAP_S, MAX_DURATION_GAP_SHARE * video.duration_s)
+        if abs(decoded_s - video.duration_s) > tolerance_s:
+            reason = f"kept, but lasts {decoded_s:.1f} s, annotated with {video.duration_s:.1f} s"
+            run.skip(video.video_id, reason)
 
 
 def _merge(folder: Path) -> int:

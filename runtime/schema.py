@@ -75,7 +75,7 @@ class TrainingConfig:
 
     epochs: int = 30
     batch_size: int = 16
-    """Items per optimizer step, over all processes together."""
+    """Items per optimizer step."""
     learning_rate: float = 2e-4
     """Peak of the cosine, before warm-up cuts into it."""
     weight_decay: float = 1e-4
@@ -236,7 +236,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
-    """How a run uses the machine; none of this changes a result beyond rounding."""
+    """How a run uses the machine; results depend on it by rounding, and by videos that meet the time limit."""
 
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""

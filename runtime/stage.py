@@ -12,6 +12,7 @@ values is the fingerprint. Running a stage again then means:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -33,6 +34,10 @@ from runtime.resources import peak_memory_mb, versions
 from runtime.schema import RunConfig
 
 RECORD_NAME = "stage.json"
+PLACES = ("data.root", "finetune.init_weights")
+"""Where input files lie; what they are is described by a stage's `inputs`, so moving them changes nothing."""
+MAX_LISTED = 20
+"""Skipped items shown on the screen; the record holds all of them."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class StageSpec:
         reads: names of the stages whose results it reads.
         inputs: returns a description (names, sizes) of every input file that no stage made.
         shows: text file in the stage's folder that goes to standard output whenever the stage is complete.
+        weights: file in the stage's folder whose content counts for the stages that read it, since training
+            again from the same configuration may end with other weights (on a GPU).
     """
 
     name: str
@@ -54,6 +61,7 @@ class StageSpec:
     reads: tuple[str, ...] = ()
     inputs: Callable[[RunConfig], Mapping[str, str]] = lambda config: {}
     shows: str = ""
+    weights: str = ""
 
 
 @dataclass
@@ -115,7 +123,7 @@ def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = F
             _say(f"{spec.name}: complete, nothing to do ({record['summary'] or 'done'})")
         else:
             record = _carry_out(spec, config, folder, parts, record, work)
-        _list_skipped(spec, record["skipped"])
+        _list_skipped(spec, folder, record["skipped"])
         if spec.shows:
             print((folder / spec.shows).read_text(encoding="utf-8"), end="")
         return EXIT_SKIPPED_ITEMS if record["skipped"] else EXIT_DONE
@@ -132,7 +140,8 @@ def fingerprint_parts(spec: StageSpec, config: RunConfig) -> dict[str, Any]:
     for section in spec.sections:
         value = resolved[section]
         named = value if isinstance(value, dict) else {"": value}
-        parts.update({f"config.{section}.{key}".rstrip("."): item for key, item in named.items()})
+        keys = {f"{section}.{key}".rstrip("."): item for key, item in named.items()}
+        parts.update({f"config.{key}": item for key, item in keys.items() if key not in PLACES})
     for stage in spec.reads:
         parts[f"stage.{stage}"] = _upstream_fingerprint(Path(config.run_dir) / stage, stage)
     parts.update({f"input.{name}": state for name, state in spec.inputs(config).items()})
@@ -163,7 +172,8 @@ def _upstream_fingerprint(folder: Path, stage: str) -> str:
     if record.get("state") != "complete":
         found = record.get("state", "not started")
         raise InputError(f"{folder}: stage '{stage}' must be complete first, found: {found}")
-    return str(record["fingerprint"])
+    weights = record.get("weights_sha256", "")
+    return f"{record['fingerprint']}, weights {weights[:16]}" if weights else str(record["fingerprint"])
 
 
 def _refuse_changed_inputs(
@@ -206,6 +216,8 @@ def _carry_out(
     with _timed(record, folder):
         work(run)
         record["state"] = "complete"
+        if spec.weights:
+            record["weights_sha256"] = hashlib.sha256((folder / spec.weights).read_bytes()).hexdigest()
         record["counts"] = run.counts
         record["skipped"] = run.skipped
         record["summary"] = run.summary
@@ -238,11 +250,13 @@ def _say_settings(spec: StageSpec, parts: Mapping[str, Any]) -> None:
     )
 
 
-def _list_skipped(spec: StageSpec, skipped: Mapping[str, str]) -> None:
+def _list_skipped(spec: StageSpec, folder: Path, skipped: Mapping[str, str]) -> None:
     if skipped:
         _say(f"{spec.name}: {len(skipped)} skipped:")
-    for item, reason in skipped.items():
+    for item, reason in list(skipped.items())[:MAX_LISTED]:
         _say(f"  {item}: {reason}")
+    if len(skipped) > MAX_LISTED:
+        _say(f"  ... and {len(skipped) - MAX_LISTED} more, all of them in {folder / RECORD_NAME}")
 
 
 def _say(line: str) -> None:

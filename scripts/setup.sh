@@ -8,7 +8,8 @@ _tadaloc_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 _tadaloc_find_python() {
     local candidate
     for candidate in python3 python3.13 python3.12 python3.11 python3.14 python; do
-        if "$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+            2>/dev/null; then
             command -v "$candidate"
             return 0
         fi
@@ -16,43 +17,60 @@ _tadaloc_find_python() {
     return 1
 }
 
+_tadaloc_fail() {
+    echo "setup: $1" >&2
+    return 2
+}
+
 _tadaloc_install() {
-    local interpreter log="$_tadaloc_root/.venv/install.log"
+    local interpreter venv="$_tadaloc_root/.venv" log
+    if [ -e "$venv" ] && [ ! -e "$venv/made-by-setup" ]; then
+        _tadaloc_fail "$venv exists, but was not made by this script; activate it with the project installed, or move it away"
+        return
+    fi
     if ! interpreter="$(_tadaloc_find_python)"; then
-        echo "setup: needs Python 3.11 to 3.14 with the venv module, found: $(python3 --version 2>&1 || echo none)" >&2
-        return 2
+        _tadaloc_fail "needs Python 3.11 to 3.14 with venv and pip (on Debian or Ubuntu: python3-venv), found $(
+            python3 --version 2>/dev/null || echo no python3
+        )"
+        return
     fi
     echo "setup: making .venv with $("$interpreter" --version), a few minutes the first time" >&2
-    rm -rf "$_tadaloc_root/.venv"
-    if ! "$interpreter" -m venv "$_tadaloc_root/.venv"; then
-        echo "setup: could not make .venv; on Debian or Ubuntu install python3-venv" >&2
-        return 2
+    rm -rf "$venv"
+    mkdir "$venv" && touch "$venv/made-by-setup"
+    log="$venv/install.log"
+    if ! "$interpreter" -m venv "$venv" >"$log" 2>&1; then
+        _tadaloc_fail "could not make .venv: $(tail -n 1 "$log")"
+        return
     fi
-    if ! "$_tadaloc_root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint "$_tadaloc_root/constraints.txt" --editable "$_tadaloc_root[dev]" >"$log" 2>&1; then
-        echo "setup: installing failed: $(grep -m 1 -i '^error' "$log" || tail -n 1 "$log") (all of it: .venv/install.log)" >&2
-        return 2
+    if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --constraint "$_tadaloc_root/constraints.txt" --editable "$_tadaloc_root[dev]" >>"$log" 2>&1; then
+        _tadaloc_fail "installing failed: $(grep -m 1 -i '^error' "$log" || tail -n 1 "$log") (all of it: .venv/install.log)"
     fi
+}
+
+# Whether the active environment, made by somebody else, has this checkout installed.
+_tadaloc_is_active() {
+    [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ "${VIRTUAL_ENV:-}" != "$_tadaloc_root/.venv" ] &&
+        python - "$_tadaloc_root" 2>/dev/null <<'PY'
+import json, pathlib, sys
+from importlib.metadata import distribution
+origin = json.loads(distribution("tadaloc").read_text("direct_url.json"))["url"]
+sys.exit(origin != pathlib.Path(sys.argv[1]).as_uri())
+PY
 }
 
 _tadaloc_setup() {
     local stamp="$_tadaloc_root/.venv/ready" pins
-    if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && python - "$_tadaloc_root" 2>/dev/null <<'PY'
-import json, sys
-from importlib.metadata import distribution
-origin = json.loads(distribution("tadaloc").read_text("direct_url.json"))["url"]
-sys.exit(origin != "file://" + sys.argv[1])
-PY
-    then
+    if _tadaloc_is_active; then
         return 0
     fi
-    pins="$(cat "$_tadaloc_root/constraints.txt" "$_tadaloc_root/pyproject.toml" | cksum)"
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$_tadaloc_root $pins" ]; then
-        _tadaloc_install || return $?
-        echo "$_tadaloc_root $pins" >"$stamp"
+    pins="$_tadaloc_root $(cat "$_tadaloc_root/constraints.txt" "$_tadaloc_root/pyproject.toml" | cksum)"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$pins" ]; then
+        _tadaloc_install || return
+        echo "$pins" >"$stamp"
     fi
     PATH="$_tadaloc_root/.venv/bin:$PATH"
 }
 
-_tadaloc_setup || exit $?
+_tadaloc_setup || exit
 export PATH

@@ -77,7 +77,7 @@ def read_activitynet_json(path: str | Path) -> AnnotationTable:
         InputError: if it is not such a JSON file; the message names the key and the video.
     """
     path = Path(path)
-    database = read_json_object(path).get("database")
+    database = read_json_object(path, refuse_duplicates=True).get("database")
     if not isinstance(database, dict):
         raise InputError(
             f"{path}: expected an object with key 'database' (HACS/ActivityNet annotations), found none;"
@@ -284,18 +284,38 @@ def read_text(path: Path) -> str:
     return text
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
+class DuplicateKeyError(Exception):
+    """A JSON object has the same key twice."""
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DuplicateKeyError(f"'{twice}' is there twice")
+    return content
+
+
+def read_json_object(path: Path, *, refuse_duplicates: bool = False) -> dict[str, Any]:
     """Read a JSON file, plain or gzip, whose top level is an object.
 
     NaN and Infinity literals are let through, so that the caller can name the entry that holds them.
 
+    Args:
+        path: the file.
+        refuse_duplicates: stop at an object with the same key twice, of which JSON readers keep the last one
+            without a word (slower).
+
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is not JSON, is cut off, or holds something else than an object.
+        InputError: if it is not JSON, is cut off, holds something else than an object, or a key twice.
     """
     text = read_text(path)
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_unique_keys if refuse_duplicates else None)
+    except DuplicateKeyError as error:
+        raise InputError(f"{path}: {error}; remove one of them") from None
     except json.JSONDecodeError as error:
         state = "the file seems cut off" if error.pos >= len(text.rstrip()) - 1 else "not valid JSON"
         raise InputError(

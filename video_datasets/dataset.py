@@ -20,6 +20,8 @@ from video_datasets.ids import refuse_unsafe_id
 from video_datasets.own_csv import read_own_csv
 
 _READERS = {"hacs": read_activitynet_json, "csv": read_own_csv}
+ROUNDING_S = 0.1
+"""Annotated times are rounded: an end so little behind the video's is clipped without a word."""
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
 
 
@@ -161,11 +163,13 @@ def _clean_segments(table: AnnotationTable, problems: dict[str, str]) -> list[li
         start_s, end_s = float(table.start_s[row]), float(table.end_s[row])
         duration_s = float(table.durations_s[index])
         problem = segment_problem(start_s, end_s, duration_s)
+        if not table.labels[row].strip():
+            problem = "has no label, dropped"
         if problem:
             problems[f"{table.video_ids[index]}, segment {start_s:g}-{end_s:g} s"] = problem
         finite = math.isfinite(start_s) and math.isfinite(end_s)
         start_s, end_s = max(start_s, 0.0), min(end_s, duration_s) if duration_s > 0 else end_s
-        if finite and start_s < end_s:
+        if finite and start_s < end_s and table.labels[row].strip():
             segments[index].append(Segment(start_s, end_s, table.labels[row]))
     return segments
 
@@ -186,6 +190,6 @@ def segment_problem(start_s: float, end_s: float, duration_s: float) -> str:
         return f"lies outside the video (0-{duration_s:g} s), dropped"
     if start_s < 0:
         return "starts before the video, clipped"
-    if end_s > duration_s > 0:
+    if end_s > duration_s + ROUNDING_S > ROUNDING_S:
         return f"reaches over the end of the video ({duration_s:g} s), clipped"
     return ""

@@ -23,7 +23,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -150,31 +149,6 @@ def _death(exit_code: int | None) -> str:
 
 
 # ---- many videos
-
-
-def decode_videos(
-    jobs: Iterable[DecodeJob], *, workers: int, time_limit_s: float = DEFAULT_TIME_LIMIT_S
-) -> Iterator[DecodedVideo]:
-    """Give videos in order, while the children of the next `workers` - 1 are starting.
-
-    Those run ahead by one block only. Where decoding is slower than its consumer, use `decode_interleaved`.
-
-    Yields:
-        One `DecodedVideo` a job, ended when the next one is asked for.
-    """
-    running: deque[DecodedVideo] = deque()
-    remaining = iter(jobs)
-    try:
-        while True:
-            for job in itertools.islice(remaining, workers - len(running)):
-                running.append(DecodedVideo(job, time_limit_s=time_limit_s))
-            if not running:
-                return
-            yield running[0]
-            running.popleft().close()
-    finally:
-        for video in running:
-            video.close()
 
 
 def decode_interleaved(

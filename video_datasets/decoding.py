@@ -257,11 +257,8 @@ def last_frame_end_s(stream: VideoStream, first_pts_s: float, last_s: float, las
     """End of the last frame by its own duration, but not after the stream's end (so does FFmpeg's `fps`)."""
     end_s = last_s + last_duration_s
     if stream.duration is not None and stream.time_base is not None:
-        streamlast_frame_end_s = (
-            float(((stream.start_time or 0) + stream.duration) * stream.time_base) - first_pts_s
-        )
-        if (
-            last_s < streamlast_frame_end_s < end_s
-        ):  # a stream that "ends" before its last frame is not believed
-            return streamlast_frame_end_s
+        stream_end = ((stream.start_time or 0) + stream.duration) * stream.time_base
+        stream_end_s = float(stream_end) - first_pts_s
+        if last_s < stream_end_s < end_s:  # a stream that "ends" before its last frame is not believed
+            return stream_end_s
     return end_s

@@ -25,6 +25,7 @@ SPEC = StageSpec(
     command="classification.finetune",
     sections=("seed", "model", "data", "grid", "finetune"),
     inputs=_inputs,
+    weights="weights.pt",
 )
 
 

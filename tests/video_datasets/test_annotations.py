@@ -183,3 +183,11 @@ def test_original_files(shared: Path) -> None:
     activitynet = read_activitynet_json(shared / "data/activitynet_v1-3_validation_variant.json.gz")
     assert len(activitynet.video_ids) == 4728
     assert activitynet.subsets.count("training") == 40
+
+
+def test_a_video_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.json"
+    entry = '{"subset": "training", "annotations": []}'
+    path.write_text(f'{{"database": {{"a": {entry}, "b": {entry}, "a": {entry}}}}}')
+    with pytest.raises(InputError, match="'a' is there twice; remove one of them"):
+        read_activitynet_json(path)

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_interleaved, decode_videos
+from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_interleaved
 from video_datasets.reader import StreamSummary, VideoError, stream_grid_frames
 from video_datasets.time_grid import TimeGrid
 
@@ -117,26 +117,6 @@ def test_breaking_off_ends_the_child(video: Path) -> None:
         next(iter(decoded))
     assert decoded.pid is not None
     assert gone_within(decoded.pid, 1)
-
-
-def test_videos_come_in_order_with_errors_in_place(video: Path, tmp_path: Path) -> None:
-    other = render(tmp_path / "other.mp4", 10)
-    jobs = [job(video), job(tmp_path / "missing.mp4"), job(other)]
-    outcomes = []
-    for decoded in decode_videos(jobs, workers=2):
-        try:
-            outcomes.append(sum(len(indices) for indices, _ in decoded))
-        except VideoError as error:
-            outcomes.append(error.reason)
-    assert outcomes == [60, "no such file", 10]
-
-
-def test_skipped_videos_are_ended(video: Path) -> None:
-    given = decode_videos([job(video)] * 3, workers=3)
-    first = next(given)
-    given.close()  # type: ignore[attr-defined]
-    assert first.pid is not None
-    assert gone_within(first.pid, 1)
 
 
 def test_interleaved_videos_are_whole_each(video: Path, tmp_path: Path) -> None:
