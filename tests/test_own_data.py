@@ -86,8 +86,9 @@ def test_own_data_runs_end_to_end(tmp_path: Path, tiny_mini: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_root")
-def test_one_class_and_few_videos_give_figures(tmp_path: Path, tiny_mini: Path) -> None:
+def test_one_class_and_one_video_a_subset_give_figures(tmp_path: Path, tiny_mini: Path) -> None:
     folder = _own_data(tmp_path / "own", tiny_mini, classes=1)
+    assert len(list((folder / "videos").iterdir())) == 2
     assert _run(folder) == [0] * len(STAGES)
     assert len(json.loads((folder / "run" / "metrics.json").read_text())["per_class"]["action"]) == 1
 

@@ -64,6 +64,8 @@ class Trainer:
         seed: of the run.
         device: the model is moved there.
         resolved: the run's configuration as a plain dict, stored in every checkpoint.
+        remembered: texts that the task gathers on the way (damaged videos and their reasons); stored in
+            checkpoints and put back into this dict when training goes on.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Trainer:
         seed: int,
         device: torch.device,
         resolved: dict[str, Any],
+        remembered: dict[str, str] | None = None,
     ) -> None:
         if task.num_items < 1:
             raise InputError("the training set is empty: no usable labelled segment was found")
         self.task, self.config, self.runtime = task, config, runtime
         self.folder, self.seed, self.device, self.resolved = folder, seed, device, resolved
+        self.remembered = {} if remembered is None else remembered
         self.model = task.model.to(device)
         self.optimizer = build_optimizer(self.model, config)
         self.steps_per_epoch = steps_per_epoch(task.num_items, config.batch_size)
@@ -183,6 +187,7 @@ class Trainer:
             "step": self.step,
             "totals": self.totals,
             "metrics": self.metrics,
+            "remembered": self.remembered,
             "config": self.resolved,
         }
         checkpoint.save(self.checkpoint_path, content)
@@ -193,6 +198,7 @@ class Trainer:
         content = checkpoint.load(self.checkpoint_path)
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
+        self.remembered.update(content["remembered"])
         self.step, self.totals, self.metrics = content["step"], content["totals"], content["metrics"]
 
 

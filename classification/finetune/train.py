@@ -113,6 +113,7 @@ def finetune(run: StageRun) -> None:
         seed=run.config.seed,
         device=device,
         resolved=resolved,
+        remembered=task.damaged,
     )
     last = trainer.run("finetune")
     save_backbone(run.folder / "weights.pt", model, run.config.model, dataset.labels, resolved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime.atomic import TEMPORARY_SUFFIX, atomic_path, sweep_temporary_files, write_json, write_text
+from runtime.atomic import (
+    TEMPORARY_SUFFIX,
+    DiskFullError,
+    atomic_path,
+    sweep_temporary_files,
+    write_json,
+    write_text,
+)
+from runtime.exit_codes import guarded
 
 KILLED_WRITER = """
 import os, sys
@@ -70,3 +79,26 @@ def test_json_is_readable_and_never_holds_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"x": float("nan")})
     assert "0.1" in path.read_text(encoding="utf-8")
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    try:
+        write_text(tmp_path / "earlier.txt", "finished")
+        with pytest.raises(
+            DiskFullError, match=r"large\.txt: no space left on the disk; .*: free some space"
+        ):
+            write_text(tmp_path / "large.txt", "x" * 3_000_000)
+        assert [path.name for path in tmp_path.iterdir()] == ["earlier.txt"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_ends_a_command_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise DiskFullError("features.h5: no space left on the disk")
+
+    assert guarded(fail) == 2
+    assert capsys.readouterr().err == "error: features.h5: no space left on the disk\n"

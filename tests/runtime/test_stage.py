@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -221,3 +222,38 @@ def _record(config: RunConfig) -> Path:
 def _contents(config: RunConfig) -> dict[Path, bytes]:
     files = (path for path in Path(config.run_dir).rglob("*") if path.is_file())
     return {path: path.read_bytes() for path in files if path.name != ".lock"}
+
+
+def test_other_weights_of_a_stage_count_for_those_that_read_it(make_config: MakeConfig) -> None:
+    trained = dataclasses.replace(FIRST, weights="weights.pt")
+
+    def train(content: bytes) -> Callable[[StageRun], None]:
+        return lambda run: (run.folder / "weights.pt").write_bytes(content) and None
+
+    run_stage(trained, make_config(), train(b"one"))
+    run_stage(SECOND, make_config(), Work())
+    run_stage(trained, make_config(), train(b"one"), force=True)
+    assert run_stage(SECOND, make_config(), Work()) == 0  # the same weights again: nothing changed
+    run_stage(trained, make_config(), train(b"two"), force=True)
+    with pytest.raises(InputError, match=r"stage\.first was .*, weights [0-9a-f]{16}, is now .*, weights"):
+        run_stage(SECOND, make_config(), Work())
+
+
+def test_moving_the_data_changes_nothing(make_config: MakeConfig) -> None:
+    spec = StageSpec(name="first", command="first.stage", sections=("data",))
+    assert run_stage(spec, make_config("data.root=here"), Work()) == 0
+    never = Work()
+    assert run_stage(spec, make_config("data.root=there"), never) == 0
+    assert never.calls == 0
+
+
+def test_a_long_list_of_skipped_items_is_cut_on_the_screen_only(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = Work(skipped={f"video{n}": "video file not found" for n in range(25)})
+    assert run_stage(FIRST, make_config(), work) == 1
+    shown = capsys.readouterr().err
+    assert "video19: video file not found" in shown
+    assert "video20" not in shown
+    assert "... and 5 more, all of them in" in shown
+    assert len(read_record(_record(make_config()).parent)["skipped"]) == 25

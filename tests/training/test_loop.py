@@ -244,3 +244,14 @@ def test_an_empty_training_set_is_refused(tmp_path: Path) -> None:
     task.num_items = 0
     with pytest.raises(InputError, match="the training set is empty: no usable labelled segment was found"):
         _trainer(task, tmp_path)
+
+
+def test_what_a_task_remembers_survives_a_restart(tmp_path: Path) -> None:
+    first = _trainer(LinearTask(), tmp_path)
+    first.remembered["cat"] = "cut short"
+    first.run("test")
+    remembered: dict[str, str] = {}
+    second = _trainer(LinearTask(), tmp_path)
+    second.remembered = remembered
+    second.run("test")
+    assert remembered == {"cat": "cut short"}
