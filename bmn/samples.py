@@ -38,7 +38,6 @@ class WholeVideoSamples(Dataset[dict[str, Tensor]]):
         features_TC, duration_s = rescaled_features(self.store, video.video_id, self.tscale)
         segments_s = [(segment.start_s, segment.end_s) for segment in video.segments]
         segments = seconds_to_normalised(np.reshape(segments_s, (-1, 2)), duration_s)
-        segments = segments[segments[:, 0] < segments[:, 1]]  # nothing is left of those after the last frame
         start, end, iou_map = boundary_labels(segments, self.tscale, self.dscale)
         return {
             "features": torch.from_numpy(np.ascontiguousarray(features_TC.T)),

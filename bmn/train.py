@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
 from training.loop import Trainer
-from video_datasets.dataset import Video, load_dataset
+from video_datasets.dataset import Segment, Video, load_dataset, segment_problem
 from video_datasets.time_grid import TimeGrid
 
 ARCHITECTURE_KEYS = (
@@ -121,12 +122,26 @@ def _architecture(config: BmnConfig) -> dict[str, Any]:
     return {key: getattr(config, key) for key in ARCHITECTURE_KEYS}
 
 
+def _segments_inside(video: Video, duration_s: float, run: StageRun) -> tuple[Segment, ...]:
+    """Drop and list segments after the video's real end, which annotations without durations cannot show."""
+    inside = []
+    for segment in video.segments:
+        if segment.start_s < duration_s:
+            inside.append(segment)
+        else:
+            where = f"{video.video_id}, segment {segment.start_s:g}-{segment.end_s:g} s"
+            run.skip(where, segment_problem(segment.start_s, segment.end_s, duration_s))
+    return tuple(inside)
+
+
 def _usable(videos: Iterable[Video], store: FeatureStore, run: StageRun) -> list[Video]:
     """Keep labelled videos that have features; list the others."""
     usable = []
     for video in videos:
         if video.video_id not in store:
             run.skip(video.video_id, "no features (the features stage says why)")
-        elif video.segments:
-            usable.append(video)
+            continue
+        inside = _segments_inside(video, store.duration_s(video.video_id), run)
+        if inside:
+            usable.append(dataclasses.replace(video, segments=inside))
     return usable

@@ -152,8 +152,7 @@ def _list_other_lengths(run: StageRun, videos: list[Video]) -> None:
     for video in videos:
         if math.isnan(video.duration_s) or video.video_id not in store:
             continue
-        with store.open_video(video.video_id) as file:
-            decoded_s = float(file[video.video_id].attrs["duration_s"])
+        decoded_s = store.duration_s(video.video_id)
         tolerance_s = max(MAX_DURATION_GAP_S, MAX_DURATION_GAP_SHARE * video.duration_s)
         if abs(decoded_s - video.duration_s) > tolerance_s:
             reason = f"kept, but lasts {decoded_s:.1f} s, annotated with {video.duration_s:.1f} s"

@@ -228,6 +228,15 @@ class FeatureStore(Mapping[str, FeatureRecord]):
     def __len__(self) -> int:
         return len(self._listed())
 
+    def duration_s(self, video_id: str) -> float:
+        """Return the decoded duration of a video, without reading its features.
+
+        Raises:
+            KeyError: if the store does not hold the video, or its file does not say.
+        """
+        with self.open_video(video_id) as file:
+            return float(file[video_id].attrs["duration_s"])
+
     @contextlib.contextmanager
     def open_video(self, video_id: str) -> Iterator[h5py.File]:
         """Open the file that holds a video, for reading parts of `/<id>` and `/_times/<id>`.

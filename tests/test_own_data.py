@@ -58,8 +58,8 @@ def _own_data(folder: Path, mini: Path, classes: int | None = None, subsets: tup
     return folder
 
 
-def _run(folder: Path, stages: tuple[str, ...] = STAGES) -> list[int]:
-    words = [*TINY, f"data.root={folder}", f"run_dir={folder / 'run'}"]
+def _run(folder: Path, stages: tuple[str, ...] = STAGES, *more: str) -> list[int]:
+    words = [*TINY, f"data.root={folder}", f"run_dir={folder / 'run'}", *more]
     codes = []
     for stage in stages:
         module = "evaluation.stage" if stage == "evaluation" else f"{stage}.__main__"
@@ -91,6 +91,29 @@ def test_one_class_and_one_video_a_subset_give_figures(tmp_path: Path, tiny_mini
     assert len(list((folder / "videos").iterdir())) == 2
     assert _run(folder) == [0] * len(STAGES)
     assert len(json.loads((folder / "run" / "metrics.json").read_text())["per_class"]["action"]) == 1
+
+
+@pytest.mark.usefixtures("at_root")
+@pytest.mark.parametrize("cache_step", [0, 4])
+def test_a_segment_after_the_end_is_left_out_and_listed(
+    tmp_path: Path, tiny_mini: Path, cache_step: int
+) -> None:
+    folder = _own_data(tmp_path / "own", tiny_mini)
+    with (folder / "segments.csv").open("a") as file:
+        video = sorted(path.stem for path in (folder / "videos").iterdir())[0]
+        subset = dict(zip(*_subsets(folder), strict=True))[video]
+        file.write(f"{video},500,505,Rising,{subset}\n")
+    codes = _run(folder, STAGES[:3], f"finetune.frame_cache_step={cache_step}")
+    assert codes == [1, 0, 1]
+    finetune = json.loads((folder / "run" / "finetune" / "stage.json").read_text())["skipped"]
+    assert "segment 500-505 s lies after the end of the video" in finetune[video]
+    skipped = json.loads((folder / "run" / "bmn" / "stage.json").read_text())["skipped"]
+    assert "lies outside the video (0-" in skipped[f"{video}, segment 500-505 s"]
+
+
+def _subsets(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    table = read_own_csv(folder / "segments.csv")
+    return table.video_ids, table.subsets
 
 
 @pytest.mark.usefixtures("at_root")

@@ -145,7 +145,7 @@ class SegmentClips(Dataset[dict[str, Any]]):
 
     def _random_clip(self, chosen: LabelledSegment, generator: torch.Generator) -> torch.Tensor:
         position = float(torch.rand((), generator=generator))
-        num_frames = self.source.num_frames(chosen.video)
+        num_frames = frames_of(chosen, self.source, self.grid)
         frames = clip_frames(self.grid, chosen.segment, num_frames, position, self.source.start_step)
         view = random_training_view(
             to_float(self.source.read(chosen.video, frames)),
@@ -157,11 +157,28 @@ class SegmentClips(Dataset[dict[str, Any]]):
         return normalise(view)
 
 
+def frames_of(chosen: LabelledSegment, source: ClipSource, grid: TimeGrid) -> int:
+    """Return the grid frames N of a segment's video.
+
+    Raises:
+        VideoError: if it cannot be read, or ends before the segment starts.
+    """
+    num_frames = source.num_frames(chosen.video)
+    segment = chosen.segment
+    if seconds_to_frames(segment.start_s, grid.fps) >= num_frames:
+        raise VideoError(
+            chosen.video.video_id,
+            f"segment {segment.start_s:g}-{segment.end_s:g} s lies after the end of the video "
+            f"({num_frames / grid.fps:g} s)",
+        )
+    return num_frames
+
+
 def middle_clip(
     chosen: LabelledSegment, source: ClipSource, grid: TimeGrid, short_side_px: int
 ) -> torch.Tensor:
     """Return the clip in the middle of a segment, whole region, normalised: (3, T, h, w)."""
-    frames = clip_frames(grid, chosen.segment, source.num_frames(chosen.video), 0.5, source.start_step)
+    frames = clip_frames(grid, chosen.segment, frames_of(chosen, source, grid), 0.5, source.start_step)
     return prepare_frames(source.read(chosen.video, frames), short_side_px)
 
 
