@@ -15,13 +15,12 @@ from bmn.model import BMN
 from bmn.samples import WholeVideoSamples
 from feature_extraction import FeatureStore
 from feature_extraction.checks import check_store
-from runtime.config import config_to_dict
 from runtime.schema import BmnConfig
 from runtime.stage import StageRun
 from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
-from training.loop import Trainer
+from training.loop import stage_trainer
 from video_datasets.dataset import Segment, Video, load_dataset, segment_problem
 from video_datasets.time_grid import TimeGrid
 
@@ -87,21 +86,12 @@ def train(run: StageRun) -> None:
         WholeVideoSamples(training, store, config.tscale, config.dscale),
         WholeVideoSamples(validation, store, config.tscale, config.dscale),
     )
-    resolved = config_to_dict(run.config)
-    trainer = Trainer(
-        task,
-        config,
-        run.config.runtime,
-        folder=run.folder,
-        seed=run.config.seed,
-        device=device,
-        resolved=resolved,
-    )
+    trainer = stage_trainer(run, task, config, device)
     last = trainer.run("bmn")
     content = {
         "model": task.model.state_dict(),
         "architecture": {"in_channels": in_channels, **_architecture(config)},
-        "config": resolved,
+        "config": trainer.resolved,
     }
     checkpoint.save(run.folder / "weights.pt", content)
     run.counts.update({"training_videos": len(training), "validation_videos": len(validation)})

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.atomic import write_text
+from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.stage import StageRun
 from training import checkpoint
 from training.batches import derived_seed, epoch_batches, steps_per_epoch
 from training.optimizer import build_optimizer
@@ -51,6 +53,26 @@ class TrainingTask(Protocol):
     def validate(self) -> dict[str, float]:
         """Return figures on the validation set; the model is in eval mode, without gradients."""
         ...
+
+
+def stage_trainer(
+    run: StageRun,
+    task: TrainingTask,
+    config: TrainingConfig,
+    device: torch.device,
+    remembered: dict[str, str] | None = None,
+) -> Trainer:
+    """Return the trainer of a stage: in its folder, with the run's seed, runtime settings and resolved config."""
+    return Trainer(
+        task,
+        config,
+        run.config.runtime,
+        folder=run.folder,
+        seed=run.config.seed,
+        device=device,
+        resolved=config_to_dict(run.config),
+        remembered=remembered,
+    )
 
 
 class Trainer:

@@ -21,14 +21,13 @@ from classification.finetune.clips import (
 )
 from classification.finetune.frame_cache import FRAMES_FOLDER, build_frame_cache
 from feature_extraction.backbone import save_backbone
-from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig, RunConfig
 from runtime.stage import StageRun
 from tadaconv import create_model, load_weights
 from training.batches import derived_seed
 from training.device import prepare_device
-from training.loop import Trainer
+from training.loop import stage_trainer
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.reader import VideoError
 from video_datasets.time_grid import TimeGrid
@@ -104,19 +103,9 @@ def finetune(run: StageRun) -> None:
         files,
         config,
     )
-    resolved = config_to_dict(run.config)
-    trainer = Trainer(
-        task,
-        config,
-        run.config.runtime,
-        folder=run.folder,
-        seed=run.config.seed,
-        device=device,
-        resolved=resolved,
-        remembered=task.damaged,
-    )
+    trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")
-    save_backbone(run.folder / "weights.pt", model, run.config.model, dataset.labels, resolved)
+    save_backbone(run.folder / "weights.pt", model, run.config.model, dataset.labels, trainer.resolved)
     shutil.rmtree(run.folder / FRAMES_FOLDER, ignore_errors=True)  # large, and of no further use
     run.skipped.update(task.damaged)
     run.counts.update({"training_segments": len(task.dataset.segments), "classes": len(dataset.labels)})
