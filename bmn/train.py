@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from bmn.losses import bmn_loss
@@ -50,9 +50,11 @@ class BmnTask:
         self.num_items = len(training)
         self.validation = validation
 
-    def losses(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(
+        self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Return the three losses and their weighted sum."""
-        outputs = self.model(batch["features"])
+        outputs = model(batch["features"])
         return bmn_loss(outputs, batch["start"], batch["end"], batch["iou_map"], generator=generator)
 
     def validate(self) -> dict[str, float]:
@@ -64,7 +66,7 @@ class BmnTask:
         totals: dict[str, float] = {}
         for batch in DataLoader(self.validation, sampler=keys, batch_size=1):
             moved = {name: value.to(device) for name, value in batch.items()}
-            for name, value in self.losses(moved, torch.Generator(device).manual_seed(0)).items():
+            for name, value in self.losses(self.model, moved, torch.Generator(device).manual_seed(0)).items():
                 totals[f"validation_{name}"] = totals.get(f"validation_{name}", 0.0) + float(value)
         return {name: total / len(keys) for name, total in totals.items()}
 

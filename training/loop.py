@@ -46,8 +46,11 @@ class TrainingTask(Protocol):
         """Map-style data set whose keys are `ItemKey`; collated by torch's default."""
         ...
 
-    def losses(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return scalar losses of one batch; the entry "loss" is minimised."""
+    def losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return scalar losses of one batch; the entry "loss" is minimised.
+
+        `model` is the task's own, perhaps inside a wrapper (data parallelism) whose forward must be the one called.
+        """
         ...
 
     def validate(self) -> dict[str, float]:
@@ -161,7 +164,7 @@ class Trainer:
         step_seed = derived_seed(self.seed, self.step)
         torch.manual_seed(step_seed)
         generator = torch.Generator(self.device).manual_seed(step_seed)
-        losses = self.task.losses(_to_device(batch, self.device), generator)
+        losses = self.task.losses(self.model, _to_device(batch, self.device), generator)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         if self.config.clip_gradient_norm > 0:

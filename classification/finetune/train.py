@@ -53,12 +53,14 @@ class FinetuneTask:
         self.validation, self.validation_source = validation, validation_source
         self.damaged: dict[str, str] = {}
 
-    def losses(self, batch: dict[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(
+        self, model: torch.nn.Module, batch: dict[str, Any], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Return cross-entropy and the accuracy on the batch."""
         self.damaged.update(
             {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
         )
-        logits = self.model(batch["clip"].to(memory_format=torch.channels_last_3d))
+        logits = model(batch["clip"].to(memory_format=torch.channels_last_3d))
         loss = F.cross_entropy(logits, batch["label"])
         return {"loss": loss, "accuracy": (logits.argmax(1) == batch["label"]).float().mean()}
 

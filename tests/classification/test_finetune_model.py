@@ -104,7 +104,7 @@ def test_validation_counts_hits_and_lists_damaged_videos(task: FinetuneTask) -> 
 
 def test_losses_are_cross_entropy_and_accuracy_and_collect_damaged_videos(task: FinetuneTask) -> None:
     batch = next(iter(torch.utils.data.DataLoader(task.dataset, batch_sampler=[[(0, 0), (0, 1), (0, 2)]])))
-    found = task.losses(batch, torch.Generator())
+    found = task.losses(task.model, batch, torch.Generator())
     dark, bright = (0 - 0.45) / 0.225, (1 - 0.45) / 0.225
     # the damaged one is replaced by the first, which is dark
     expected = np.mean([np.log1p(np.exp(-2 * abs(mean))) for mean in (dark, bright, dark)])

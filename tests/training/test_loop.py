@@ -57,13 +57,15 @@ class LinearTask:
         self.num_items = NUM_ITEMS
         self.cut_off_at, self.calls, self.batches = cut_off_at, 0, []
 
-    def losses(self, batch: dict[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(
+        self, model: nn.Module, batch: dict[str, Any], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         if self.calls == self.cut_off_at:
             raise CutOffError
         self.calls += 1
         self.batches.append(batch["x"])
         weights = torch.rand(len(batch["y"]), generator=generator)
-        error = (self.model(batch["x"])[:, 0] - batch["y"]).square()
+        error = (model(batch["x"])[:, 0] - batch["y"]).square()
         return {"loss": (weights * error).mean(), "error": error.mean()}
 
     def validate(self) -> dict[str, float]:
@@ -176,8 +178,10 @@ def test_a_step_is_that_of_plain_pytorch(tmp_path: Path) -> None:
     """Without dropout and sampling, against AdamW called by hand."""
 
     class PlainTask(LinearTask):
-        def losses(self, batch: dict[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
-            return {"loss": (self.model(batch["x"])[:, 0] - batch["y"]).square().mean()}
+        def losses(
+            self, model: nn.Module, batch: dict[str, Any], generator: torch.Generator
+        ) -> dict[str, Tensor]:
+            return {"loss": (model(batch["x"])[:, 0] - batch["y"]).square().mean()}
 
         def validate(self) -> dict[str, float]:
             return {}
@@ -227,8 +231,10 @@ def test_the_checkpoint_holds_the_config_and_loads_without_pickle(whole: tuple[L
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -> None:
     class Exploding(LinearTask):
-        def losses(self, batch: dict[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
-            found = super().losses(batch, generator)
+        def losses(
+            self, model: nn.Module, batch: dict[str, Any], generator: torch.Generator
+        ) -> dict[str, Tensor]:
+            found = super().losses(model, batch, generator)
             return {"loss": found["loss"] * (value if self.calls == 6 else 1.0)}
 
     message = r"loss is not finite at step 5: \{'loss': (nan|inf)\}; lower the learning rate"
