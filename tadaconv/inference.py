@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from tadaconv.aggregation import Aggregation
 from tadaconv.branches import Bottleneck
+from tadaconv.calibration import Calibration
+from tadaconv.layers import ClipConv
 from tadaconv.network import VideoNetwork
 from tadaconv.operators import TAdaConv2d, TAdaConv3d
 from tadaconv.resnet import ResidualBlock
@@ -70,7 +72,11 @@ def _convert_output(
 
 def _with_taps(branch: Bottleneck) -> nn.Module:
     """A branch of TAda2D with its two normalisations folded; others as they are."""
-    is_tada2d = branch.branch.aggregation == Aggregation() and "b" in branch.branch.calibrated
+    spec = branch.branch
+    is_tada2d = "b" in spec.calibrated and (spec.aggregation, spec.calibration) == (
+        Aggregation(),
+        Calibration(),
+    )
     return _FoldedTAda2DBranch(branch) if is_tada2d else branch
 
 
@@ -108,8 +114,21 @@ def _scale_and_shift(bn: nn.Module) -> tuple[Tensor, Tensor]:
     return scale, bn.bias.double() - bn.running_mean.double() * scale
 
 
+def _uncalibrated(conv: nn.Module) -> ClipConv:
+    """The convolution that a TAdaConv2d without a bias is at alpha = 1."""
+    assert isinstance(conv, TAdaConv2d)  # for the type checker
+    frames, pixels, _ = conv.kernel_size
+    plain = ClipConv(conv.in_channels, conv.out_channels, (frames, pixels), conv.stride[1])
+    plain.weight = nn.Parameter(conv.weight[0, 0].unsqueeze(2), requires_grad=False)
+    return plain
+
+
 class _FoldedTAda2DBranch(nn.Module):
-    """The branch TADA2D, whose two normalisations and temporal average are three taps and a bias."""
+    """The branch TADA2D, whose two normalisations and temporal average are three taps and a bias.
+
+    Nobody else needs the input of the calibrated convolution, so alpha scales it in place, which leaves an
+    ordinary convolution.
+    """
 
     side: Tensor
     centre: Tensor
@@ -118,7 +137,7 @@ class _FoldedTAda2DBranch(nn.Module):
     def __init__(self, branch: Bottleneck) -> None:
         super().__init__()
         self.a, self.a_bn = branch.a, branch.a_bn
-        self.b, self.b_rf = branch.get_submodule("b"), branch.get_submodule("b_rf")
+        self.b, self.b_rf = _uncalibrated(branch.get_submodule("b")), branch.get_submodule("b_rf")
         self.c, self.c_bn = branch.c, branch.c_bn
         scale, shift = _scale_and_shift(branch.get_submodule("b_bn"))
         average_scale, average_shift = _scale_and_shift(branch.b_avgpool_bn)
@@ -132,7 +151,7 @@ class _FoldedTAda2DBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""
         x = F.relu(self.a_bn(self.a(x)), inplace=True)
-        x = self.b(x, self.b_rf(x))
+        x = self.b(x.mul_(self.b_rf(x)))
         taps = torch.addcmul(self.bias, x, self.centre)
         taps[:, :, 1:].addcmul_(x[:, :, :-1], self.side)
         taps[:, :, :-1].addcmul_(x[:, :, 1:], self.side)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tadaconv.frames import spatial_mean
+
 
 class RouteFuncMLP(nn.Module):
     """Calibration factors from the descriptors of each frame, its neighbours and the whole clip.
@@ -81,7 +83,7 @@ class RouteFuncMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Factors alpha (B, c_out, T, 1, 1) for clips x (B, C, T, H, W)."""
-        frames_BCT = x.mean((3, 4))
+        frames_BCT = spatial_mean(x)
         if self.g is not None:
             frames_BCT = frames_BCT + temporal_conv(frames_BCT.mean(2, keepdim=True), self.g)
         hidden = temporal_conv(frames_BCT, self.a)
@@ -89,7 +91,9 @@ class RouteFuncMLP(nn.Module):
             hidden = F.relu(self.bn(hidden), inplace=True)
         change_BCT = temporal_conv(hidden, self.b)
         n_constant = self.c_out - change_BCT.shape[1]
-        return F.pad(change_BCT, (0, 0, 0, n_constant))[..., None, None] + 1
+        if n_constant:
+            change_BCT = F.pad(change_BCT, (0, 0, 0, n_constant))
+        return change_BCT[..., None, None] + 1
 
 
 def temporal_conv(x_BCT: Tensor, conv: nn.Conv3d) -> Tensor:
