@@ -1,7 +1,7 @@
 """Released weights that these networks can load: facts, not code. ``load_weights`` reads the files.
 
-None is downloaded by this package, and their checksums are not published except in part of a file name; look at
-the licence where you get them.
+None is downloaded by this package, and their checksums are not published except in part of a file name. The
+licences are those of the files; the images and videos behind them have terms of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _DRIVE = "https://drive.google.com/file/d/{}/view"
 _HALF, _QUARTER = (0.45,) * 3, (0.225,) * 3
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_TADACONV = "see github.com/alibaba-mmai-research/TAdaConv"
+_TADACONV = "not stated beside the files; see github.com/alibaba-mmai-research/TAdaConv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
         sha256="0676ba61",
-        licence="see github.com/pytorch/vision",
+        licence="BSD-3-Clause (github.com/pytorch/vision)",
     ),
     KnownWeights(
         name="torchvision_resnet50_v2",
@@ -152,7 +152,7 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
         sha256="11ad3fa6",
-        licence="see github.com/pytorch/vision",
+        licence="BSD-3-Clause (github.com/pytorch/vision)",
     ),
     KnownWeights(
         name="timm_resnet50_a1",
@@ -162,6 +162,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         clip=(1, 224, 224),
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
-        licence="see huggingface.co/timm/resnet50.a1_in1k",
+        licence="Apache-2.0 (its model card)",
     ),
 )
