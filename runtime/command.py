@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 
 from runtime.config import load_config
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.processes import world_size
 from runtime.stage import StageSpec, Work, run_stage
 
 
@@ -25,12 +26,7 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
         prog=f"python -m {spec.command}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=(
-            f"examples:\n"
-            f"  python -m {spec.command} --config configs/hacs_mini.yaml\n"
-            f"  python -m {spec.command} --config configs/hacs.yaml seed=1 run_dir=runs/hacs-seed1\n\n"
-            f"keys: runtime/schema.py documents all of them\n{EXIT_CODES_HELP}"
-        ),
+        epilog=_epilog(spec),
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
     parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
@@ -39,8 +35,25 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
     # Torch's threads (GNU OpenMP on Linux) spin while they wait, which makes a training step ten times slower where
     # other programs want the cores; with short spins it loses a tenth on a quiet machine. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    return guarded(
+    code = guarded(
         lambda: run_stage(
             spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force
         )
     )
+    # To torchrun every code but 0 is a failure, and ends the other processes.
+    return EXIT_DONE if code == EXIT_SKIPPED_ITEMS and world_size() > 1 else code
+
+
+def _epilog(spec: StageSpec) -> str:
+    examples = [
+        f"python -m {spec.command} --config configs/hacs_mini.yaml",
+        f"python -m {spec.command} --config configs/hacs.yaml seed=1 run_dir=runs/hacs-seed1",
+    ]
+    exit_codes = EXIT_CODES_HELP
+    if spec.trains:
+        examples.append(
+            f"torchrun --nproc_per_node=4 -m {spec.command} --config configs/hacs.yaml  # four GPUs"
+        )
+        exit_codes += "\nunder torchrun: 0 done, skipped items listed; 1 anything else"
+    lines = "".join(f"  {example}\n" for example in examples)
+    return f"examples:\n{lines}\nkeys: runtime/schema.py documents all of them\n{exit_codes}"

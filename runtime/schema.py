@@ -8,7 +8,7 @@ setting that cannot change a result lives in `RuntimeConfig`, which no fingerpri
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from omegaconf import MISSING
 
@@ -34,12 +34,23 @@ class DataConfig:
 
     root: str = MISSING
     """Folder of the data set."""
-    format: Literal["hacs", "csv"] = "hacs"
-    """Of the annotations: HACS/ActivityNet JSON, or one's own CSV (`video_datasets.own_csv`)."""
+    format: Literal["hacs", "csv", "ek100", "kinetics", "ssv2"] = "hacs"
+    """Of the annotations: HACS/ActivityNet JSON, one's own CSV (`video_datasets.own_csv`), the files of
+    EPIC-KITCHENS-100 (`video_datasets.ek100_annotations`), or for finetuning alone those of Kinetics
+    (`video_datasets.kinetics_csv`) and Something-Something V2 (`video_datasets.ssv2_json`)."""
     annotations: str = "HACS_segments_v1.1.1.json"
-    """Annotation file, relative to `root`."""
+    """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such files;
+    EPIC-KITCHENS-100 has its own keys, see `ek100_training` and below."""
     videos: str = "videos"
     """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video suffix)."""
+    ek100_training: str = "EPIC_100_train.csv"
+    """This and the following: files of EPIC-KITCHENS-100, relative to `root`; `.gz` behind the name may be there."""
+    ek100_validation: str = "EPIC_100_validation.csv"
+    ek100_testing: str = "EPIC_100_test_timestamps.csv"
+    """Names the testing videos; may be missing."""
+    ek100_video_info: str = "EPIC_100_video_info.csv"
+    ek100_verb_classes: str = "EPIC_100_verb_classes.csv"
+    ek100_noun_classes: str = "EPIC_100_noun_classes.csv"
     mini: bool = False
     """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
     training_subset: str = "training"
@@ -71,13 +82,25 @@ class GridConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What every training shares: AdamW, half-period cosine by iteration with linear warm-up."""
+    """What every training shares: the optimiser, half-period cosine by iteration with linear warm-up, precision."""
+
+    lowest_epochs: ClassVar[int] = 1
 
     epochs: int = 30
     batch_size: int = 16
-    """Items per optimizer step."""
+    """Items per optimizer step, over all processes together; each takes its share."""
+    micro_batch: int = 0
+    """Most items per forward on one device; larger shares are worked off piece by piece, their gradients summed.
+    0: the whole share at once. Batch norm, and losses that count over a batch (BMN's), see one piece at a time."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of forward and backward (bfloat16: by autocast); weights, optimiser and validation are float32 either way."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with Nesterov momentum 0.9 (the paper's for Kinetics, Something-Something and EPIC-KITCHENS)."""
     learning_rate: float = 2e-4
     """Peak of the cosine, before warm-up cuts into it."""
+    new_layer_rate_factor: float = 1.0
+    """Learning rate of layers that the initial weights do not have, as a multiple of the others' (the original has
+    5 for router and head where it finetunes with LR_REDUCE)."""
     weight_decay: float = 1e-4
     """Not applied to norms and biases."""
     warmup_epochs: float = 8.0
@@ -85,15 +108,24 @@ class TrainingConfig:
     warmup_start_learning_rate: float = 1e-5
     clip_gradient_norm: float = 0.0
     """Largest global 2-norm of the gradient; 0 turns clipping off."""
+    freeze_batch_norm: bool = False
+    """True: batch norm keeps the statistics of the initial weights; its scale and bias are trained."""
+    sync_batch_norm: bool = False
+    """True: batch norm's statistics run over the pieces of all processes (GPUs only; torch has none for the CPU)."""
     validate_every_epochs: int = 1
     """Validate after every so many epochs and after the last one."""
 
     def __post_init__(self) -> None:
         section = type(self).__name__.removesuffix("Config").lower()
-        _require_at_least(self, section, epochs=1, batch_size=1, validate_every_epochs=1)
+        _require_at_least(self, section, epochs=self.lowest_epochs, validate_every_epochs=1)
+        _require_at_least(self, section, batch_size=1, micro_batch=0)
         _require_at_least(self, section, weight_decay=0, warmup_epochs=0, clip_gradient_norm=0)
+        for name in ("learning_rate", "new_layer_rate_factor"):
+            value = getattr(self, name)
+            _require(value > 0, f"{section}.{name} must be positive, found {value}")
         _require(
-            self.learning_rate > 0, f"{section}.learning_rate must be positive, found {self.learning_rate}"
+            not (self.freeze_batch_norm and self.sync_batch_norm),
+            f"{section}.freeze_batch_norm and {section}.sync_batch_norm exclude each other; set one to false",
         )
 
 
@@ -107,23 +139,36 @@ class FinetuneConfig(TrainingConfig):
     """Paper: 16 clips on each of 32 GPUs."""
     clips_per_segment: int = 1
     """Clips drawn from every labelled segment in one epoch."""
+    sampling: Literal["interval", "segments"] = "interval"
+    """interval: a clip is one stretch of time, its frames `grid.interval_frames` apart, at a random place of the
+    segment. segments: one random frame of each of `grid.clip_frames` equal parts of it (Something-Something)."""
     short_side_px: tuple[int, int] = (256, 320)
     """Range of the random short side before the crop (paper A.1)."""
     crop_px: int = 224
     flip: bool = True
-    """Horizontal flip of every second clip."""
+    """Horizontal flip of every second clip, but see `flip_left_right`."""
+    flip_left_right: Literal["never", "swap"] = "never"
+    """Clips of classes whose names tell left from right: never flipped, or flipped with the mirrored class as their
+    label (the original does so on Something-Something)."""
     test_short_side_px: int = 256
-    """Short side in validation, where the whole region is shown."""
+    """Short side in validation and test."""
+    test_clips: int = 1
+    """Clips of every segment whose probabilities `classification.finetune.test` averages (paper: 10; 2 for
+    Something-Something). Validation during training looks at the one in the middle."""
+    test_crops: Literal[0, 1, 3] = 0
+    """Squares of `test_short_side_px` cut from every test clip along its longer side: 3 (paper), or the middle one; 0:
+    the whole region, as in extraction. Validation during training cuts out the middle one, or none."""
     frame_cache_step: int = 0
     """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled segments is
     decoded once, at the largest short side, to files in the run folder (an hour of 72 x 96 px video at n = 4 is
-    0.6 GB), and clips start at multiples of n, which must divide `grid.interval_frames`."""
+    0.6 GB), and clips have frames at multiples of n only, which must divide `grid.interval_frames`."""
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes counts as damaged."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_at_least(self, "finetune", clips_per_segment=1, test_short_side_px=1, frame_cache_step=0)
+        _require_at_least(self, "finetune", clips_per_segment=1, test_short_side_px=1)
+        _require_at_least(self, "finetune", test_clips=1, frame_cache_step=0)
         low_px, high_px = self.short_side_px
         _require(
             0 < self.crop_px <= low_px <= high_px,
@@ -139,10 +184,18 @@ class FeaturesConfig:
 
     short_side_px: int = 128
     """Short side of the frames; the whole spatial region is used (paper: 128 for HACS)."""
+    crops: Literal["whole", "centre", "three"] = "whole"
+    """What the network sees of a frame: the whole region (paper); the square in its middle; or three squares, left,
+    middle, right, whose features stand side by side (the released EPIC-KITCHENS-100 features: 3 x 2048 channels)."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the network computes in; the two short types want a GPU that has them (errors of about half a percent)."""
     dtype: Literal["float16", "float32"] = "float16"
     """How features are stored: float16 (relative error below 5e-4) or float32."""
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes is skipped and listed."""
+    store: str | None = None
+    """A finished store (HDF5 file) to use instead of extracting: imported or shared features on this very grid. The
+    stage then only checks it, and needs neither videos nor finetuning."""
 
     def __post_init__(self) -> None:
         _require_at_least(self, "features", short_side_px=1)
@@ -151,18 +204,30 @@ class FeaturesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BmnConfig(TrainingConfig):
-    """BMN on whole videos rescaled to `tscale` cells.
+    """BMN on whole videos rescaled to `tscale` cells (HACS), or on sliding windows (EPIC-KITCHENS-100).
 
     The paper gives no optimiser for BMN on HACS; these are the published ones for EPIC-KITCHENS-100.
     """
 
+    lowest_epochs: ClassVar[int] = 0
+
     epochs: int = 10
+    """0 takes `init_weights` as they are."""
     learning_rate: float = 2e-3
     warmup_epochs: float = 1.0
+    init_weights: str | None = None
+    """BMN checkpoint of the same sizes to start from, of the original code or of a run; none: random."""
+    mode: Literal["whole_video", "windows"] = "whole_video"
+    """`windows`: windows of `tscale` cells slide over the video and their maps are averaged (EPIC-KITCHENS-100)."""
     tscale: int = 100
-    """Temporal cells of a video (paper: 100 for HACS)."""
+    """Temporal cells of a video (paper: 100 for HACS), or of a window (200 for EPIC-KITCHENS-100)."""
     dscale: int = 100
-    """Longest proposal, in cells."""
+    """Longest proposal, in cells (100 for EPIC-KITCHENS-100, too)."""
+    cell_features: int = 2
+    """Of windows: features, that is strides of the grid, in one cell. At 7.5 features a second, 2 make the 0.2667 s
+    of the released code for EPIC-KITCHENS-100."""
+    window_step_cells: int = 0
+    """Cells from one window to the next; 0: as many as `dscale`, as in the released code."""
     num_samples: int = 32
     num_samples_per_bin: int = 3
     boundary_ratio: float = 0.5
@@ -180,6 +245,16 @@ class BmnConfig(TrainingConfig):
         _require(
             self.dscale <= self.tscale, f"bmn.dscale={self.dscale} must not exceed bmn.tscale={self.tscale}"
         )
+        _require_at_least(self, "bmn", cell_features=1, window_step_cells=0)
+        _require(
+            self.window_step_cells <= self.tscale,
+            f"bmn.window_step_cells={self.window_step_cells} must not exceed bmn.tscale={self.tscale}: no window "
+            f"would see what lies between two",
+        )
+        _require(
+            self.epochs > 0 or self.init_weights is not None,
+            "bmn.epochs must be at least 1, found 0, unless bmn.init_weights are to be used as they are",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,13 +268,24 @@ class ProposalsConfig:
     min_score: float = 0.0
     """Candidates at or below this score are dropped before soft-NMS."""
     soft_nms_alpha: float = 0.4
+    """Decay constant: a pick multiplies the scores of what it overlaps by exp(-IoU ** power / alpha)."""
     soft_nms_low_threshold: float = 0.0
+    """IoU above which a pick of width 0 does so (0.25 for EPIC-KITCHENS-100)."""
     soft_nms_high_threshold: float = 0.0
+    """Likewise for a pick as wide as the video (0.9 for EPIC-KITCHENS-100); linear in between."""
     soft_nms_iou_power: float = 2.5
+    """Exponent of the IoU in the decay (2.0 for EPIC-KITCHENS-100)."""
     max_proposals: int = 100
+    """Proposals kept of a video."""
+    proposals_per_s: float = 0.0
+    """Above 0, int(duration in s * this) + 1 proposals of a video are kept instead of `max_proposals` (1 for
+    EPIC-KITCHENS-100)."""
 
     def __post_init__(self) -> None:
-        _require_at_least(self, "proposals", max_proposals=1)
+        _require_at_least(self, "proposals", max_proposals=1, proposals_per_s=0, min_score=0)
+        _require_at_least(self, "proposals", soft_nms_low_threshold=0, soft_nms_high_threshold=0)
+        power = self.soft_nms_iou_power
+        _require(power > 0, f"proposals.soft_nms_iou_power must be positive, found {power}")
         _require(
             self.soft_nms_alpha > 0, f"proposals.soft_nms_alpha must be positive, found {self.soft_nms_alpha}"
         )
@@ -241,20 +327,29 @@ class RuntimeConfig:
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""
     threads: int = 0
-    """Threads of torch; 0: all cores."""
+    """Threads of torch in each process; 0: all cores, divided among the processes of this machine."""
     workers: int = 2
     """Processes that decode videos for extraction."""
+    scheduler: str = ""
+    """Address (tcp://host:port) of a running Dask cluster that extracts the features; empty: this machine does. See
+    `feature_extraction.cluster`."""
     loader_workers: int = 0
     """Processes that load training items; 0: the training process itself."""
     checkpoint_every_s: float = 60.0
     """Seconds of training between two checkpoints."""
+    process_timeout_s: float = 1800.0
+    """How long processes started by `torchrun` wait for one another before they give up: longer than the slowest
+    share of a validation, and than what the first process does alone (rendering, decoding to a cache)."""
+    tensorboard: bool = False
+    """True: training also writes `<stage>/tensorboard/` (needs `pip install tadaloc[tensorboard]`)."""
     video_time_limit_s: float = 300.0
     """A decoder that shows no progress for so long is stopped and its video listed."""
 
     def __post_init__(self) -> None:
         _require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)
-        limit_s = self.video_time_limit_s
-        _require(limit_s > 0, f"runtime.video_time_limit_s must be positive, found {limit_s}")
+        for name in ("video_time_limit_s", "process_timeout_s"):
+            limit_s = getattr(self, name)
+            _require(limit_s > 0, f"runtime.{name} must be positive, found {limit_s}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,18 +8,23 @@ values is the fingerprint. Running a stage again then means:
     complete, same fingerprint     nothing is done; skipped items are listed again
     cut off, same fingerprint      the stage's own work goes on where it stopped
     other fingerprint              the change is named and nothing is touched, unless forced
+
+A stage that trains may be started with several processes (`torchrun`): all of them call the stage's work, or skip a
+complete stage, but process 0 alone decides, writes and speaks. The work begins by waiting for process 0
+(`training.device.prepare_device`); where that refuses, `torchrun` ends the others there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,11 +35,12 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.fingerprint import differences, digest
 from runtime.lock import hold
+from runtime.processes import is_main, world_size
 from runtime.resources import peak_memory_mb, versions
 from runtime.schema import RunConfig
 
 RECORD_NAME = "stage.json"
-PLACES = ("data.root", "finetune.init_weights")
+PLACES = ("data.root", "finetune.init_weights", "bmn.init_weights", "features.store")
 """Where input files lie; what they are is described by a stage's `inputs`, so moving them changes nothing."""
 MAX_LISTED = 20
 """Skipped items shown on the screen; the record holds all of them."""
@@ -51,8 +57,8 @@ class StageSpec:
         reads: names of the stages whose results it reads.
         inputs: returns a description (names, sizes) of every input file that no stage made.
         shows: text file in the stage's folder that goes to standard output whenever the stage is complete.
-        weights: file in the stage's folder whose content counts for the stages that read it, since training
-            again from the same configuration may end with other weights (on a GPU).
+        weights: file in the stage's folder that training leaves; its content counts for the stages that read
+            it, since training again from the same configuration may end with other weights (on a GPU).
     """
 
     name: str
@@ -62,6 +68,11 @@ class StageSpec:
     inputs: Callable[[RunConfig], Mapping[str, str]] = lambda config: {}
     shows: str = ""
     weights: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether the stage trains weights, and so may be done by several processes."""
+        return bool(self.weights)
 
 
 @dataclass
@@ -107,8 +118,15 @@ def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = F
 
     Raises:
         InputError: an upstream stage is not complete, the stage's inputs changed since it was last run,
-            or another process holds the run folder.
+            another process holds the run folder, or `torchrun` started a stage that does not train.
     """
+    if not is_main():
+        return _help_out(spec, config, work, force)
+    if world_size() > 1 and not spec.trains:
+        raise InputError(
+            f"stage '{spec.name}' does not train, so it is no work for the {world_size()} processes of torchrun; "
+            f"start it with `python -m {spec.command}`"
+        )
     run_dir = Path(config.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     with hold(run_dir, spec.command):
@@ -127,6 +145,19 @@ def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = F
         if spec.shows:
             print((folder / spec.shows).read_text(encoding="utf-8"), end="")
         return EXIT_SKIPPED_ITEMS if record["skipped"] else EXIT_DONE
+
+
+def _help_out(spec: StageSpec, config: RunConfig, work: Work, force: bool) -> int:
+    """Do a stage's work beside process 0, in silence, unless there is nothing to do.
+
+    A record is complete here only if it was so when process 0 looked: it completes none without our help.
+    """
+    folder = Path(config.run_dir) / spec.name
+    complete = not force and read_record(folder).get("state") == "complete"
+    if spec.trains and not complete:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            work(StageRun(config=config, folder=folder))
+    return EXIT_DONE
 
 
 def fingerprint_parts(spec: StageSpec, config: RunConfig) -> dict[str, Any]:

@@ -9,12 +9,17 @@ import torch
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
+from runtime.processes import is_main
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts to a file that appears whole or not at all."""
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    """Write tensors, numbers, strings, lists and dicts to a file that appears whole or not at all.
+
+    Of several processes, only process 0 writes.
+    """
+    if is_main():
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which device torch works on, and with how many threads."""
+"""Which device torch works on, with how many threads, and beside which other processes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,55 @@ import torch
 from joblib import cpu_count
 
 from runtime.errors import InputError
+from runtime.processes import local_rank, local_world_size, world_size
 from runtime.schema import RuntimeConfig
+from training import distributed
 
 
 def prepare_device(config: RuntimeConfig) -> torch.device:
-    """Fix torch's threads and return the device.
+    """Fix torch's threads, meet the other processes of a launch by `torchrun`, and return the device.
+
+    The work of a training stage begins with this: the processes other than 0 wait here until process 0 has decided
+    that there is something to do (`runtime.stage`).
 
     Raises:
         InputError: if the device is neither a CPU nor a GPU that torch sees.
     """
-    torch.set_num_threads(config.threads or cpu_count())
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(config.threads or max(1, cpu_count() // local_world_size()))
+    device = _device(config.device)
+    distributed.start(device, config.process_timeout_s)
+    return device
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(config.device)
+        device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(
-            f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'"
-        ) from error
+        raise InputError(f"runtime.device: expected auto, cpu or cuda[:n], found '{name}'") from error
     if device.type not in ("cpu", "cuda"):
-        raise InputError(f"runtime.device: expected auto, cpu or cuda[:n], found '{config.device}'")
+        raise InputError(f"runtime.device: expected auto, cpu or cuda[:n], found '{name}'")
+    if device.type == "cuda" and world_size() > 1:
+        return _own_gpu(device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"runtime.device is '{config.device}', but torch sees {torch.cuda.device_count()} GPUs; "
+            f"runtime.device is '{name}', but torch sees {torch.cuda.device_count()} GPUs; "
             f"use runtime.device=cpu"
         )
     return device
+
+
+def _own_gpu(device: torch.device) -> torch.device:
+    """Return the GPU of this process among those that `torchrun` started."""
+    if device.index is not None:
+        raise InputError(
+            f"runtime.device='{device}' names one GPU, but torchrun started {world_size()} processes; "
+            f"use runtime.device=cuda, or CUDA_VISIBLE_DEVICES to choose among GPUs"
+        )
+    if local_world_size() > torch.cuda.device_count():
+        raise InputError(
+            f"torchrun started {local_world_size()} processes on this machine, but torch sees "
+            f"{torch.cuda.device_count()} GPUs; lower --nproc_per_node or use runtime.device=cpu"
+        )
+    return torch.device("cuda", local_rank())

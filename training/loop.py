@@ -1,21 +1,27 @@
-"""The training loop: shuffled epochs, scheduled AdamW, checkpoints inside an epoch, one metrics line an epoch.
+"""The training loop: shuffled epochs, scheduled steps, checkpoints inside an epoch, one metrics line an epoch.
+
+    python -m bmn --config FILE                               # a CPU or one GPU
+    torchrun --nproc_per_node=4 -m bmn --config FILE          # four GPUs, or CPU processes; the same batches
 
 All randomness follows from (seed, epoch, item) or (seed, step): a run that was killed goes on from its last
-checkpoint and ends with the same weights, bit for bit on a CPU with fixed threads.
+checkpoint and ends with the same weights, bit for bit on a CPU with fixed threads. In the stage's folder:
+
+    checkpoint.pt    to go on from; also saved before and after every validation
+    best.pt          weights of the best epoch, if the task names a figure (`training.task`)
+    metrics.jsonl    one line an epoch; timing.jsonl likewise (`training.watching`)
+    curves.png       the lines of metrics.jsonl, drawn at the end
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from runtime.atomic import write_text
 from runtime.config import config_to_dict
@@ -24,38 +30,25 @@ from runtime.progress import progress
 from runtime.schema import RuntimeConfig, TrainingConfig
 from runtime.stage import StageRun
 from training import checkpoint
-from training.batches import derived_seed, epoch_batches, steps_per_epoch
-from training.optimizer import build_optimizer
+from training.batches import ItemKey, Plan
+from training.curves import draw_curves
+from training.distributed import (
+    is_main,
+    main_decides,
+    merge_over_ranks,
+    rank,
+    same_buffers,
+    stop_at_exit,
+    sum_over_ranks,
+    world_size,
+)
+from training.loader import load_pieces
 from training.schedule import cosine_learning_rate
+from training.step import Stepper
+from training.task import TrainingTask, best_metric
+from training.watching import LoadingWatch, Reading, Scalars, StepClock, TimingFile
 
-ItemKey = tuple[int, int]
-"""(epoch, item): all that a training item may depend on, beside the run's seed."""
-
-
-class TrainingTask(Protocol):
-    """What the loop trains: a model, its items and its losses."""
-
-    @property
-    def model(self) -> nn.Module: ...
-
-    @property
-    def num_items(self) -> int: ...
-
-    @property
-    def dataset(self) -> Dataset[Any]:
-        """Map-style data set whose keys are `ItemKey`; collated by torch's default."""
-        ...
-
-    def losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return scalar losses of one batch; the entry "loss" is minimised.
-
-        `model` is the task's own, perhaps inside a wrapper (data parallelism) whose forward must be the one called.
-        """
-        ...
-
-    def validate(self) -> dict[str, float]:
-        """Return figures on the validation set; the model is in eval mode, without gradients."""
-        ...
+__all__ = ["ItemKey", "Trainer", "TrainingTask", "stage_trainer"]
 
 
 def stage_trainer(
@@ -85,12 +78,15 @@ class Trainer:
         task: model, items, losses.
         config: epochs, batch size, optimiser.
         runtime: loader processes and the time between checkpoints.
-        folder: receives checkpoint.pt and metrics.jsonl.
+        folder: receives the files above; of several processes, the same for all.
         seed: of the run.
-        device: the model is moved there.
+        device: of this process (`training.device.prepare_device`); the model is moved there.
         resolved: the run's configuration as a plain dict, stored in every checkpoint.
         remembered: texts that the task gathers on the way (damaged videos and their reasons); stored in
             checkpoints and put back into this dict when training goes on.
+
+    Raises:
+        InputError: if there is nothing to train on, or the settings do not go together.
     """
 
     def __init__(
@@ -110,68 +106,71 @@ class Trainer:
         self.task, self.config, self.runtime = task, config, runtime
         self.folder, self.seed, self.device, self.resolved = folder, seed, device, resolved
         self.remembered = {} if remembered is None else remembered
-        self.model = task.model.to(device)
-        self.optimizer = build_optimizer(self.model, config)
-        self.steps_per_epoch = steps_per_epoch(task.num_items, config.batch_size)
-        self.total_steps = config.epochs * self.steps_per_epoch
+        self.stepper = Stepper(task, config, seed=seed, device=device)
+        self.model = self.stepper.network
+        self.plan = Plan(
+            num_items=task.num_items,
+            batch_size=config.batch_size,
+            micro_batch=config.micro_batch,
+            epochs=config.epochs,
+            seed=seed,
+            rank=rank(),
+            world_size=world_size(),
+        )
         self.step = 0
         self.metrics: list[dict[str, float]] = []
         self.totals: dict[str, float] = {}
+        self.clock, self.epoch_began = StepClock(), Reading()
 
     @property
     def checkpoint_path(self) -> Path:
+        """What training goes on from."""
         return self.folder / "checkpoint.pt"
+
+    @property
+    def best_path(self) -> Path:
+        """Weights of the best epoch so far: "model", "epoch", "figures", "config"."""
+        return self.folder / "best.pt"
 
     def run(self, description: str) -> dict[str, float]:
         """Train to the last epoch and return the last line of metrics."""
         self._resume()
-        saved_at = time.monotonic()
-        with progress(description=description, total=self.total_steps, unit="step") as bar:
-            bar.update(self.step)
-            while self.step < self.total_steps:
-                for batch in self._rest_of_epoch():
-                    self._train_step(batch)
-                    bar.set_postfix(loss=f"{self.totals['loss'] / self.totals['steps']:.3f}", refresh=False)
-                    bar.update()
-                    if self.step % self.steps_per_epoch == 0:
-                        self._end_epoch()
-                    if time.monotonic() - saved_at > self.runtime.checkpoint_every_s:
-                        self._save_checkpoint()
-                        saved_at = time.monotonic()
+        self._say_settings(description)
+        self.timing = TimingFile(self.folder, epochs_done=len(self.metrics))
+        self.scalars = Scalars(self.folder, self.runtime if is_main() else RuntimeConfig(), self.step)
+        if self.totals and self.step % self.plan.steps_per_epoch == 0:
+            self._end_epoch()  # was cut off in its validation
+        self._train(description)
         self._save_checkpoint()
+        self.scalars.close()
+        if is_main():
+            draw_curves(self.metrics, self.folder / "curves.png")
+        stop_at_exit()
         return self.metrics[-1]
 
-    def _rest_of_epoch(self) -> Iterator[Any]:
-        epoch, done = divmod(self.step, self.steps_per_epoch)
-        batches = epoch_batches(self.task.num_items, self.config.batch_size, seed=self.seed, epoch=epoch)
-        keys = [[(epoch, int(item)) for item in batch] for batch in batches[done:]]
-        # A generator of its own: the loader would otherwise draw from, and so shift, the global one.
-        return iter(
-            DataLoader(
-                self.task.dataset,
-                batch_sampler=keys,
-                num_workers=self.runtime.loader_workers,
-                generator=torch.Generator().manual_seed(0),
-            )
-        )
-
-    def _train_step(self, batch: Any) -> None:
-        self.model.train()
-        rate = self.learning_rate(self.step / self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        # Each step starts from its own seed (dropout, loss sampling), so no generator state needs saving.
-        step_seed = derived_seed(self.seed, self.step)
-        torch.manual_seed(step_seed)
-        generator = torch.Generator(self.device).manual_seed(step_seed)
-        losses = self.task.losses(self.model, _to_device(batch, self.device), generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        if self.config.clip_gradient_norm > 0:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_gradient_norm)
-        self.optimizer.step()
-        self._add_to_totals(losses)
-        self.step += 1
+    def _train(self, description: str) -> None:
+        workers = self.runtime.loader_workers
+        loaded = load_pieces(self.task.dataset, self.plan, self.step, workers=workers, device=self.device)
+        batches = self.clock.timed(loaded)
+        watch = LoadingWatch(workers)
+        saved_at = time.monotonic()
+        with progress(description=description, total=self.plan.total_steps, unit="step") as bar:
+            bar.update(self.step)
+            for pieces in self.plan.steps(self.step):
+                rate = self.learning_rate(self.step / self.plan.steps_per_epoch)
+                with self.clock.step(items=pieces[0].batch_size):
+                    losses = self.stepper.run(self.step, rate, pieces, batches)
+                self._add_to_totals(losses)
+                self.step += 1
+                self.scalars.add("step", {**losses, "learning_rate": rate}, self.step)
+                watch.look(self.clock.reading)
+                bar.set_postfix(self._watched(rate), refresh=False)
+                bar.update()
+                if self.step % self.plan.steps_per_epoch == 0:
+                    self._end_epoch()
+                if main_decides(time.monotonic() - saved_at > self.runtime.checkpoint_every_s):
+                    self._save_checkpoint()
+                    saved_at = time.monotonic()
 
     def learning_rate(self, epoch: float) -> float:
         """Return the scheduled rate at a fractional epoch."""
@@ -183,32 +182,86 @@ class Trainer:
             warmup_start=self.config.warmup_start_learning_rate,
         )
 
-    def _add_to_totals(self, losses: dict[str, Tensor]) -> None:
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        if not all(map(math.isfinite, values.values())):
+    def _say_settings(self, description: str) -> None:
+        if not is_main():
+            return
+        config, processes = self.config, world_size()
+        per_process = math.ceil(config.batch_size / processes)
+        per_forward = min(per_process, config.micro_batch or per_process)
+        print(
+            f"{description}: {processes} process{'es' if processes > 1 else ''} on {self.device.type}, "
+            f"batches of {config.batch_size} items, {per_forward} a forward; {config.optimizer}, "
+            f"peak learning rate {config.learning_rate:g}, {config.precision}; "
+            f"step {self.step} of {self.plan.total_steps}",
+            file=sys.stderr,
+        )
+
+    def _watched(self, rate: float) -> dict[str, str]:
+        return {
+            "loss": f"{self.totals['loss'] / self.totals['steps']:.3f}" if self.totals else "",
+            "lr": f"{rate:.2g}",
+            "data_wait": f"{100 * self.clock.reading.since(self.epoch_began).data_wait_share:.0f}%",
+        }
+
+    def _add_to_totals(self, losses: dict[str, float]) -> None:
+        if not all(map(math.isfinite, losses.values())):
             raise FloatingPointError(
-                f"loss is not finite at step {self.step}: {values}; lower the learning rate"
+                f"loss is not finite at step {self.step}: {losses}; lower the learning rate"
             )
-        for name, value in {**values, "steps": 1.0}.items():
+        for name, value in {**losses, "steps": 1.0}.items():
             self.totals[name] = self.totals.get(name, 0.0) + value
 
     def _end_epoch(self) -> None:
-        epoch = self.step // self.steps_per_epoch
-        steps = self.totals.pop("steps")
-        line = {"epoch": epoch, "step": self.step, "learning_rate": self.optimizer.param_groups[0]["lr"]}
-        line.update({name: total / steps for name, total in self.totals.items()})
+        epoch = self.step // self.plan.steps_per_epoch
+        validates = epoch % self.config.validate_every_epochs == 0 or epoch == self.config.epochs
+        if validates:
+            self._save_checkpoint()  # with the totals of the epoch, which tell that its end is still to come
+        steps = self.totals["steps"]
+        rate = self.stepper.optimizer.param_groups[0]["lr"]
+        line = {"epoch": epoch, "step": self.step, "learning_rate": rate}
+        line.update({name: total / steps for name, total in self.totals.items() if name != "steps"})
+        if validates:
+            line.update(self._validate())
         self.totals = {}
-        if epoch % self.config.validate_every_epochs == 0 or epoch == self.config.epochs:
-            self.model.eval()
-            with torch.inference_mode():
-                line.update(self.task.validate())
         self.metrics.append(line)
+        self._write_epoch(line)
+        if validates:
+            self._save_checkpoint()
+
+    def _validate(self) -> dict[str, float]:
+        same_buffers(self.model)
+        self.model.eval()
+        with torch.inference_mode():
+            return self.task.validate()
+
+    def _write_epoch(self, line: dict[str, float]) -> None:
+        timing = self.clock.reading.since(self.epoch_began)
+        self.epoch_began = self.clock.reading
+        if not is_main():
+            return
+        if self._is_best(line):
+            content = {"model": self.model.state_dict(), "epoch": line["epoch"], "figures": line}
+            checkpoint.save(self.best_path, {**content, "config": self.resolved})
         write_text(self.folder / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.metrics))
+        self.timing.add({"epoch": line["epoch"], "step": self.step, **timing.figures()})
+        self.scalars.add("epoch", line, self.step)
+
+    def _is_best(self, line: dict[str, float]) -> bool:
+        """Whether a line has the best figure of all epochs; of equal ones the first is the best."""
+        metric = best_metric(self.task)
+        if metric is None:
+            return False
+        name, direction = metric
+        sign = 1.0 if direction == "max" else -1.0
+        earlier = [sign * entry[name] for entry in self.metrics[:-1] if name in entry]
+        figure = sign * line.get(name, math.nan)
+        return figure > max((value for value in earlier if not math.isnan(value)), default=-math.inf)
 
     def _save_checkpoint(self) -> None:
+        self.remembered.update(merge_over_ranks(self.remembered))
         content = {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.stepper.optimizer.state_dict(),
             "step": self.step,
             "totals": self.totals,
             "metrics": self.metrics,
@@ -218,18 +271,14 @@ class Trainer:
         checkpoint.save(self.checkpoint_path, content)
 
     def _resume(self) -> None:
-        if not self.checkpoint_path.is_file():
-            return
-        content = checkpoint.load(self.checkpoint_path)
-        self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.remembered.update(content["remembered"])
-        self.step, self.totals, self.metrics = content["step"], content["totals"], content["metrics"]
-
-
-def _to_device(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: _to_device(value, device) for key, value in batch.items()}
-    return batch
+        if self.checkpoint_path.is_file():
+            content = checkpoint.load(self.checkpoint_path)
+            self.model.load_state_dict(content["model"])
+            self.stepper.optimizer.load_state_dict(content["optimizer"])
+            self.remembered.update(content["remembered"])
+            self.step, self.totals, self.metrics = content["step"], content["totals"], content["metrics"]
+        # Nobody writes a new checkpoint before all have read this one.
+        if sum_over_ranks({"step": self.step})["step"] != self.step * world_size():
+            raise InputError(
+                f"{self.folder}: not all processes see the same checkpoint; put run_dir on shared disk"
+            )

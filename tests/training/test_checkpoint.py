@@ -62,3 +62,10 @@ def test_a_file_without_a_dict_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "c.pt")
     with pytest.raises(InputError, match="expected a dict of weights, found list"):
         checkpoint.load(tmp_path / "c.pt")
+
+
+def test_only_process_0_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, number in {"RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, number)
+    checkpoint.save(tmp_path / "c.pt", {})
+    assert list(tmp_path.iterdir()) == []

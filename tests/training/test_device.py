@@ -7,6 +7,7 @@ import torch
 
 from runtime.errors import InputError
 from runtime.schema import RuntimeConfig
+from training import distributed
 from training.device import prepare_device
 
 
@@ -40,3 +41,37 @@ def test_auto_is_what_there_is() -> None:
 def test_a_device_that_is_not_there_is_refused(device: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepare_device(RuntimeConfig(device=device, threads=1))
+
+
+@pytest.fixture
+def third_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of process 2 of 4, all on a machine with 4 GPUs; nobody is met."""
+    numbers = {"RANK": 2, "WORLD_SIZE": 4, "LOCAL_RANK": 2, "LOCAL_WORLD_SIZE": 4}
+    for name, number in numbers.items():
+        monkeypatch.setenv(name, str(number))
+    monkeypatch.setattr(distributed, "start", lambda device, timeout_s: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+@pytest.mark.usefixtures("third_of_four")
+def test_every_process_has_its_own_gpu_and_its_part_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.device.cpu_count", lambda: 9)
+    for device in ("auto", "cuda"):
+        assert prepare_device(RuntimeConfig(device=device)) == torch.device("cuda", 2)
+    assert torch.get_num_threads() == 2
+    assert prepare_device(RuntimeConfig(device="cpu", threads=1)) == torch.device("cpu")
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("third_of_four")
+def test_gpus_that_do_not_suffice_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        InputError, match=r"'cuda:1' names one GPU, but torchrun started 4 processes; use .*=cuda,"
+    ):
+        prepare_device(RuntimeConfig(device="cuda:1", threads=1))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    with pytest.raises(
+        InputError, match=r"started 4 processes on this machine, but torch sees 3 GPUs; lower --nproc"
+    ):
+        prepare_device(RuntimeConfig(threads=1))

@@ -132,8 +132,8 @@ def test_steps_behind_the_last_checkpoint_are_repeated(
 ) -> None:
     with pytest.raises(CutOffError):
         _trainer(LinearTask(3), tmp_path).run("test")
-    with pytest.raises(CutOffError):  # passes the end of an epoch, writes its metrics, but no checkpoint
-        _trainer(LinearTask(9), tmp_path, every_s=1e9).run("test")
+    with pytest.raises(CutOffError):  # passes the end of epoch 1, writes its metrics, but no checkpoint
+        _trainer(LinearTask(4), tmp_path, every_s=1e9).run("test")
     task = LinearTask()
     _trainer(task, tmp_path).run("test")
     assert task.calls == 16 - 3
