@@ -8,7 +8,7 @@ from video_datasets.time_grid import TimeGrid
 
 
 def check_store(store: FeatureStore, grid: TimeGrid, backbone_sha256: str | None = None) -> int:
-    """Check grid and backbone of a store by its first video.
+    """Check grid and backbone of a store by one of its videos.
 
     Args:
         store: to be read.
@@ -21,23 +21,24 @@ def check_store(store: FeatureStore, grid: TimeGrid, backbone_sha256: str | None
     Raises:
         InputError: if the store is empty, or was made with another grid or backbone.
     """
-    for video_id in store:
-        record = store[video_id]
-        where = f"{store.path}: video '{video_id}'"
-        found, wanted = record.grid.to_dict(), grid.to_dict()
-        different = [
-            f"{key}={found[key]} (config: {value})" for key, value in wanted.items() if found[key] != value
-        ]
-        if different:
-            raise InputError(
-                f"{where} was extracted on another grid: {', '.join(different)};"
-                f" extract the features again, or set the keys of `grid` to the store's"
-            )
-        if backbone_sha256 is not None and record.attributes.get("backbone_sha256") != backbone_sha256:
-            name = record.attributes.get("backbone", "unknown")
-            raise InputError(
-                f"{where} was extracted with another backbone ({name}) than this run's finetuned one;"
-                f" extract the features again"
-            )
-        return int(record.features.shape[1])
-    raise InputError(f"{store.path}: the feature store holds no video; run the features stage first")
+    video_id = store.any_id()
+    if video_id is None:
+        raise InputError(f"{store.path}: the feature store holds no video; run the features stage first")
+    info = store.info(video_id)
+    where = f"{store.path}: video '{video_id}'"
+    found, wanted = info.grid.to_dict(), grid.to_dict()
+    different = [
+        f"{key}={found[key]} (config: {value})" for key, value in wanted.items() if found[key] != value
+    ]
+    if different:
+        raise InputError(
+            f"{where} was extracted on another grid: {', '.join(different)};"
+            f" extract the features again, or set the keys of `grid` to the store's"
+        )
+    if backbone_sha256 is not None and info.attributes.get("backbone_sha256") != backbone_sha256:
+        name = info.attributes.get("backbone", "unknown")
+        raise InputError(
+            f"{where} was extracted with another backbone ({name}) than this run's finetuned one;"
+            f" extract the features again"
+        )
+    return info.shape[1]

@@ -6,8 +6,8 @@
     /_times/<id>   T, float64, seconds        /_times/<id 1>   /_times/<id 2>   ...
 
 Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...; `complete`; and
-what the writer adds (backbone fingerprint, source file, duration_s, ...). Any HDF5 reader finds one dataset
-per video id at the root, the layout that ActionFormer reads.
+what the writer adds (backbone fingerprint, source file, duration_s, ...; docs/features.md lists them). Any HDF5
+reader finds one dataset per video id at the root, the layout that ActionFormer reads.
 
 One file per video, because a killed writer then costs one video and many processes may write at once; a file
 appears under its name only when it is whole. float16 halves the size at a relative error below 5e-4; filters
@@ -35,9 +35,23 @@ from video_datasets.time_grid import TimeGrid
 MERGED_NAME = "features.h5"
 """Name of the merged file within a folder of per-video files."""
 
-_TIMES_GROUP = "_times"
+TIMES_GROUP = "_times"
 _GRID_PREFIX = "grid."
-_RESERVED_IDS = (_TIMES_GROUP, Path(MERGED_NAME).stem)
+_RESERVED_IDS = (TIMES_GROUP, Path(MERGED_NAME).stem)
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What is known of one video's features without reading them."""
+
+    shape: tuple[int, int]
+    """(T, C)."""
+    dtype: str
+    """Type on disk, "float16" or "float32"."""
+    grid: TimeGrid
+    """The rule that the times follow."""
+    attributes: dict[str, Any]
+    """What the writer recorded: backbone fingerprint, source, duration_s, ..."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +63,7 @@ class FeatureRecord:
     times: NDArray[np.float64]
     """Time of each feature in seconds from the first shown frame, shape (T,)."""
     grid: TimeGrid
-    """The rule that the times follow."""
     attributes: dict[str, Any]
-    """What the writer recorded: backbone fingerprint, source, duration_s, ..."""
 
 
 def video_file_name(video_id: str) -> str:
@@ -99,6 +111,26 @@ def write_video_features(
         ValueError: if the arrays do not fit together, or a value is not finite (float16 ends at 65504).
     """
     path = Path(folder) / video_file_name(video_id)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        add_video(file, video_id, features_TC, times_s, grid, attributes=attributes, dtype=dtype)
+    return path
+
+
+def add_video(
+    file: h5py.File,
+    video_id: str,
+    features_TC: NDArray[np.floating],
+    times_s: ArrayLike,
+    grid: TimeGrid,
+    *,
+    attributes: Mapping[str, str | int | float | bool],
+    dtype: str,
+) -> None:
+    """Add one video to an open file; the arguments and errors are those of `write_video_features`.
+
+    Nothing is added when the arguments are refused.
+    """
+    video_file_name(video_id)  # refuses unsafe ids
     times = np.asarray(times_s, dtype=np.float64)
     if features_TC.ndim != 2 or times.shape != features_TC.shape[:1]:
         raise ValueError(
@@ -108,21 +140,22 @@ def write_video_features(
     if np.any(np.diff(times) <= 0):
         raise ValueError(f"video {video_id!r}: times of features must increase")
     with np.errstate(over="ignore"):  # reported just below
-        stored = np.asarray(features_TC).astype(dtype)
+        stored = np.asarray(features_TC).astype(dtype, copy=False)
     if not np.isfinite(stored).all():
         raise ValueError(f"video {video_id!r}: features hold nan or values beyond the range of {dtype}")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        dataset = file.create_dataset(video_id, data=stored)
-        for name, value in grid.to_dict().items():
-            dataset.attrs[_GRID_PREFIX + name] = value
-        dataset.attrs.update(attributes)
-        file.create_dataset(f"{_TIMES_GROUP}/{video_id}", data=times)
-        dataset.attrs["complete"] = True  # last
-    return path
+    dataset = file.create_dataset(video_id, data=stored)
+    for name, value in grid.to_dict().items():
+        dataset.attrs[_GRID_PREFIX + name] = value
+    dataset.attrs.update(attributes)
+    file.create_dataset(f"{TIMES_GROUP}/{video_id}", data=times)
+    dataset.attrs["complete"] = True  # last
 
 
 def merge_features(folder: Path | str, destination: Path | str | None = None) -> int:
     """Copy all complete videos of a folder into one file, one video at a time, whole or not at all.
+
+    For a while the features lie on the disk twice: a file that grows while its sources are deleted one by one
+    would lose all of them when the writer is killed (HDF5 keeps its tables in memory until the file is closed).
 
     Args:
         folder: folder of per-video files (an earlier merged file in it is taken along).
@@ -134,11 +167,11 @@ def merge_features(folder: Path | str, destination: Path | str | None = None) ->
     store = FeatureStore(folder)
     destination = Path(folder) / MERGED_NAME if destination is None else Path(destination)
     with atomic_path(destination) as temporary, h5py.File(temporary, "w") as merged:
-        times = merged.create_group(_TIMES_GROUP)
+        times = merged.create_group(TIMES_GROUP)
         for video_id in store:
             with store.open_video(video_id) as file:
                 file.copy(video_id, merged)
-                file.copy(f"{_TIMES_GROUP}/{video_id}", times)
+                file.copy(f"{TIMES_GROUP}/{video_id}", times)
         return len(store)
 
 
@@ -156,7 +189,7 @@ def is_complete(path: Path | str) -> bool:
 
 
 def _holds(file: h5py.File, video_id: str) -> bool:
-    times = file.get(f"{_TIMES_GROUP}/{video_id}")
+    times = file.get(f"{TIMES_GROUP}/{video_id}")
     features = file.get(video_id)
     return (
         isinstance(features, h5py.Dataset)
@@ -171,7 +204,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     In a folder, a per-video file goes before an entry of `features.h5`, and files that are incomplete or do
     not open count as absent. Pickles as its path; a merged file is opened once per process, at the first
-    read. The list of ids is made once, at the first iteration.
+    read. The list of ids is made once, at the first iteration. Methods raise KeyError for other videos.
 
     Args:
         path: HDF5 file or folder.
@@ -204,15 +237,12 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def __getitem__(self, video_id: str) -> FeatureRecord:
         with self.open_video(video_id) as file:
-            dataset = file[video_id]
-            attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != "complete"}
-            names = [name for name in attributes if name.startswith(_GRID_PREFIX)]
-            grid = {name.removeprefix(_GRID_PREFIX): attributes.pop(name) for name in names}
+            info = _read_info(file[video_id])
             return FeatureRecord(
-                features=dataset[()].astype(np.float32, copy=False),
-                times=file[f"{_TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False),
-                grid=TimeGrid.from_dict(grid),
-                attributes=attributes,
+                features=file[video_id][()].astype(np.float32, copy=False),
+                times=file[f"{TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False),
+                grid=info.grid,
+                attributes=info.attributes,
             )
 
     def __contains__(self, video_id: object) -> bool:
@@ -228,14 +258,38 @@ class FeatureStore(Mapping[str, FeatureRecord]):
     def __len__(self) -> int:
         return len(self._listed())
 
-    def duration_s(self, video_id: str) -> float:
-        """Return the decoded duration of a video, without reading its features.
+    def any_id(self) -> str | None:
+        """Return the id of some video without listing all of them, None if there is none."""
+        return next(self._found_ids(), None)
 
-        Raises:
-            KeyError: if the store does not hold the video, or its file does not say.
-        """
+    def info(self, video_id: str) -> FeatureInfo:
+        """Return shape, type, grid and attributes of a video, without reading its features."""
+        with self.open_video(video_id) as file:
+            return _read_info(file[video_id])
+
+    def duration_s(self, video_id: str) -> float:
+        """Return the decoded duration of a video, without reading its features; KeyError if it is not recorded."""
         with self.open_video(video_id) as file:
             return float(file[video_id].attrs["duration_s"])
+
+    def times(self, video_id: str) -> NDArray[np.float64]:
+        """Return the time of every feature in seconds, shape (T,), without reading the features."""
+        with self.open_video(video_id) as file:
+            return file[f"{TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False)
+
+    def read_range(self, video_id: str, first: int, stop: int) -> NDArray[np.float32]:
+        """Read features `first` to `stop - 1` of a video from disk, float32 of shape (stop - first, C).
+
+        Raises:
+            IndexError: unless 0 <= first <= stop <= T; nothing is padded here.
+        """
+        with self.open_video(video_id) as file:
+            dataset = file[video_id]
+            if not 0 <= first <= stop <= len(dataset):
+                raise IndexError(
+                    f"{self.path}: video {video_id!r} has {len(dataset)} features; asked for {first} to {stop}"
+                )
+            return dataset[first:stop].astype(np.float32, copy=False)
 
     @contextlib.contextmanager
     def open_video(self, video_id: str) -> Iterator[h5py.File]:
@@ -256,22 +310,38 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def _listed(self) -> list[str]:
         if self._ids is None:
-            merged = self._merged_file()
-            ids = {name for name in merged if _holds(merged, name)} if merged is not None else set()
-            if self._folder:
-                own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
-                ids.update(path.stem for path in own if is_complete(path))
-            self._ids = sorted(ids)
+            self._ids = sorted(set(self._found_ids()))
         return self._ids
+
+    def _found_ids(self) -> Iterator[str]:
+        """Yield ids as they are found, some of them twice."""
+        merged = self._merged_file()
+        if merged is not None:
+            yield from (name for name in merged if _holds(merged, name))
+        if self._folder:
+            own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
+            yield from (path.stem for path in own if is_complete(path))
 
     def _merged_file(self) -> h5py.File | None:
         # An HDF5 handle must not be used across a fork: each process opens its own.
         if self._merged is None or self._merged_pid != os.getpid():
             if not h5py.is_hdf5(self._merged_path):
                 return None
-            self._merged = h5py.File(self._merged_path, "r")
+            try:
+                self._merged = h5py.File(self._merged_path, "r")
+            except OSError as error:
+                raise InputError(
+                    f"{self._merged_path}: cut short or damaged ({error}); copy it again, or extract again"
+                ) from error
             self._merged_pid = os.getpid()
         return self._merged
+
+
+def _read_info(dataset: h5py.Dataset) -> FeatureInfo:
+    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != "complete"}
+    names = [name for name in attributes if name.startswith(_GRID_PREFIX)]
+    grid = {name.removeprefix(_GRID_PREFIX): attributes.pop(name) for name in names}
+    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes)
 
 
 def _plain(value: Any) -> Any:

@@ -48,6 +48,45 @@ def test_what_is_written_is_read(tmp_path: Path, dtype: str) -> None:
     assert is_complete(path)
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_parts_are_read_without_the_whole(tmp_path: Path, merged: bool) -> None:
+    write(tmp_path, "a")
+    if merged:
+        merge_features(tmp_path)
+        (tmp_path / "a.h5").unlink()
+    store = FeatureStore(tmp_path)
+    np.testing.assert_array_equal(store.read_range("a", 1, 3), features().astype(np.float16)[1:3])
+    assert store.read_range("a", 1, 3).dtype == np.float32
+    assert store.read_range("a", 3, 3).shape == (0, 5)
+    np.testing.assert_array_equal(store.times("a"), GRID.times_s(40))
+    info = store.info("a")
+    assert (info.shape, info.dtype, info.grid, info.attributes) == ((3, 5), "float16", GRID, ATTRIBUTES)
+    assert store.duration_s("a") == 1.5
+    for first, stop in ((-1, 2), (2, 1), (0, 4)):
+        with pytest.raises(IndexError, match=f"video 'a' has 3 features; asked for {first} to {stop}"):
+            store.read_range("a", first, stop)
+    with pytest.raises(KeyError, match="no features of video 'b'"):
+        store.read_range("b", 0, 1)
+
+
+def test_any_id_needs_no_list(tmp_path: Path) -> None:
+    assert FeatureStore(tmp_path).any_id() is None
+    (tmp_path / "b.h5").write_text("no HDF5")
+    write(tmp_path, "a")
+    assert FeatureStore(tmp_path).any_id() == "a"
+    merge_features(tmp_path)
+    assert FeatureStore(tmp_path / "features.h5").any_id() == "a"
+
+
+def test_the_access_of_actionformer(tmp_path: Path) -> None:
+    """libs/datasets/anet.py: one open a video, `file[prefix + id][()]` as float32, T x C."""
+    write(tmp_path, "v_abc")
+    merge_features(tmp_path, tmp_path / "anet.hdf5")
+    with h5py.File(str(tmp_path / "anet.hdf5"), "r") as file:
+        read = np.asarray(file["v_" + "abc"][()], dtype=np.float32)
+    np.testing.assert_array_equal(read, features().astype(np.float16))
+
+
 def test_layout_on_disk(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path, "a"), "r") as file:
         assert sorted(file) == ["_times", "a"]
@@ -159,6 +198,16 @@ def test_missing_stores_are_told(tmp_path: Path) -> None:
     (tmp_path / "features.h5").write_text("no HDF5")
     with pytest.raises(InputError, match=r"features\.h5: not an HDF5 file"):
         FeatureStore(tmp_path / "features.h5")
+
+
+def test_a_merged_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    merge_features(tmp_path)
+    merged = tmp_path / "features.h5"
+    merged.write_bytes(merged.read_bytes()[:3000])
+    for path in (tmp_path, merged):
+        with pytest.raises(InputError, match=r"features\.h5: cut short or damaged \(.*truncated"):
+            list(FeatureStore(path))
 
 
 def test_a_video_without_features_is_kept(tmp_path: Path) -> None:
