@@ -1,4 +1,4 @@
-"""Finetune the video model on the labelled segments of the training subset (paper, Appendix A.2)."""
+"""Train the video model to classify the labelled segments of the training subset (paper, Appendix A)."""
 
 from __future__ import annotations
 

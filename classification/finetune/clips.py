@@ -1,111 +1,64 @@
-"""Training and validation clips of labelled segments, on the same time grid as the extraction.
-
-A training clip starts at a random frame of its segment; a segment shorter than a clip has the clip around its
-middle. Validation looks at the middle of every segment.
-"""
+"""Labelled segments, and random training clips of them, on the same time grid as the extraction."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from classification.finetune.sampling import clip_frames, spread_frames
+from classification.finetune.video_files import ClipSource
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
-from training.batches import derived_seed
-from training.loop import ItemKey
+from training.batches import ItemKey, derived_seed
 from video_datasets.dataset import Segment, Video
-from video_datasets.reader import FrameTimes, VideoError, frame_times, read_clip
+from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
-from video_datasets.transforms import normalise, prepare_frames, random_training_view, to_float
+from video_datasets.transforms import normalise, random_training_view, to_float
+
+ClassIndices = Mapping[str, int]
+"""Head -> class index: {"action": 7}, or {"verb": 3, "noun": 12}."""
 
 
 @dataclass(frozen=True)
 class LabelledSegment:
-    """One labelled segment of one video; `class_index` is the position of its label in the class list."""
+    """One labelled segment of one video.
+
+    Attributes:
+        classes: its class for every head.
+        mirrored: its classes when the picture is flipped; None: it must not be flipped.
+    """
 
     video: Video
     segment: Segment
-    class_index: int
+    classes: ClassIndices
+    mirrored: ClassIndices | None
 
 
-class ClipSource(Protocol):
-    """Where the frames of clips come from: the video files or a cache of decoded frames."""
-
-    start_step: int
-    """Clips start at multiples of this many grid frames."""
-
-    def num_frames(self, video: Video) -> int:
-        """Return the frames N of a video's uniform grid."""
-        ...
-
-    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
-        """Return grid frames (n,) as uint8 (n, H, W, 3)."""
-        ...
-
-
-class VideoFiles:
-    """Decodes every clip from its video file.
+def labelled_segments(
+    videos: Sequence[Video],
+    class_indices: Callable[[str], ClassIndices],
+    mirrored_labels: Mapping[str, str | None] | None = None,
+) -> list[LabelledSegment]:
+    """List the segments of videos with their classes.
 
     Args:
-        grid: gives the frame rate.
-        min_decoded_share: smallest share of a video's promised frames that must decode.
+        videos: with their segments.
+        class_indices: gives the classes of a label (`VideoDataset.class_indices`).
+        mirrored_labels: of the direction-sensitive labels (`mirror.mirrored_labels`); None: there is none.
     """
-
-    start_step = 1
-
-    def __init__(self, grid: TimeGrid, min_decoded_share: float) -> None:
-        self.grid, self.min_decoded_share = grid, min_decoded_share
-
-    def num_frames(self, video: Video) -> int:
-        """Return the frames N of a video's uniform grid."""
-        return _frame_times(_path(video), self.min_decoded_share).n_frames(self.grid.fps)
-
-    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
-        """Return grid frames (n,) as uint8 (n, H, W, 3)."""
-        path = _path(video)
-        return read_clip(path, frames, self.grid.fps, _frame_times(path, self.min_decoded_share))
-
-
-@functools.lru_cache(maxsize=256)
-def _frame_times(path: Path, min_decoded_share: float) -> FrameTimes:
-    return frame_times(path, min_decoded_share=min_decoded_share)
-
-
-def clip_frames(
-    grid: TimeGrid, segment: Segment, num_frames: int, position: float, start_step: int = 1
-) -> np.ndarray:
-    """Return the grid frames of one clip of a segment.
-
-    Args:
-        grid: gives the spacing of the clip's frames.
-        segment: labelled stretch, in seconds.
-        num_frames: N, frames of the video's grid.
-        position: where in the segment, 0 (clip starts with the segment) to 1 (clip ends with it).
-        start_step: the start is rounded down to a multiple of this.
-
-    Returns:
-        Integer array (clip_frames,), edge frames of the video repeated.
-    """
-    first, stop = segment_frames(grid, segment, num_frames)
-    spare = stop - first - grid.clip_span_frames
-    start = first + round(position * spare) if spare >= 0 else first + spare // 2
-    start -= start % start_step
-    last = (num_frames - 1) // start_step * start_step
-    return np.clip(start + grid.clip_steps, 0, last)
-
-
-def segment_frames(grid: TimeGrid, segment: Segment, num_frames: int) -> tuple[int, int]:
-    """Return the grid frames [first, stop) of a segment, at least one of them inside the video."""
-    first = min(int(seconds_to_frames(segment.start_s, grid.fps)), num_frames - 1)
-    stop = -int(seconds_to_frames(-segment.end_s, grid.fps))  # rounded up: a frame begun is on screen
-    return first, min(max(stop, first + 1), num_frames)
+    swapped = mirrored_labels or {}
+    found = []
+    for video in videos:
+        for segment in video.segments:
+            partner = swapped.get(segment.label, segment.label)
+            mirrored = None if partner is None else class_indices(partner)
+            found.append(LabelledSegment(video, segment, class_indices(segment.label), mirrored))
+    return found
 
 
 class SegmentClips(Dataset[dict[str, Any]]):
@@ -128,33 +81,77 @@ class SegmentClips(Dataset[dict[str, Any]]):
         return len(self.segments) * self.config.clips_per_segment
 
     def __getitem__(self, key: ItemKey) -> dict[str, Any]:
-        """Return "clip" (3, T, crop, crop) normalised, "label", and "damaged": video id and reason, both "" if none."""
+        """Return one item.
+
+        Returns:
+            "clip" (3, T, crop, crop) normalised; "classes" {head: index}; "damaged": video id and reason, both ""
+            if none. Crops go to the training process as float32: as uint8 they would take a quarter of the
+            memory, but their interpolated values would be rounded, and copying is 1 % of the work of a clip.
+        """
         epoch, item = key
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, item))
         damaged = ("", "")
         for offset in range(len(self.segments)):
             chosen = self.segments[(item + offset) % len(self.segments)]
             try:
-                clip = self._random_clip(chosen, generator)
+                clip, classes = self._random_clip(chosen, generator)
             except VideoError as error:
                 if not damaged[0]:
                     damaged = (chosen.video.video_id, error.reason)
                 continue
-            return {"clip": clip, "label": chosen.class_index, "damaged": damaged}
+            return {"clip": clip, "classes": dict(classes), "damaged": damaged}
         raise InputError(f"no training video can be decoded; the first: {damaged[0]}: {damaged[1]}")
 
-    def _random_clip(self, chosen: LabelledSegment, generator: torch.Generator) -> torch.Tensor:
-        position = float(torch.rand((), generator=generator))
-        num_frames = frames_of(chosen, self.source, self.grid)
-        frames = clip_frames(self.grid, chosen.segment, num_frames, position, self.source.start_step)
+    def _random_clip(
+        self, chosen: LabelledSegment, generator: torch.Generator
+    ) -> tuple[torch.Tensor, ClassIndices]:
+        frames = self._random_frames(chosen, generator)
+        flip_probability, classes = self._flip(chosen, generator)
         view = random_training_view(
             to_float(self.source.read(chosen.video, frames)),
             short_side_range_px=self.config.short_side_px,
             crop_px=self.config.crop_px,
             generator=generator,
-            flip_probability=0.5 if self.config.flip else 0.0,
+            flip_probability=flip_probability,
         )
-        return normalise(view)
+        return normalise(view), classes
+
+    def _flip(self, chosen: LabelledSegment, generator: torch.Generator) -> tuple[float, ClassIndices]:
+        """Probability of a flip, and the classes; where they depend on it, it is drawn here: 0 or 1."""
+        if not self.config.flip or chosen.mirrored is None:
+            return 0.0, chosen.classes
+        if chosen.mirrored == chosen.classes:
+            return 0.5, chosen.classes
+        flipped = bool(torch.rand((), generator=generator) < 0.5)
+        return float(flipped), chosen.mirrored if flipped else chosen.classes
+
+    def _random_frames(self, chosen: LabelledSegment, generator: torch.Generator) -> np.ndarray:
+        if self.config.sampling == "interval":
+            position = float(torch.rand((), generator=generator))
+            return segment_clip(chosen, self.source, self.grid, position)
+        positions = torch.rand(self.grid.clip_frames, generator=generator, dtype=torch.float64).numpy()
+        return segment_clip(chosen, self.source, self.grid, positions, sampling="segments")
+
+
+def segment_clip(
+    chosen: LabelledSegment,
+    source: ClipSource,
+    grid: TimeGrid,
+    position: float | np.ndarray,
+    sampling: str = "interval",
+) -> np.ndarray:
+    """Return the grid frames (clip_frames,) of a clip of a segment, for the source to read.
+
+    Args:
+        position: as in `sampling.clip_frames` ("interval") or `sampling.spread_frames` ("segments").
+
+    Raises:
+        VideoError: if the video cannot be read, or ends before the segment starts.
+    """
+    num_frames = frames_of(chosen, source, grid)
+    if sampling == "segments":
+        return spread_frames(grid, chosen.segment, num_frames, position, source.start_step)
+    return clip_frames(grid, chosen.segment, num_frames, float(position), source.start_step)
 
 
 def frames_of(chosen: LabelledSegment, source: ClipSource, grid: TimeGrid) -> int:
@@ -172,27 +169,3 @@ def frames_of(chosen: LabelledSegment, source: ClipSource, grid: TimeGrid) -> in
             f"({num_frames / grid.fps:g} s)",
         )
     return num_frames
-
-
-def middle_clip(
-    chosen: LabelledSegment, source: ClipSource, grid: TimeGrid, short_side_px: int
-) -> torch.Tensor:
-    """Return the clip in the middle of a segment, whole region, normalised: (3, T, h, w)."""
-    frames = clip_frames(grid, chosen.segment, frames_of(chosen, source, grid), 0.5, source.start_step)
-    return prepare_frames(source.read(chosen.video, frames), short_side_px)
-
-
-def labelled_segments(videos: Sequence[Video], class_indices: Mapping[str, int]) -> list[LabelledSegment]:
-    """List the segments of videos whose labels belong to the class list."""
-    return [
-        LabelledSegment(video, segment, class_indices[segment.label])
-        for video in videos
-        for segment in video.segments
-        if segment.label in class_indices
-    ]
-
-
-def _path(video: Video) -> Path:
-    if video.path is None:
-        raise VideoError(video.video_id, "video file not found")
-    return video.path

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import torch
 
-from classification.finetune.clips import segment_frames
+from classification.finetune.sampling import segment_frames
 from feature_extraction.store import video_file_name
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
@@ -38,6 +38,10 @@ class FrameCache:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.folder, self.start_step = folder, step
+
+    def holds(self, video: Video) -> bool:
+        """Whether a video could be decoded to the cache."""
+        return (self.folder / video_file_name(video.video_id)).is_file()
 
     def num_frames(self, video: Video) -> int:
         """Return the frames N of a video's uniform grid."""
@@ -64,7 +68,7 @@ def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) ->
     """
     config, runtime = run.config.finetune, run.config.runtime
     step, short_side_px = config.frame_cache_step, max(config.short_side_px)
-    if (grid.clip_steps % step).any():
+    if config.sampling == "interval" and (grid.clip_steps % step).any():
         raise InputError(
             f"finetune.frame_cache_step={step} must divide the places of a clip's frames, {grid.clip_steps.tolist()}; "
             f"set it to 0, or to a divisor of grid.interval_frames={grid.interval_frames} with grid.spacing=interval"

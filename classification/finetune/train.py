@@ -4,113 +4,131 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from classification.finetune.clips import (
-    ClipSource,
-    LabelledSegment,
-    SegmentClips,
-    VideoFiles,
-    labelled_segments,
-    middle_clip,
-)
-from classification.finetune.frame_cache import FRAMES_FOLDER, build_frame_cache
-from feature_extraction.backbone import save_backbone
+from classification.finetune.accuracy import Ranking, cross_entropy, rank_all
+from classification.finetune.clips import LabelledSegment, SegmentClips, labelled_segments
+from classification.finetune.frame_cache import FRAMES_FOLDER, FrameCache, build_frame_cache
+from classification.finetune.heads import by_head, head_losses
+from classification.finetune.mirror import mirrored_labels
+from classification.finetune.video_files import TIMES_FOLDER, ClipSource, VideoFiles
+from classification.finetune.views import TestClips, ViewsConfig, ask
+from feature_extraction.backbone import head_sizes, save_backbone
 from runtime.errors import InputError
-from runtime.schema import FinetuneConfig, RunConfig
+from runtime.schema import RunConfig
 from runtime.stage import StageRun
 from tadaconv import create_model, load_weights
 from training.batches import derived_seed
 from training.device import prepare_device
+from training.distributed import is_main, main_first, shard, sum_over_ranks
 from training.loop import stage_trainer
-from video_datasets.dataset import Video, load_dataset
-from video_datasets.reader import VideoError
+from video_datasets.dataset import Video, VideoDataset, load_dataset
 from video_datasets.time_grid import TimeGrid
 
 
 class FinetuneTask:
-    """Model, clips and cross-entropy, for the training loop.
+    """Model, clips, cross-entropy and validation, for the training loop.
+
+    Args:
+        model: the network.
+        clips: to train on.
+        validation: to validate on: this process's share of the segments.
+        heads: head -> class names.
+        loader_workers: processes that decode for the validation.
+        new_parameters: names of parameters that the initial weights did not have.
 
     Attributes:
         damaged: video id -> reason, for clips that could not be decoded.
+        best_metric: which figure of `validate` tells the best epoch, and whether the largest or smallest does.
     """
+
+    best_metric = ("validation_accuracy", "max")
 
     def __init__(
         self,
         model: torch.nn.Module,
         clips: SegmentClips,
-        validation: list[LabelledSegment],
-        validation_source: ClipSource,
-        config: FinetuneConfig,
+        validation: TestClips,
+        heads: Mapping[str, tuple[str, ...]],
+        *,
+        loader_workers: int = 0,
+        new_parameters: set[str] | None = None,
     ) -> None:
-        self.model, self.dataset, self.config = model, clips, config
+        self.model, self.dataset, self.validation, self.heads = model, clips, validation, heads
+        self.loader_workers, self.new_parameters = loader_workers, new_parameters or set()
         self.num_items = len(clips)
-        self.validation, self.validation_source = validation, validation_source
         self.damaged: dict[str, str] = {}
 
     def losses(
         self, model: torch.nn.Module, batch: dict[str, Any], generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return cross-entropy and the accuracy on the batch."""
-        self.damaged.update(
-            {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
-        )
+        """Return loss and accuracies on the batch (`heads.head_losses`), and the share of clips that were replaced."""
+        damaged = {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
+        self.damaged.update(damaged)
+        replaced = torch.tensor([bool(video_id) for video_id in batch["damaged"][0]])
         logits = model(batch["clip"].to(memory_format=torch.channels_last_3d))
-        loss = F.cross_entropy(logits, batch["label"])
-        return {"loss": loss, "accuracy": (logits.argmax(1) == batch["label"]).float().mean()}
+        return {**head_losses(by_head(logits), batch["classes"]), "replaced": replaced.float().mean()}
 
     def validate(self) -> dict[str, float]:
-        """Return the accuracy on the middle clips of the validation segments."""
-        device = next(self.model.parameters()).device
-        hits = []
-        for item in self.validation:
-            try:
-                clip = middle_clip(
-                    item, self.validation_source, self.dataset.grid, self.config.test_short_side_px
-                )
-            except VideoError as error:
-                self.damaged[item.video.video_id] = error.reason
-                continue
-            hits.append(int(self.model(clip[None].to(device)).argmax()) == item.class_index)
-        return {"validation_accuracy": sum(hits) / len(hits)} if hits else {}
+        """Return loss and accuracies on the middle clips of all processes' validation segments.
+
+        Returns:
+            validation_loss, validation_accuracy and validation_top5 (of actions), and for two heads also
+            validation_verb_accuracy and so on. Empty if there is no clip.
+        """
+        counts = {head: len(labels) for head, labels in self.heads.items()}
+        answers = ask(self.model, self.validation, counts, self.loader_workers)
+        self.damaged.update(answers.damaged)
+        rows = answers.answered()
+        logits = {head: values[rows] for head, values in answers.logits.items()}
+        classes = classes_of(self.validation.segments, tuple(self.heads))
+        classes = {head: indices[rows] for head, indices in classes.items()}
+        figures = {"clips": float(len(rows)), "loss": float(cross_entropy(logits, classes).sum())}
+        for ranking in rank_all(logits, classes, self.heads):
+            figures.update(_hits(ranking))
+        totals = sum_over_ranks(figures)
+        clips = totals.pop("clips")
+        return {f"validation_{name}": total / clips for name, total in totals.items()} if clips else {}
+
+
+def classes_of(segments: Sequence[LabelledSegment], heads: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return the right class of every segment, head -> int (N,)."""
+    return {head: np.array([segment.classes[head] for segment in segments], dtype=np.int64) for head in heads}
+
+
+def _hits(ranking: Ranking) -> dict[str, float]:
+    """Hits of a task among the first and the first five; actions need no prefix."""
+    if ranking.task == "action, by view":
+        return {}  # as "action", with one view
+    prefix = "" if ranking.task == "action" else f"{ranking.task}_"
+    return {
+        f"{prefix}accuracy": float((ranking.ranks < 1).sum()),
+        f"{prefix}top5": float((ranking.ranks < 5).sum()),
+    }
 
 
 def finetune(run: StageRun) -> None:
     """Train the classifier; leaves weights.pt, checkpoint.pt and metrics.jsonl in the folder."""
-    config, data = run.config.finetune, run.config.data
+    config = run.config.finetune
     device = prepare_device(run.config.runtime)
-    dataset = load_dataset(data)
+    dataset = load_dataset(run.config.data)
     run.skipped.update(dataset.problems)
-    grid = TimeGrid.from_config(run.config.grid)
-    class_indices = {label: index for index, label in enumerate(dataset.labels)}
-    training_videos = _on_disk(list(dataset.subset(data.training_subset)), run)
-    validation_videos = _on_disk(list(dataset.subset(data.validation_subset)), run)
-    model = initial_model(run.config, num_classes=len(dataset.labels))
-    files = VideoFiles(grid, config.min_decoded_share)
-    source: ClipSource = files
-    if config.frame_cache_step:
-        source = build_frame_cache(run, training_videos, grid)
-        training_videos = [video for video in training_videos if video.video_id not in run.skipped]
-    task = FinetuneTask(
-        model,
-        SegmentClips(
-            labelled_segments(training_videos, class_indices), source, grid, config, run.config.seed
-        ),
-        labelled_segments(validation_videos, class_indices),
-        files,
-        config,
-    )
+    task = build_task(run, dataset)
     trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")
-    save_backbone(run.folder / "weights.pt", model, run.config.model, dataset.labels, trainer.resolved)
-    shutil.rmtree(run.folder / FRAMES_FOLDER, ignore_errors=True)  # large, and of no further use
+    save_backbone(run.folder / "weights.pt", task.model, run.config.model, dataset.heads, trainer.resolved)
+    if is_main():
+        for folder in (FRAMES_FOLDER, TIMES_FOLDER):  # large, and of no further use
+            shutil.rmtree(run.folder / folder, ignore_errors=True)
     run.skipped.update(task.damaged)
-    run.counts.update({"training_segments": len(task.dataset.segments), "classes": len(dataset.labels)})
+    run.counts.update({"training_segments": len(task.dataset.segments)})
+    run.counts.update({f"{head}_classes": len(labels) for head, labels in dataset.heads.items()})
     run.summary = (
         f"{config.epochs} epochs of {task.num_items} clips, training accuracy {100 * last['accuracy']:.1f} %"
     )
@@ -118,26 +136,68 @@ def finetune(run: StageRun) -> None:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
 
 
-def initial_model(config: RunConfig, num_classes: int) -> torch.nn.Module:
+def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
+    """Return what the stage trains; videos without a file, or that cannot be decoded to the cache, are listed."""
+    config, data = run.config.finetune, run.config.data
+    grid = TimeGrid.from_config(run.config.grid)
+    training_videos = videos_on_disk(run, dataset, data.training_subset)
+    validation_videos = videos_on_disk(run, dataset, data.validation_subset)
+    model, new_parameters = initial_model(run.config, dataset.heads)
+    files = VideoFiles(grid, config.min_decoded_share, run.folder / TIMES_FOLDER)
+    source: ClipSource = files
+    if config.frame_cache_step:
+        source = cache = _frame_cache(run, training_videos, grid)
+        training_videos = [video for video in training_videos if cache.holds(video)]
+    mirrored = mirrored_labels(dataset.labels, swap=config.flip_left_right == "swap")
+    segments = labelled_segments(training_videos, dataset.class_indices, mirrored)
+    validation = labelled_segments(validation_videos, dataset.class_indices)
+    return FinetuneTask(
+        model,
+        SegmentClips(segments, source, grid, config, run.config.seed),
+        TestClips(shard(validation), files, grid, ViewsConfig.of_validation(config)),
+        dataset.heads,
+        loader_workers=run.config.runtime.loader_workers,
+        new_parameters=new_parameters,
+    )
+
+
+def _frame_cache(run: StageRun, videos: list[Video], grid: TimeGrid) -> FrameCache:
+    """Return the cache that process 0 fills, alone."""
+    with main_first():
+        if is_main():
+            return build_frame_cache(run, videos, grid)
+    return FrameCache(run.folder / FRAMES_FOLDER, run.config.finetune.frame_cache_step)
+
+
+def initial_model(
+    config: RunConfig, heads: Mapping[str, tuple[str, ...]]
+) -> tuple[torch.nn.Module, set[str]]:
     """Return the network that training starts from: random from the seed, or with `finetune.init_weights`.
+
+    Returns:
+        The network, and the names of its parameters that the weights did not have: the head for other classes,
+        routers on top of a plain ResNet. None are new where all are random.
 
     Raises:
         FileNotFoundError: if the weights are not there.
         InputError: if there is no such network, or the weights do not fit it.
     """
     torch.manual_seed(derived_seed(config.seed, 0))
+    new_parameters: set[str] = set()
     try:
-        model = create_model(config.model, num_classes=num_classes)
+        model = create_model(config.model, num_classes=head_sizes(heads))
         if config.finetune.init_weights:
             report = load_weights(model, Path(config.finetune.init_weights), drop_mismatched_head=True)
             print(report, file=sys.stderr)
+            new_parameters = {name for name, _ in model.named_parameters()} & set(report.missing)
     except ValueError as error:
         raise InputError(f"model or finetune.init_weights: {error}") from error
-    return model
+    return model, new_parameters
 
 
-def _on_disk(videos: list[Video], run: StageRun) -> list[Video]:
-    """Keep the videos that have a file; list the others."""
+def videos_on_disk(run: StageRun, dataset: VideoDataset, subset: str) -> list[Video]:
+    """Return the videos of a subset that have a file; the others are listed in the run."""
+    videos = list(dataset.subset(subset))
     for video in videos:
         if video.path is None:
             run.skip(video.video_id, "video file not found")

@@ -1,4 +1,4 @@
-"""Training clips: which frames they take, that the cache holds them, and what happens to damaged videos."""
+"""Training clips: what an epoch holds, that the cache holds their frames, flips, and damaged videos."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
-from classification.finetune.clips import (
-    LabelledSegment,
-    SegmentClips,
-    VideoFiles,
-    clip_frames,
-    labelled_segments,
-    middle_clip,
-    segment_frames,
-)
-from classification.finetune.frame_cache import build_frame_cache, cached_indices
+from classification.finetune.clips import SegmentClips, labelled_segments
+from classification.finetune.frame_cache import build_frame_cache
+from classification.finetune.mirror import mirrored_label, mirrored_labels
+from classification.finetune.sampling import clip_frames, segment_frames, spread_frames
+from classification.finetune.video_files import VideoFiles, load_times
 from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from runtime.stage import StageRun
-from video_datasets.dataset import Segment, Video, load_dataset
+from video_datasets.dataset import Segment, Video, VideoDataset, load_dataset
 from video_datasets.decoding import VideoError
-from video_datasets.reader import read_clip
+from video_datasets.reader import frame_times, read_clip
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import normalise, resize_short_side, to_float
+from video_datasets.transforms import resize_short_side, to_float
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -36,82 +29,6 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 def _video(video_id: str, *segments: tuple[float, float], path: Path | None = None) -> Video:
     return Video(video_id, "training", path, 60.0, tuple(Segment(*segment, "run") for segment in segments))
-
-
-# ---- which frames
-
-
-@pytest.mark.parametrize(
-    ("segment", "num_frames", "frames"),
-    [
-        ((1.0, 2.0), 300, (30, 60)),
-        ((0.0, 0.001), 300, (0, 1)),  # shorter than a frame
-        ((9.0, 12.0), 300, (270, 300)),  # reaches over the end
-        ((11.0, 12.0), 300, (299, 300)),  # behind the end
-        ((1.01, 1.99), 300, (30, 60)),  # ends within frames
-    ],
-)
-def test_the_frames_of_a_segment(
-    segment: tuple[float, float], num_frames: int, frames: tuple[int, int]
-) -> None:
-    assert segment_frames(HACS, Segment(*segment, "run"), num_frames) == frames
-
-
-def test_clips_of_a_long_segment_by_hand() -> None:
-    segment = Segment(1.0, 4.0, "run")  # frames 30 to 119
-    assert clip_frames(HACS, segment, 300, 0.0).tolist() == list(range(30, 87, 8))
-    assert clip_frames(HACS, segment, 300, 1.0).tolist() == list(range(63, 120, 8))
-    assert clip_frames(HACS, segment, 300, 0.0, start_step=4).tolist() == list(range(28, 85, 8))
-
-
-def test_the_clip_of_a_short_segment_lies_around_its_middle() -> None:
-    frames = clip_frames(HACS, Segment(3.0, 3.5, "run"), 300, 0.7)  # frames 90 to 104, middle 97
-    assert frames.tolist() == list(range(69, 126, 8))
-    at_the_start = clip_frames(HACS, Segment(0.0, 0.5, "run"), 300, 0.7)
-    assert at_the_start.tolist() == [0, 0, 0, 3, 11, 19, 27, 35]
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[TimeGrid, Segment, int, int]:
-    """Draw a grid, a segment, the N of a video, and a step that divides the places of a clip's frames."""
-    step = draw(st.sampled_from([1, 2, 4, 8]))
-    interval = step * draw(st.integers(1, 4))
-    fps = draw(st.sampled_from([15.0, 29.97, 30.0, 60.0]))
-    grid = TimeGrid(fps=fps, stride_frames=16, clip_frames=draw(st.integers(1, 9)), interval_frames=interval)
-    start_s = draw(st.floats(0, 20))
-    end_s = start_s + draw(st.floats(0.01, 10))
-    return grid, Segment(start_s, end_s, "run"), draw(st.integers(1, 900)), step
-
-
-@given(cases(), st.floats(0, 1))
-def test_frames_lie_inside_the_video_in_order_and_in_long_segments(
-    case: tuple[TimeGrid, Segment, int, int], position: float
-) -> None:
-    grid, segment, num_frames, step = case
-    frames = clip_frames(grid, segment, num_frames, position, step)
-    assert frames.shape == (grid.clip_frames,)
-    assert frames.min() >= 0
-    assert frames.max() < num_frames
-    assert (np.diff(frames) >= 0).all()
-    assert (frames % step == 0).all()
-    first, stop = segment_frames(grid, segment, num_frames)
-    assert 0 <= first < stop <= num_frames
-    if stop - first >= grid.clip_span_frames:
-        assert frames[0] > first - step
-        assert frames[-1] < stop
-        assert (np.diff(frames) == grid.interval_frames).all()
-
-
-@given(cases(), st.floats(0, 1), st.integers(0, 400))
-def test_every_frame_that_a_clip_asks_for_is_cached(
-    case: tuple[TimeGrid, Segment, int, int], position: float, more_frames: int
-) -> None:
-    """The cache is filled before N is known: it is told an upper bound."""
-    grid, segment, num_frames, step = case
-    assume(segment.start_s * grid.fps < num_frames)
-    video = Video("a", "training", None, float("nan"), (segment,))
-    wanted = cached_indices(video, grid, num_frames + more_frames, step)
-    assert set(clip_frames(grid, segment, num_frames, position, step).tolist()) <= wanted
 
 
 # ---- items of an epoch
@@ -140,7 +57,7 @@ CONFIG = FinetuneConfig(short_side_px=(8, 10), crop_px=8, clips_per_segment=2)
 
 
 def _clips(source: Frames, videos: list[Video], seed: int = 0) -> SegmentClips:
-    return SegmentClips(labelled_segments(videos, {"run": 0}), source, HACS, CONFIG, seed)
+    return SegmentClips(labelled_segments(videos, lambda label: {"action": 0}), source, HACS, CONFIG, seed)
 
 
 def test_an_epoch_covers_all_segments_equally_often() -> None:
@@ -186,10 +103,72 @@ def test_without_any_readable_video_training_stops(tmp_path: Path) -> None:
         clips[(0, 0)]
 
 
-def test_segments_get_the_index_of_their_label() -> None:
-    video = Video("a", "training", None, 9.0, (Segment(0, 1, "x"), Segment(1, 2, "y"), Segment(2, 3, "z")))
-    found = labelled_segments([video], {"y": 0, "z": 1})
-    assert [(item.segment.label, item.class_index) for item in found] == [("y", 0), ("z", 1)]
+def test_a_clip_by_segments_has_one_frame_of_each_part() -> None:
+    config = FinetuneConfig(short_side_px=(8, 10), crop_px=8, sampling="segments")
+    segments = labelled_segments([_video("a", (0, 8))], lambda label: {"action": 0})  # 30 frames a part
+    clips = SegmentClips(segments, Frames(), HACS, config, seed=0)
+    greys = [((clips[(epoch, 0)]["clip"][0, :, 0, 0] * 0.225 + 0.45) * 255).round() for epoch in range(20)]
+    parts = torch.arange(8) * 30
+    offsets = torch.stack([(grey - parts) % 256 for grey in greys])
+    assert ((offsets >= 0) & (offsets < 30)).all()
+    assert len(offsets.unique()) > 20  # random inside its part, each frame for itself
+
+
+# ---- left and right
+
+
+@pytest.mark.parametrize(
+    ("label", "mirrored"),
+    [
+        ("Pulling something from left to right", "Pulling something from right to left"),
+        (
+            "Turning the camera left while filming something",
+            "Turning the camera right while filming something",
+        ),
+        ("Left turn", "Right turn"),
+        ("Bright lights leftover", "Bright lights leftover"),  # parts of other words
+    ],
+)
+def test_left_and_right_are_exchanged_as_words(label: str, mirrored: str) -> None:
+    assert mirrored_label(label) == mirrored
+
+
+def test_direction_sensitive_classes_have_their_partner_or_none() -> None:
+    labels = ["sit", "turn left", "turn right", "keep left"]
+    assert mirrored_labels(labels, swap=True) == {
+        "turn left": "turn right",
+        "turn right": "turn left",
+        "keep left": None,
+    }
+    assert mirrored_labels(labels, swap=False) == {"turn left": None, "turn right": None, "keep left": None}
+
+
+class Ramp(Frames):
+    """Frames that are dark on the left and bright on the right."""
+
+    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
+        ramp = np.arange(0, 200, 20, dtype=np.uint8)[None, None, :, None]
+        return np.broadcast_to(ramp, (len(frames), 8, 10, 3)).copy()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_flips_exchange_the_classes_of_left_and_right_or_do_not_happen(swap: bool) -> None:
+    labels = ("keep left", "sit", "turn left", "turn right")
+    dataset = VideoDataset({}, labels)
+    segments = tuple(Segment(0, 10, label) for label in labels)
+    video = Video("a", "training", None, 60.0, segments)
+    found = labelled_segments([video], dataset.class_indices, mirrored_labels(labels, swap=swap))
+    clips = SegmentClips(found, Ramp(), HACS, CONFIG, seed=0)
+    seen = set()
+    for epoch in range(16):
+        for item, label in enumerate(labels):
+            content = clips[(epoch, item)]
+            flipped = bool(content["clip"][0, 0, 0, 0] > content["clip"][0, 0, 0, -1])
+            seen.add((label, flipped, labels[content["classes"]["action"]]))
+    always = {("keep left", False, "keep left"), ("sit", False, "sit"), ("sit", True, "sit")}
+    unflipped = {("turn left", False, "turn left"), ("turn right", False, "turn right")}
+    swapped = {("turn left", True, "turn right"), ("turn right", True, "turn left")}
+    assert seen == always | unflipped | (swapped if swap else set())
 
 
 # ---- videos and their cache
@@ -201,9 +180,6 @@ def test_frames_of_a_video_are_those_of_the_reader(tiny_mini: Path) -> None:
     files = VideoFiles(HACS, 0.9)
     frames = clip_frames(HACS, video.segments[0], files.num_frames(video), 0.5)
     np.testing.assert_array_equal(files.read(video, frames), read_clip(path, frames, 30))
-    clip = middle_clip(LabelledSegment(video, video.segments[0], 0), files, HACS, short_side_px=32)
-    expected = normalise(resize_short_side(to_float(read_clip(path, frames, 30)), 32))
-    torch.testing.assert_close(clip, expected)
     with pytest.raises(VideoError, match="video file not found"):
         files.num_frames(_video("absent"))
 
@@ -213,6 +189,24 @@ def test_a_cut_video_is_damaged_unless_little_is_asked_of_it(shared: Path) -> No
     with pytest.raises(VideoError):
         VideoFiles(HACS, 0.9).num_frames(video)
     assert VideoFiles(HACS, 0.2).num_frames(video) > 0
+
+
+def test_the_times_of_a_video_are_found_once_and_kept(tiny_mini: Path, tmp_path: Path) -> None:
+    path = next((tiny_mini / "videos").rglob("*.mp4"))
+    copy = tmp_path / "a.mp4"
+    copy.write_bytes(path.read_bytes())
+    video = _video("a", (0.5, 2.0), path=copy)
+    num_frames = VideoFiles(HACS, 0.9, tmp_path / "times").num_frames(video)
+    assert [file.name for file in (tmp_path / "times").iterdir()] == ["a.npy"]
+    kept, expected = load_times(tmp_path / "times" / "a.npy"), frame_times(path)
+    np.testing.assert_array_equal(kept.times_s, expected.times_s)
+    assert (kept.duration_s, kept.first_pts_s) == (expected.duration_s, expected.first_pts_s)
+    # Another process finds the times without the file.
+    copy.unlink()
+    again = VideoFiles(HACS, 0.8, tmp_path / "times")
+    assert again.num_frames(video) == num_frames
+    with pytest.raises(VideoError, match="no such file"):
+        again.read(video, np.array([0]))
 
 
 @pytest.fixture
@@ -230,8 +224,11 @@ def test_the_cache_holds_the_frames_of_the_videos_scaled(run: StageRun) -> None:
     for video in videos:
         assert cache.num_frames(video) == files.num_frames(video)
         for segment in video.segments:
+            num_frames = files.num_frames(video)
             for position in (0.0, 0.4, 1.0):
-                frames = clip_frames(HACS, segment, files.num_frames(video), position, 4)
+                frames = clip_frames(HACS, segment, num_frames, position, 4)
+                if position == 0.4:
+                    frames = spread_frames(HACS, segment, num_frames, position, 4)
                 expected = resize_short_side(to_float(files.read(video, frames)), 72) * 255
                 found = torch.from_numpy(cache.read(video, frames)).permute(3, 0, 1, 2)
                 assert (found - expected).abs().max() <= 0.501  # rounding to whole levels
