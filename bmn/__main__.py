@@ -1,21 +1,34 @@
-"""Train BMN on the features of a run: proposals of any action, whole videos rescaled to `bmn.tscale` cells."""
+"""Train BMN on the features of a run: proposals of any action, on whole videos rescaled to `bmn.tscale` cells
+(HACS), or with `bmn.mode=windows` on windows that slide over them (EPIC-KITCHENS-100).
+
+`bmn.init_weights` starts from a checkpoint, also of the original code; with `bmn.epochs=0` it is used as it is."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
+from runtime.schema import RunConfig
 from runtime.stage import StageRun, StageSpec
-from video_datasets.dataset import annotation_file
+from video_datasets.dataset import annotations_state
+
+
+def _inputs(config: RunConfig) -> dict[str, str]:
+    inputs = {"annotations": annotations_state(config.data)}
+    if config.bmn.init_weights:
+        inputs["init_weights"] = file_state(Path(config.bmn.init_weights))
+    return inputs
+
 
 SPEC = StageSpec(
     name="bmn",
     command="bmn",
     sections=("seed", "data", "grid", "bmn"),
     reads=("features",),
-    inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
+    inputs=_inputs,
     weights="weights.pt",
 )
 

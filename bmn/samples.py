@@ -1,23 +1,34 @@
-"""Whole videos as BMN sees them: features rescaled to T cells, with their label maps."""
+"""What BMN trains on: whole videos rescaled to T cells, or sliding windows of T cells, with their label maps.
+
+A video is read when its sample is asked for, a window as its own slice of the file, so that memory does not grow
+with the data set. Both refuse to guess: what has no features or no segment is not there, where the TAdaConv code
+silently trains on a neighbour instead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from bmn.labels import boundary_labels
+from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from training.loop import ItemKey
 from video_datasets.dataset import Video
-from video_datasets.time_grid import interpolate_to_cells, seconds_to_normalised
+from video_datasets.time_grid import TimeGrid, interpolate_to_cells, seconds_to_normalised
+
+Sample = dict[str, Tensor]
+"""Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32."""
 
 
-class WholeVideoSamples(Dataset[dict[str, Tensor]]):
-    """One sample a video, the same in every epoch.
+class WholeVideoSamples(Dataset[Sample]):
+    """One sample a video.
 
     Args:
         videos: with segments, all in the store.
@@ -32,23 +43,119 @@ class WholeVideoSamples(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, key: ItemKey) -> dict[str, Tensor]:
-        """Return "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32."""
+    def __getitem__(self, key: ItemKey) -> Sample:
+        """Return the sample of a video."""
         video = self.videos[key[1]]
-        features_TC, duration_s = rescaled_features(self.store, video.video_id, self.tscale)
-        segments_s = [(segment.start_s, segment.end_s) for segment in video.segments]
-        segments = seconds_to_normalised(np.reshape(segments_s, (-1, 2)), duration_s)
-        start, end, iou_map = boundary_labels(segments, self.tscale, self.dscale)
-        return {
-            "features": torch.from_numpy(np.ascontiguousarray(features_TC.T)),
-            "start": torch.from_numpy(start),
-            "end": torch.from_numpy(end),
-            "iou_map": torch.from_numpy(iou_map),
-        }
+        features_CT, duration_s = rescaled_features(self.store, video.video_id, self.tscale)
+        segments = seconds_to_normalised(_segments_s(video), duration_s)
+        return _sample(features_CT, segments, self.tscale, self.dscale)
 
 
-def rescaled_features(store: FeatureStore, video_id: str, tscale: int) -> tuple[np.ndarray, float]:
-    """Return the features of a whole video at `tscale` cells, (T, C) float32, and its decoded duration in s."""
+class Window(NamedTuple):
+    """A window and what it is to learn."""
+
+    video_id: str
+    first_cell: int
+    segments: np.ndarray
+    """(n, 2), n >= 1, as fractions of the window."""
+
+
+class WindowSamples(Dataset[Sample]):
+    """One sample for every window that holds a segment: video by video, each in order of time.
+
+    Source: `epickitchen100_feature.py` of the TAdaConv code. A window learns the segments that lie inside it (see
+    `WindowGrid.holds`) and is no sample if there are none. As everywhere here, segments end with their video.
+
+    Args:
+        videos: with segments, all in the store.
+        store: features.
+        grid: where the windows lie.
+        dscale: durations D of the label map.
+
+    Attributes:
+        windows: the samples.
+        num_unseen: segments that no window holds, so that nothing is learnt from them: the longest ones.
+    """
+
+    def __init__(self, videos: Sequence[Video], store: FeatureStore, grid: WindowGrid, dscale: int) -> None:
+        self.store, self.grid, self.dscale = store, grid, dscale
+        self.windows: list[Window] = []
+        self.num_unseen = 0
+        for video in videos:
+            self._add(video)
+
+    def _add(self, video: Video) -> None:
+        duration_s = self.store.duration_s(video.video_id)
+        first_cells = self.grid.first_cells(duration_s, num_features=self.store.info(video.video_id).shape[0])
+        segments_s = np.minimum(_segments_s(video), duration_s)
+        seen = np.zeros(len(segments_s), dtype=bool)
+        for first_cell in first_cells:
+            held = self.grid.holds(segments_s, first_cell)
+            if held.any():
+                segments = self.grid.as_fractions(segments_s[held], first_cell)
+                self.windows.append(Window(video.video_id, first_cell, segments))
+                seen |= held
+        self.num_unseen += int(np.count_nonzero(~seen))
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, key: ItemKey) -> Sample:
+        """Return the sample of a window."""
+        window = self.windows[key[1]]
+        features_CT = window_features(self.store, window.video_id, self.grid, window.first_cell)
+        return _sample(features_CT, window.segments, self.grid.tscale, self.dscale)
+
+
+Samples = WholeVideoSamples | WindowSamples
+
+
+def rescaled_features(store: FeatureStore, video_id: str, tscale: int) -> tuple[Tensor, float]:
+    """Return the features of a whole video at `tscale` cells, (C, T) float32, and its decoded duration in s.
+
+    A cell reads the features at its middle, by time. (The TAdaConv code and C2-Action-Detection spread the first
+    to the last feature over the cells instead, which shifts the ends by up to half a cell.)
+    """
     record = store[video_id]
     duration_s = float(record.attributes["duration_s"])
-    return interpolate_to_cells(record.features, record.times, duration_s, tscale), duration_s
+    features_TC = interpolate_to_cells(record.features, record.times, duration_s, tscale)
+    return torch.from_numpy(np.ascontiguousarray(features_TC.T)), duration_s
+
+
+def window_features(store: FeatureStore, video_id: str, grid: WindowGrid, first_cell: int) -> Tensor:
+    """Return the features of one window, (C, T) float32; reads no other part of the video.
+
+    The window's features, zeros where the video has none, are interpolated linearly from tscale * cell_features to
+    tscale points, first on first and last on last, as the TAdaConv code does (`epickitchen100_feature.py`).
+    """
+    first, stop = grid.feature_range(first_cell)
+    with store.open_video(video_id) as file:
+        features = file[video_id]
+        rows_RC = np.zeros((stop - first, features.shape[1]), dtype=np.float32)
+        inside = range(max(first, 0), min(stop, len(features)))
+        if inside:
+            rows_RC[inside.start - first : inside.stop - first] = features[inside.start : inside.stop]
+    rows_CR = torch.from_numpy(rows_RC.T)
+    return F.interpolate(rows_CR[None], size=grid.tscale, mode="linear", align_corners=True)[0]
+
+
+def features_problem(store: FeatureStore, video_id: str, grid: TimeGrid) -> str:
+    """Say why BMN cannot look at a video; empty when it can."""
+    if video_id not in store:
+        return "no features (the features stage says why)"
+    info = store.info(video_id)
+    if info.grid != grid:
+        return f"features on another time grid than the configuration's: {info.grid}"
+    if not info.shape[0]:
+        return "no features: the video is shorter than a clip of the time grid"
+    return ""
+
+
+def _segments_s(video: Video) -> np.ndarray:
+    return np.reshape([(segment.start_s, segment.end_s) for segment in video.segments], (-1, 2))
+
+
+def _sample(features_CT: Tensor, segments: np.ndarray, tscale: int, dscale: int) -> Sample:
+    labels = boundary_labels(segments, tscale, dscale)
+    named = zip(("start", "end", "iou_map"), labels, strict=True)
+    return {"features": features_CT} | {name: torch.from_numpy(label) for name, label in named}

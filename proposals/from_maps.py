@@ -55,7 +55,8 @@ def proposals_from_maps(
         duration_s: length of the video.
         constants: see `ProposalConstants`.
         span_s: time that the T positions cover. None: `duration_s`, as for a video that was rescaled to T
-            positions. Grids of fixed cells are T * cell_s long, which may exceed the video by part of a cell.
+            positions. Grids of fixed cells are T * cell_s long, which may exceed the video by part of a cell;
+            the TAdaConv code takes the duration there, too, which moves late proposals by up to that part.
 
     Returns:
         segments_s (k, 2) within [0, duration_s] and scores (k,), float64, by score, descending. k is 0 if no

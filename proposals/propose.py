@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from bmn.samples import rescaled_features
-from bmn.train import load_bmn
+from bmn.samples import features_problem
+from bmn.weights import load_bmn
 from feature_extraction import FeatureStore
+from feature_extraction.checks import check_store
 from proposals.from_maps import ProposalConstants, proposals_from_maps
+from proposals.inference import video_maps
 from runtime.items import Arrays, FinishedItems
 from runtime.progress import progress
 from runtime.schema import ProposalsConfig
@@ -22,21 +23,30 @@ _NONE: Arrays = {"segments_s": np.zeros((0, 2)), "scores": np.zeros(0)}
 
 
 def propose(run: StageRun) -> None:
-    """Run BMN over the features of all videos outside the training subset; leaves proposals.h5."""
+    """Run BMN over the features of all videos outside the training subset; leaves proposals.h5.
+
+    Videos are taken one at a time, and a cut-off stage goes on with the first one that is not finished. (The
+    TAdaConv code finishes a video when the windows of the next one begin, and loses videos whose windows do not
+    follow one another.)
+    """
     device = prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
-    model = load_bmn(run).to(device)
-    constants = proposal_constants(run.config.proposals)
-    dataset = load_dataset(run.config.data)
+    bmn = load_bmn(run.upstream("bmn") / "weights.pt")
+    bmn.model.to(device)
+    check_store(store, bmn.grid)
+    dataset = load_dataset(run.config.data, for_training=False)
     videos = [v.video_id for v in dataset.videos.values() if v.subset != run.config.data.training_subset]
     finished = FinishedItems(run.folder / "videos")
     for video_id in progress(videos, description="proposals", unit="video"):
-        if video_id not in store:
-            run.skip(video_id, "no features (the features stage says why)")
+        problem = features_problem(store, video_id, bmn.grid)
+        if problem:
+            run.skip(video_id, problem)
         elif finished.load(video_id) is None:
-            features_TC, duration_s = rescaled_features(store, video_id, model.tscale)
-            maps = bmn_maps(model, features_TC, device)
-            segments_s, scores = proposals_from_maps(*maps, duration_s, constants)
+            maps = video_maps(bmn, store, video_id, device)
+            constants = proposal_constants(run.config.proposals, maps.duration_s)
+            segments_s, scores = proposals_from_maps(
+                maps.start, maps.end, maps.confidence_map, maps.duration_s, constants, span_s=maps.span_s
+            )
             finished.save(video_id, {"segments_s": segments_s, "scores": scores})
     proposals = _columns(videos, [finished.load(video_id) or _NONE for video_id in videos])
     write_predictions(run.folder / OUTPUT_NAME, proposals)
@@ -45,18 +55,9 @@ def propose(run: StageRun) -> None:
     run.summary = f"{len(proposals)} proposals in {len(videos)} videos"
 
 
-def bmn_maps(
-    model: torch.nn.Module, features_TC: np.ndarray, device: torch.device
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return BMN's maps of one video: start (T,), end (T,), confidence_map (2, D, T)."""
-    feats_BCT = torch.from_numpy(np.ascontiguousarray(features_TC.T))[None].to(device)
-    with torch.inference_mode():
-        outputs = model(feats_BCT)
-    return tuple(outputs[name][0].float().cpu().numpy() for name in ("start", "end", "confidence_map"))
-
-
-def proposal_constants(config: ProposalsConfig) -> ProposalConstants:
-    """Translate the config section for the arithmetic."""
+def proposal_constants(config: ProposalsConfig, duration_s: float) -> ProposalConstants:
+    """Translate the config section for the arithmetic on one video."""
+    per_s = config.proposals_per_s
     return ProposalConstants(
         cls_power=config.clr_power,
         reg_power=config.reg_power,
@@ -65,11 +66,12 @@ def proposal_constants(config: ProposalsConfig) -> ProposalConstants:
         low_threshold=config.soft_nms_low_threshold,
         high_threshold=config.soft_nms_high_threshold,
         iou_power=config.soft_nms_iou_power,
-        max_proposals=config.max_proposals,
+        max_proposals=int(duration_s * per_s) + 1 if per_s else config.max_proposals,
     )
 
 
 def _columns(videos: list[str], found: list[Arrays]) -> Predictions:
+    """Columns of the proposals of all videos: some 40 bytes a proposal, 50 MB for HACS."""
     counts = [len(arrays["scores"]) for arrays in found]
     found = found or [_NONE]
     stacked = np.concatenate([arrays["segments_s"] for arrays in found])

@@ -11,7 +11,8 @@ def proposal_scores(
     """Merge both confidences of BMN: cls ** cls_power * reg ** reg_power.
 
     Source: score type "cr" of the TAdaConv code with the powers of its EPIC-KITCHENS-100 config, which are
-    also those of Qing et al. 2021c on HACS. (Start and end probabilities do not enter.)
+    also those of Qing et al. 2021c on HACS. Start and end probabilities do not enter; its types "se" and
+    "secr", in which they should, multiply the start's by itself and are not offered here.
 
     Args:
         cls_score: (n,) IoU by classification, in [0, 1].

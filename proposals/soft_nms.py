@@ -50,32 +50,65 @@ def soft_nms(
     [0 2 1] [0.9   0.5   0.106]
     """
     segments, scores = _checked(segments, scores, alpha, iou_power, max_proposals)
-    by_score = np.argsort(-scores, kind="stable")
-    starts, ends = segments[by_score].T
-    decayed = scores[by_score]
-    widths = ends - starts
-    remaining = np.ones(len(decayed), dtype=bool)
+    # By start, the proposals that can overlap a short one of a long video stand side by side.
+    by_start = np.argsort(segments[:, 0], kind="stable")
+    pool = _Pool(segments[by_start], scores[by_start], _places(-scores)[by_start])
     picked: list[int] = []
     picked_scores: list[float] = []
-    while len(picked) < min(max_proposals, len(decayed)):
-        best = int(np.argmax(decayed))  # the first of equals
+    while len(picked) < min(max_proposals, len(scores)):
+        best = pool.best()
         picked.append(best)
-        picked_scores.append(float(decayed[best]))
-        remaining[best] = False
-        decayed[best] = -np.inf
-
-        iou = _iou(starts[best], ends[best], starts, ends, widths)
-        threshold = low_threshold + (high_threshold - low_threshold) * widths[best]
-        overlapping = np.flatnonzero(remaining & (iou > threshold))
-        decayed[overlapping] *= np.exp(-(iou[overlapping] ** iou_power) / alpha)
-    return by_score[picked], np.array(picked_scores)
+        picked_scores.append(float(pool.decayed[best]))
+        near, iou = pool.take(best)
+        threshold = low_threshold + (high_threshold - low_threshold) * pool.widths[best]
+        overlapping = np.flatnonzero(iou > threshold)
+        pool.decayed[near][overlapping] *= np.exp(_power(iou[overlapping], iou_power) / -alpha)
+    return by_start[picked], np.array(picked_scores)
 
 
-def _iou(start: float, end: float, starts: np.ndarray, ends: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """IoU of one segment with many; 0 where both have no width."""
-    overlap = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0.0)
-    union = widths + (end - start) - overlap
-    return np.divide(overlap, union, out=np.zeros_like(union), where=union > 0)
+class _Pool:
+    """Proposals by start; those that are picked have a score of minus infinity and no length."""
+
+    def __init__(self, segments: np.ndarray, scores: np.ndarray, places: np.ndarray) -> None:
+        self.starts, self.ends = segments.T.copy()
+        self.widths = self.ends - self.starts
+        self.reach = self.widths.max(initial=0.0) * (1 + 1e-9)  # for rounding
+        self.decayed, self.places = scores, places
+
+    def best(self) -> int:
+        """The highest score; among equals the one that ranked first before any decay."""
+        best = int(np.argmax(self.decayed))
+        equals = np.flatnonzero(self.decayed == self.decayed[best])
+        return best if len(equals) == 1 else int(equals[np.argmin(self.places[equals])])
+
+    def take(self, index: int) -> tuple[slice, np.ndarray]:
+        """Take a proposal out; return where those that may overlap it are, and their IoU with it.
+
+        They start before its end and, being no wider than the widest, not long before its start. The IoU is 0
+        where both have no width, and for what was taken out.
+        """
+        start, end, width = self.starts[index], self.ends[index], self.widths[index]
+        self.ends[index], self.decayed[index] = -np.inf, -np.inf
+        first, last = np.searchsorted(self.starts, (start - self.reach, end))
+        near = slice(first, last)
+        overlap = np.minimum(self.ends[near], end)
+        overlap -= np.maximum(self.starts[near], start)
+        np.maximum(overlap, 0.0, out=overlap)
+        union = self.widths[near] + width
+        union -= overlap
+        np.maximum(union, np.finfo(np.float64).tiny, out=union)
+        overlap /= union
+        return near, overlap
+
+
+def _places(keys: np.ndarray) -> np.ndarray:
+    """The place of each element in sorted order, equal ones in their own order."""
+    return np.argsort(np.argsort(keys, kind="stable"))
+
+
+def _power(base: np.ndarray, exponent: float) -> np.ndarray:
+    """base ** exponent; square roots are five times faster than the general power, most of the time for HACS."""
+    return base * base * np.sqrt(base) if exponent == 2.5 else base**exponent
 
 
 def _checked(

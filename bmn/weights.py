@@ -1,0 +1,108 @@
+"""The weights of BMN on disk, with all that applying them takes: sizes, time grid, windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from bmn.model import BMN, load_original_weights
+from bmn.windows import WindowGrid
+from runtime.errors import InputError
+from runtime.schema import BmnConfig
+from training import checkpoint
+from training.batches import derived_seed
+from video_datasets.time_grid import TimeGrid
+
+SIZES = (
+    "tscale",
+    "dscale",
+    "num_samples",
+    "num_samples_per_bin",
+    "boundary_ratio",
+    "hidden_1d",
+    "hidden_2d",
+    "hidden_3d",
+)
+"""Keys of the configuration that are arguments of `BMN`."""
+
+
+class TrainedBmn(NamedTuple):
+    """A BMN as a run left it."""
+
+    model: BMN
+    """In eval mode, on the CPU."""
+    grid: TimeGrid
+    """Of the features that it was trained on."""
+    windows: WindowGrid | None
+    """None: it sees whole videos, rescaled to `model.tscale` cells."""
+
+
+def window_grid(config: BmnConfig, grid: TimeGrid) -> WindowGrid | None:
+    """Return where the configured windows lie; None in whole-video mode."""
+    if config.mode == "whole_video":
+        return None
+    step_cells = config.window_step_cells or config.dscale
+    return WindowGrid(
+        grid=grid, tscale=config.tscale, step_cells=step_cells, cell_features=config.cell_features
+    )
+
+
+def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
+    """Return the network that training starts from: random from the seed, or with `bmn.init_weights`.
+
+    Raises:
+        InputError: if the weights are missing, damaged, or those of another network or other sizes.
+    """
+    torch.manual_seed(derived_seed(seed, 0))
+    model = build_bmn(in_channels, config)
+    if config.init_weights:
+        path = Path(config.init_weights)
+        content = checkpoint.load(path)
+        try:
+            if "architecture" in content:  # of a run
+                model.load_state_dict(content["model"])
+            else:
+                load_original_weights(model, path)
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"bmn.init_weights: {path} does not fit the features and the sizes in section `bmn`: {error}"
+            ) from error
+    return model
+
+
+def build_bmn(in_channels: int, config: BmnConfig) -> BMN:
+    """Return a BMN of the configured sizes."""
+    return BMN(in_channels, **_sizes(config))
+
+
+def save_bmn(path: Path, model: BMN, config: BmnConfig, grid: TimeGrid, resolved: dict[str, Any]) -> None:
+    """Write the weights with sizes, grid, windows and the run's resolved configuration; whole or not at all."""
+    windows = window_grid(config, grid)
+    content = {
+        "model": model.state_dict(),
+        "architecture": {"in_channels": model.in_channels, **_sizes(config)},
+        "grid": grid.to_dict(),
+        "windows": windows and {"step_cells": windows.step_cells, "cell_features": windows.cell_features},
+        "config": resolved,
+    }
+    checkpoint.save(path, content)
+
+
+def load_bmn(path: Path) -> TrainedBmn:
+    """Read what `save_bmn` wrote.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
+    content = checkpoint.load(path)
+    model = BMN(**content["architecture"])
+    model.load_state_dict(content["model"])
+    grid = TimeGrid.from_dict(content["grid"])
+    windows = content["windows"] and WindowGrid(grid=grid, tscale=model.tscale, **content["windows"])
+    return TrainedBmn(model.eval(), grid, windows)
+
+
+def _sizes(config: BmnConfig) -> dict[str, Any]:
+    return {key: getattr(config, key) for key in SIZES}
