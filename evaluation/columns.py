@@ -64,7 +64,7 @@ def number_values(values: Iterable[Hashable]) -> dict[Hashable, int]:
     return {value: number for number, value in enumerate(dict.fromkeys(values))}
 
 
-def look_up(values: Iterable[Hashable], numbers: Mapping[Hashable, int]) -> np.ndarray:
+def look_up(values: Iterable[Hashable], numbers: Mapping[Any, int]) -> np.ndarray:
     """Numbers of the values, -1 for unknown ones; int64.
 
     >>> look_up(["a", "c"], {"b": 0, "a": 1})

@@ -17,6 +17,7 @@ from runtime.exit_codes import EXIT_CODES_HELP, guarded
 if TYPE_CHECKING:
     from evaluation.file_evaluation import Evaluation
     from evaluation.protocols import Protocol
+    from video_datasets.annotations import AnnotationTable
     from video_datasets.predictions import Predictions
 
 DESCRIPTION = """\
@@ -33,9 +34,12 @@ examples:
       --task proposals --json recall.json
   python -m evaluation --protocol ek100 --ground-truth EPIC_100_validation.csv \\
       --predictions submission.json --json metrics.json --per-class classes.csv
+  python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions detections.json \\
+      --report report.html --diagnosis diagnosis.json
   python -m evaluation --protocol ek100-separate --ground-truth EPIC_100_validation.csv \\
       --verb-predictions verbs.json --noun-predictions nouns.json
-to check or to pack a file (see their own --help):
+to compare, to check or to pack files (see their own --help):
+  python -m evaluation.compare before.json after.json --ground-truth HACS_segments_v1.1.1.json
   python -m evaluation.check submission.json --protocol ek100
   python -m evaluation.pack submission.json --out submission.zip
 as a stage of a run:
@@ -87,6 +91,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--task", default="detection", choices=("detection", "proposals"))
     add("--json", type=Path, metavar="FILE", help="write all figures here")
     add("--per-class", type=Path, metavar="CSV", help="write AP, recall and counts of each class here")
+    add(
+        "--report",
+        type=Path,
+        metavar="HTML",
+        help="write tables, curves, diagnosis and time-lines as one page",
+    )
+    add("--diagnosis", type=Path, metavar="FILE", help="write errors and hard cases (DETAD) here as JSON")
     add("--tail-verbs", type=Path, metavar="CSV", help="ek100: also score these classes, column 'verb'")
     add("--tail-nouns", type=Path, metavar="CSV", help="ek100: also score these classes, column 'noun'")
     add("--unseen-participants", type=Path, metavar="CSV", help="ek100: also score them, 'participant_id'")
@@ -113,6 +124,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"warning: {note}", file=sys.stderr)
     print(render_evaluation(evaluation))
     _write_files(evaluation, arguments)
+    if arguments.report or arguments.diagnosis:
+        _write_analysis(evaluation, annotations, predictions, protocol, arguments)
     return 0
 
 
@@ -127,8 +140,10 @@ def _check_combination(arguments: argparse.Namespace) -> None:
         )
     if separate and arguments.task == "proposals":
         raise InputError("--task proposals scores one file: give --predictions")
-    if arguments.per_class and arguments.task == "proposals":
-        raise InputError("--per-class needs --task detection, proposals have no classes")
+    for option in ("per_class", "diagnosis"):
+        if getattr(arguments, option) and arguments.task == "proposals":
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} needs --task detection, proposals have no classes")
     if _list_options(arguments) and not (
         arguments.protocol.startswith("ek100") and arguments.task == "detection"
     ):
@@ -161,3 +176,47 @@ def _write_files(evaluation: Evaluation, arguments: argparse.Namespace) -> None:
         write_json(arguments.json, evaluation_to_json(evaluation))
     if arguments.per_class:
         write_text(arguments.per_class, per_class_csv(evaluation))
+
+
+def _write_analysis(
+    evaluation: Evaluation,
+    annotations: AnnotationTable,
+    predictions: Predictions | Mapping[str, Predictions],
+    protocol: Protocol,
+    arguments: argparse.Namespace,
+) -> None:
+    from evaluation.analysis import analyse_tasks, analyses_to_json
+    from evaluation.file_evaluation import select_subset
+    from video_datasets.predictions import Predictions
+
+    truth = select_subset(annotations, arguments.subset)
+    analyses = analyse_tasks(truth, predictions, protocol) if arguments.task == "detection" else {}
+    if arguments.diagnosis:
+        write_json(arguments.diagnosis, analyses_to_json(analyses, protocol))
+    if arguments.report:
+        from evaluation.report.evaluation_page import write_report
+
+        is_detection = arguments.task == "detection"
+        write_report(
+            arguments.report,
+            truth,
+            detections=evaluation if is_detection else None,
+            analyses=analyses,
+            recalled=None if is_detection else evaluation,
+            proposals=predictions if isinstance(predictions, Predictions) and not is_detection else None,
+            files=_input_files(arguments),
+        )
+
+
+def _input_files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """The files that the figures follow from, by their role."""
+    files = {
+        "ground truth": arguments.ground_truth,
+        "predictions": arguments.predictions,
+        "verb predictions": arguments.verb_predictions,
+        "noun predictions": arguments.noun_predictions,
+    }
+    files |= {
+        f"list of {name.replace('_', ' ')}": path for name, (path, _) in _list_options(arguments).items()
+    }
+    return {role: path for role, path in files.items() if path}

@@ -24,6 +24,7 @@ from evaluation.sanity import (
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
+from video_datasets.predictions import select_videos as select_predicted_videos
 
 TASKS = ("detection", "proposals")
 
@@ -83,7 +84,9 @@ def evaluate_tables(
     truth = select_subset(annotations, subset)
     refuse_bad_annotations(truth)
     if task == "proposals":
-        return _evaluate_proposals(truth, predictions, protocol)
+        if not isinstance(predictions, Predictions):
+            raise InputError("proposals are scored from one file, found one for each task")
+        return _evaluate_proposals(truth, *drop_other_subsets(annotations, predictions, subset), protocol)
     if task != "detection":
         raise InputError(f"task '{task}' is unknown; expected one of {', '.join(TASKS)}")
     return _evaluate_detections(truth, predictions, protocol)
@@ -96,7 +99,7 @@ def _evaluate_detections(
     classes: dict[str, ClassReport] = {}
     files: dict[str, FileReport] = {}
     reports: dict[int, FileReport] = {}  # tasks that share their predictions share the report
-    for name, item in _predictions_per_task(predictions, protocol).items():
+    for name, item in predictions_per_task(predictions, protocol).items():
         if id(item) not in reports:
             refuse_bad_predictions(truth, item, needs_labels=True)
             reports[id(item)] = report_file(truth, item)
@@ -110,16 +113,38 @@ def _evaluate_detections(
 
 
 def _evaluate_proposals(
-    truth: AnnotationTable, predictions: Predictions | Mapping[str, Predictions], protocol: Protocol
+    truth: AnnotationTable, predictions: Predictions, other_subsets: list[str], protocol: Protocol
 ) -> Evaluation:
-    if not isinstance(predictions, Predictions):
-        raise InputError("proposals are scored from one file, found one for each task")
     refuse_bad_predictions(truth, predictions, needs_labels=False)
-    figures = proposal_metrics(_annotation_columns(truth), _prediction_columns(truth, predictions))
+    figures = proposal_metrics(annotation_columns(truth), prediction_columns(truth, predictions))
     report = report_file(truth, predictions)
-    notes = file_notes(report) + tie_notes("proposals", figures.tied_scores, len(predictions))
+    notes = other_subsets + file_notes(report) + tie_notes("proposals", figures.tied_scores, len(predictions))
     version, files = protocol.version("proposals"), {"proposals": report}
     return Evaluation(protocol.name, version, "proposals", {}, figures, files, {}, tuple(notes), {})
+
+
+def drop_other_subsets(
+    annotations: AnnotationTable, proposals: Predictions, subset: str
+) -> tuple[Predictions, list[str]]:
+    """Leave out the proposals of videos that belong to another subset; say so in a note.
+
+    The official AR@AN divides by all proposals of the file, those of unannotated videos too, so it expects a file
+    of one subset, whereas the proposal stage writes validation and testing videos into one file. Another subset are
+    videos that the annotations put there, or that they do not name where they are the annotations of one subset
+    (EPIC-KITCHENS-100). Elsewhere unnamed videos stay in, as in the official code.
+
+    Returns:
+        The proposals that are left, and no note or one.
+    """
+    if any(annotations.subsets):
+        named = zip(annotations.video_ids, annotations.subsets, strict=True)
+        other = {video for video, name in named if name != subset}.intersection(proposals.videos)
+    else:
+        other = set(proposals.videos) - set(annotations.video_ids)
+    kept = select_predicted_videos(proposals, set(proposals.videos) - other) if other else proposals
+    dropped = len(proposals) - len(kept)
+    note = f"proposals: {dropped} of {len(proposals)} are in videos of other subsets and left out"
+    return kept, [note] if dropped else []
 
 
 def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:
@@ -157,9 +182,14 @@ def select_videos(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationT
     )
 
 
-def _predictions_per_task(
+def predictions_per_task(
     predictions: Predictions | Mapping[str, Predictions], protocol: Protocol
 ) -> dict[str, Predictions]:
+    """Give every scored task its predictions.
+
+    Raises:
+        InputError: if a task is not one of the protocol, or there is none.
+    """
     if isinstance(predictions, Predictions):
         return dict.fromkeys(protocol.class_names, predictions)
     unknown = set(predictions) - set(protocol.class_names)
@@ -175,27 +205,58 @@ def _score(
     truth: AnnotationTable, predictions: Predictions, protocol: Protocol, task: str
 ) -> tuple[DetectionMetrics, list[str]]:
     """Metrics of one task, and the predicted classes that have no annotations."""
+    columns = task_columns(truth, predictions, protocol, task)
+    metrics = detection_metrics(
+        columns.annotations, columns.predictions, columns.labels, protocol.tiou_thresholds
+    )
+    return metrics, columns.unknown_labels
+
+
+@dataclass(frozen=True, eq=False)
+class TaskColumns:
+    """What one task is scored on: rows in the order of the files, videos numbered as in the table.
+
+    Attributes:
+        annotations: label 0..C-1.
+        predictions: label -1 for classes without annotations, video -1 for unknown videos.
+        labels: names of the C annotated classes, in order of first appearance.
+        unknown_labels: predicted classes without annotations.
+    """
+
+    annotations: Segments
+    predictions: Segments
+    labels: tuple[str, ...]
+    unknown_labels: list[str]
+
+
+def task_columns(
+    truth: AnnotationTable, predictions: Predictions, protocol: Protocol, task: str
+) -> TaskColumns:
+    """Number videos and classes of one task; `truth` holds the videos of the subset only."""
     class_name = protocol.class_names[task]
     names = {label: class_name(label) for label in dict.fromkeys(truth.labels)}
-    classes = number_values(names.values())
+    classes = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
     predicted = [class_name(label) for label in predictions.labels]
-    annotations = _annotation_columns(truth, look_up((names[label] for label in truth.labels), classes))
-    columns = _prediction_columns(truth, predictions, look_up(predicted, classes)[predictions.label])
-    metrics = detection_metrics(annotations, columns, tuple(classes), protocol.tiou_thresholds)
-    return metrics, [name for name in dict.fromkeys(predicted) if name not in classes]
+    return TaskColumns(
+        annotation_columns(truth, look_up((names[label] for label in truth.labels), classes)),
+        prediction_columns(truth, predictions, look_up(predicted, classes)[predictions.label]),
+        tuple(classes),
+        [name for name in dict.fromkeys(predicted) if name not in classes],
+    )
 
 
-def _annotation_columns(truth: AnnotationTable, label: np.ndarray | None = None) -> Segments:
+def annotation_columns(truth: AnnotationTable, label: np.ndarray | None = None) -> Segments:
+    """Columns of a table; labels are all 0 unless given."""
     size = len(truth.labels)
     zeros = np.zeros(size, np.int64)
     video = truth.video_index.astype(np.int64)
     return Segments(video, zeros if label is None else label, truth.start_s, truth.end_s, np.zeros(size))
 
 
-def _prediction_columns(
+def prediction_columns(
     truth: AnnotationTable, predictions: Predictions, label: np.ndarray | None = None
 ) -> Segments:
-    """Columns whose videos are numbered as in `truth`, -1 for others."""
+    """Columns whose videos are numbered as in `truth`, -1 for others; labels are all 0 unless given."""
     numbers = look_up(predictions.videos, number_values(truth.video_ids))
     return Segments(
         numbers[predictions.video_index],

@@ -19,6 +19,7 @@ from evaluation.columns import Segments
 # Pairs of prediction and annotation that are held at once: bounds the memory for long videos, and pieces that fit
 # the processor's cache take two thirds of the time of large ones.
 MAX_PAIRS = 1 << 15
+UNMATCHED = -1
 
 
 def temporal_iou(
@@ -76,19 +77,34 @@ def iterate_pairs(
 def find_true_positives(
     annotations: Segments, predictions: Segments, tiou_thresholds: np.ndarray, max_pairs: int = MAX_PAIRS
 ) -> np.ndarray:
+    """Tell which predictions are true positives, for every threshold apart; see `match_annotations`.
+
+    Returns:
+        (T, P) bool, true for true positives.
+    """
+    matched = match_annotations(annotations, predictions, tiou_thresholds, max_pairs)
+    true_positive = np.zeros((len(matched), len(predictions)), dtype=bool)
+    for row, found in zip(true_positive, matched, strict=True):
+        row[found[found != UNMATCHED]] = True
+    return true_positive
+
+
+def match_annotations(
+    annotations: Segments, predictions: Segments, tiou_thresholds: np.ndarray, max_pairs: int = MAX_PAIRS
+) -> np.ndarray:
     """Match predictions to annotations of the same class and video, for every threshold apart.
 
     A pair whose tIoU is NaN counts as overlapping completely: the official sort puts NaN first, and NaN is
     not below any threshold. Of equal overlaps the later annotation is taken.
 
     Args:
-        annotations: in file order.
+        annotations: N rows in file order.
         predictions: best rank first within each class.
         tiou_thresholds: (T,).
         max_pairs: bound of the working memory.
 
     Returns:
-        (T, P) bool, true for true positives.
+        (T, N) int64, the prediction that has found each annotation, -1 if none.
     """
     by_group, first, count = _candidate_blocks(annotations, predictions)
     annotations = annotations.take(by_group)
@@ -96,19 +112,21 @@ def find_true_positives(
         annotations, predictions, first, count, tiou_thresholds.min(initial=np.inf), max_pairs
     )
     pair_prediction, pair_annotation, overlap = pairs
-    true_positive = np.zeros((len(tiou_thresholds), len(predictions)), dtype=bool)
+    matched = np.empty((len(tiou_thresholds), len(annotations)), dtype=np.int64)
     for row, threshold in enumerate(tiou_thresholds):
         enough = overlap >= threshold
-        matched = _defer_acceptance(pair_prediction[enough], pair_annotation[enough], len(annotations))
-        true_positive[row, matched] = True
-    return true_positive
+        matched[row, by_group] = _defer_acceptance(
+            pair_prediction[enough], pair_annotation[enough], len(annotations)
+        )
+    return matched
 
 
 def _candidate_blocks(
     annotations: Segments, predictions: Segments
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort annotations by (class, video); give each prediction its block there: order, first, count."""
-    num_videos = annotations.video.max(initial=0) + 1
+    # Also of videos without annotations, which would otherwise be taken for the first ones of the next class.
+    num_videos = max(annotations.video.max(initial=0), predictions.video.max(initial=0)) + 1
     annotation_group = annotations.label * num_videos + annotations.video
     in_known_video = predictions.video >= 0
     prediction_group = np.where(in_known_video, predictions.label * num_videos + predictions.video, -1)
@@ -161,7 +179,7 @@ def _overlapping_pairs(
 def _defer_acceptance(
     pair_prediction: np.ndarray, pair_annotation: np.ndarray, num_annotations: int
 ) -> np.ndarray:
-    """Predictions that get an annotation; pairs are sorted by prediction (= rank), then preference."""
+    """Prediction that each annotation gets, -1 if none; pairs are sorted by prediction (= rank), then preference."""
     next_pair = _starts_of_runs(pair_prediction)
     predictions = pair_prediction[next_pair]
     last_pair = np.append(next_pair[1:], len(pair_prediction))
@@ -178,4 +196,4 @@ def _defer_acceptance(
         refused = np.flatnonzero(is_refused[:nobody])
         next_pair[refused] += 1
         asking = refused[next_pair[refused] < last_pair[refused]]
-    return predictions[holder[holder != nobody]]
+    return np.append(predictions, UNMATCHED)[holder]

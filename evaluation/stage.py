@@ -1,4 +1,4 @@
-"""The last stage of a run: scores detections and proposals, leaves metrics.json and time-line pictures."""
+"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.file_evaluation import evaluate_tables
+from evaluation.analysis import analyse_tasks
+from evaluation.file_evaluation import Evaluation, evaluate_tables, select_subset
 from evaluation.metrics_json import evaluation_to_json
-from evaluation.protocols import PROTOCOLS
+from evaluation.protocols import PROTOCOLS, read_predictions_file
 from evaluation.tables import render_evaluation, render_summary
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
@@ -17,12 +18,15 @@ from runtime.fingerprint import file_state
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file, read_annotations
-from video_datasets.predictions import Predictions, read_detections_json, read_predictions, select_videos
+from video_datasets.predictions import Predictions, read_predictions, select_videos
 
+DETECTIONS_NAME = "detections.json"
+PROPOSALS_NAME = "proposals.h5"
 METRICS_NAME = "metrics.json"
 SUMMARY_NAME = "summary.txt"
 """What the screen shows; the tables and what was found in the data are in full in TABLES_NAME."""
 TABLES_NAME = "tables.txt"
+REPORT_NAME = "report.html"
 
 SPEC = StageSpec(
     name="evaluation",
@@ -38,14 +42,14 @@ def work(run: StageRun) -> None:
     """Score the run against the raw annotations, which the official metrics want uncleaned."""
     config = run.config.evaluation
     annotations = read_annotations(run.config.data)
-    detections = read_detections_json(run.upstream("classification") / "detections.json")
+    protocol = PROTOCOLS[config.protocol]
+    detections = read_predictions_file(run.upstream("classification") / DETECTIONS_NAME, protocol)
     subset = run.config.data.validation_subset
     annotated = zip(annotations.video_ids, annotations.subsets, strict=True)
     proposals = select_videos(
-        read_predictions(run.upstream("proposals") / "proposals.h5"),
+        read_predictions(run.upstream("proposals") / PROPOSALS_NAME),
         {v for v, name in annotated if name == subset},
     )
-    protocol = PROTOCOLS[config.protocol]
     scored = evaluate_tables(annotations, detections, protocol, subset=subset)
     recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")
     content = evaluation_to_json(scored)
@@ -58,9 +62,37 @@ def work(run: StageRun) -> None:
     write_text(run.folder / SUMMARY_NAME, summary + "\n" * bool(notes))
     tables = "\n\n".join([render_evaluation(scored), render_evaluation(recalled), *notes])
     write_text(run.folder / TABLES_NAME, tables + "\n")
+    write_run_report(run, annotations, detections, proposals, scored, recalled)
     drawn = draw_timelines(run.folder, annotations, detections, subset, config.timelines)
     run.counts.update({"timelines": drawn})
     run.summary = f"average mAP {100 * content['average_mAP']['action']:.2f} %, {drawn} time-line pictures"
+
+
+def write_run_report(
+    run: StageRun,
+    annotations: AnnotationTable,
+    detections: Predictions,
+    proposals: Predictions,
+    scored: Evaluation,
+    recalled: Evaluation,
+) -> None:
+    """Write the page of detections and proposals of a run into its folder."""
+    from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
+
+    truth = select_subset(annotations, run.config.data.validation_subset)
+    write_report(
+        run.folder / REPORT_NAME,
+        truth,
+        detections=scored,
+        analyses=analyse_tasks(truth, detections, PROTOCOLS[run.config.evaluation.protocol]),
+        recalled=recalled,
+        proposals=proposals,
+        files={
+            "ground truth": annotation_file(run.config.data),
+            "detections": run.upstream("classification") / DETECTIONS_NAME,
+            "proposals": run.upstream("proposals") / PROPOSALS_NAME,
+        },
+    )
 
 
 def draw_timelines(

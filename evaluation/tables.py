@@ -24,10 +24,11 @@ def render_evaluation(evaluation: Evaluation) -> str:
     """
     blocks = [f"{evaluation.protocol} ({evaluation.version})"]
     if evaluation.proposals is not None:
-        blocks += [_official_recall_table(evaluation.proposals), _top_k_table(evaluation.proposals)]
+        metrics = evaluation.proposals
+        blocks += [align(official_recall_rows(metrics)), align(top_k_rows(metrics))]
     else:
-        blocks.append(_detection_table("", evaluation.detection))
-        blocks += [_detection_table(f", {name}", part) for name, part in evaluation.splits.items()]
+        blocks.append(_detection_table(evaluation.detection))
+        blocks += [_detection_table(part, f", {name}") for name, part in evaluation.splits.items()]
     return "\n\n".join([*blocks, data_table(evaluation)])
 
 
@@ -47,31 +48,40 @@ def render_summary(detections: Evaluation, proposals: Evaluation) -> str:
         [f"{proposals.protocol}: recall (%) of proposals", *(f"AR@{an}" for an in SHOWN_AN), "AUC"],
         ["average over tIoU", *(_percent(metrics.average_recall[p]) for p in points), _percent(metrics.auc)],
     ]
-    return "\n\n".join([_align(precision), _align(recall)])
+    return "\n\n".join([align(precision), align(recall)])
 
 
-def _detection_table(part: str, detection: Mapping[str, DetectionMetrics]) -> str:
-    thresholds = next(iter(detection.values())).tiou_thresholds
-    ticks = [f"{threshold:.2f}" for threshold in thresholds]
-    rows = [[f"mAP (%) at tIoU{part}", *ticks, "average", "classes"]]
-    rows += [
-        [task, *map(_percent, metrics.mAP), _percent(metrics.average_mAP), str(len(metrics.labels))]
-        for task, metrics in detection.items()
+def _detection_table(detection: Mapping[str, DetectionMetrics], part: str = "") -> str:
+    return align([*precision_rows(detection, part), *recall_rows(detection, part)])
+
+
+def precision_rows(detection: Mapping[str, DetectionMetrics], part: str = "") -> list[list[str]]:
+    """Cells of the table of mAP, a row for each task, with their header; `part` is added to its title."""
+    head = [f"mAP (%) at tIoU{part}", *_ticks(detection), "average", "classes"]
+    return [
+        head,
+        *(
+            [task, *map(_percent, metrics.mAP), _percent(metrics.average_mAP), str(len(metrics.labels))]
+            for task, metrics in detection.items()
+        ),
     ]
-    rows.append([f"recall (%) at tIoU{part}", *ticks, "average", "annotations"])
-    rows += [
-        [
-            task,
-            *map(_percent, metrics.recall),
-            _percent(metrics.recall.mean()),
-            str(metrics.annotation_counts.sum()),
-        ]
-        for task, metrics in detection.items()
-    ]
-    return _align(rows)
 
 
-def _official_recall_table(metrics: ProposalMetrics) -> str:
+def recall_rows(detection: Mapping[str, DetectionMetrics], part: str = "") -> list[list[str]]:
+    """Cells of the table of recall, a row for each task, with their header; `part` is added to its title."""
+    rows = [[f"recall (%) at tIoU{part}", *_ticks(detection), "average", "annotations"]]
+    for task, metrics in detection.items():
+        average, count = _percent(metrics.recall.mean()), str(metrics.annotation_counts.sum())
+        rows.append([task, *map(_percent, metrics.recall), average, count])
+    return rows
+
+
+def _ticks(detection: Mapping[str, DetectionMetrics]) -> list[str]:
+    return [f"{threshold:.2f}" for threshold in next(iter(detection.values())).tiou_thresholds]
+
+
+def official_recall_rows(metrics: ProposalMetrics) -> list[list[str]]:
+    """Cells of the table of AR@AN, a row for each tIoU and their average, with their header."""
     points = [int(np.argmin(np.abs(metrics.an - an))) for an in SHOWN_AN]
     header = ["recall (%), official AR@AN", *(f"AR@{an}" for an in SHOWN_AN), "AUC"]
     rows = [
@@ -79,23 +89,28 @@ def _official_recall_table(metrics: ProposalMetrics) -> str:
         for threshold, recall in zip(metrics.tiou_thresholds, metrics.recall, strict=True)
     ]
     average = [_percent(metrics.average_recall[point]) for point in points]
-    return _align([header, *rows, ["average", *average, _percent(metrics.auc)]])
+    return [header, *rows, ["average", *average, _percent(metrics.auc)]]
 
 
-def _top_k_table(metrics: ProposalMetrics) -> str:
+def top_k_rows(metrics: ProposalMetrics) -> list[list[str]]:
+    """Cells of the table of plain recall of the k best proposals, with their header."""
     header = ["recall (%), best k of each video", *(f"k={k}" for k in metrics.top_k)]
-    return _align([header, ["average", *map(_percent, metrics.top_k_recall.mean(axis=0))]])
+    return [header, ["average", *map(_percent, metrics.top_k_recall.mean(axis=0))]]
 
 
 def data_table(evaluation: Evaluation) -> str:
     """Render the counts of what was found in the predictions, a column for each scored task."""
+    return align(data_rows(evaluation))
+
+
+def data_rows(evaluation: Evaluation) -> list[list[str]]:
+    """Cells of the table of what was found in the predictions, with their header."""
     columns = [
         _data_column(report, evaluation.classes.get(task), evaluation.proposals)
         for task, report in evaluation.files.items()
     ]
     rows = [["data", *evaluation.files]]
-    rows += [[name, *(column[name] for column in columns)] for name in columns[0]]
-    return _align(rows)
+    return rows + [[name, *(column[name] for column in columns)] for name in columns[0]]
 
 
 def _data_column(
@@ -127,7 +142,7 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
 
-def _align(rows: Sequence[Sequence[str]]) -> str:
+def align(rows: Sequence[Sequence[str]]) -> str:
     """Pad the cells to columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

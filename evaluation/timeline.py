@@ -26,18 +26,28 @@ Detection = tuple[Segment, float]
 def draw_timeline(
     path: Path, video_id: str, duration_s: float, truth: Sequence[Segment], detections: Sequence[Detection]
 ) -> None:
-    """Draw one video: a row of ground truth, and a row of detections for each of a few classes.
+    """Draw one video: a row of ground truth, if there is any, and a row of detections for each of a few classes.
 
     Args:
         path: PNG to write.
         video_id: for the title.
         duration_s: length of the time axis.
-        truth: annotated segments.
+        truth: annotated segments; none where the video is not annotated.
         detections: (segment, score), by score, descending; darker means a higher score.
     """
+    with matplotlib.rc_context({"text.parse_math": False}):  # a "$" in a label is a "$"
+        figure = _figure(video_id, duration_s, truth, detections)
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
+    plt.close(figure)
+
+
+def _figure(
+    video_id: str, duration_s: float, truth: Sequence[Segment], detections: Sequence[Detection]
+) -> Any:
     labels = _shown_labels(truth, detections)
     colours = {label: f"C{index}" for index, label in enumerate(labels)}
-    rows = ["ground truth", *labels]
+    rows = [*(["ground truth"] if truth else []), *labels]
     figure, axes = plt.subplots(figsize=(10, 0.9 + 0.42 * len(rows)), layout="constrained")
     for segment in truth:
         _bar(axes, 0, segment, colours[segment.label], 1.0)
@@ -49,15 +59,13 @@ def draw_timeline(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, duration_s)
     axes.set_xlabel("time (s)")
+    what = "ground truth and the best" if truth else "the best"
     axes.set_title(
-        f"{video_id}: ground truth and the best {SHOWN_DETECTIONS} detections (opacity = score / {best:.2f})",
-        fontsize=10,
+        f"{video_id}: {what} {SHOWN_DETECTIONS} detections (opacity = score / {best:.2f})", fontsize=10
     )
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
-    plt.close(figure)
+    return figure
 
 
 def _shown_labels(truth: Sequence[Segment], detections: Sequence[Detection]) -> list[str]:

@@ -1,0 +1,93 @@
+"""Sections of figures: what was scored, the tables, what was found in the data, and the files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.file_evaluation import Evaluation
+from evaluation.report.fragments import table
+from evaluation.report.page import Section, render_fragment
+from evaluation.sanity import encodable
+from evaluation.tables import data_rows, precision_rows, recall_rows
+
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that the figures follow from.
+
+    Attributes:
+        role: "ground truth", "predictions", ...
+        name: without its folder, so that the page does not depend on the place.
+        size: bytes.
+        sha256: of its content.
+    """
+
+    role: str
+    name: str
+    size: int
+    sha256: str
+
+
+def describe_file(role: str, path: Path) -> InputFile:
+    """Read a file and note its name, size and hash."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(READ_BYTES):
+            found.update(block)
+    return InputFile(role, path.name, path.stat().st_size, found.hexdigest())
+
+
+def summary_section(detections: Evaluation | None, proposals: Evaluation | None) -> Section:
+    """The key figures as large numbers, and the tables of mAP and recall."""
+    tables = []
+    if detections is not None:
+        tables = [table(precision_rows(detections.detection)), table(recall_rows(detections.detection))]
+        for name, part in detections.splits.items():
+            tables += [table(precision_rows(part, f", {name}")), table(recall_rows(part, f", {name}"))]
+    body = render_fragment("summary.html.jinja", figures=_key_figures(detections, proposals), tables=tables)
+    return Section("summary", "Summary", body)
+
+
+def _key_figures(detections: Evaluation | None, proposals: Evaluation | None) -> list[tuple[str, str, str]]:
+    """Name, percent and a remark of each."""
+    figures = []
+    if detections is not None:
+        for task, metrics in detections.detection.items():
+            low, high = metrics.tiou_thresholds[[0, -1]]
+            what = "average mAP" if len(detections.detection) == 1 else f"{task}: average mAP"
+            figures.append((what, f"{100 * metrics.average_mAP:.2f}", f"tIoU {low:.2f} to {high:.2f}"))
+        if len(detections.detection) == 1:
+            (metrics,) = detections.detection.values()
+            first = metrics.tiou_thresholds[0]
+            figures.append(
+                (f"mAP at {first:.2f}", f"{100 * metrics.mAP[0]:.2f}", f"{len(metrics.labels)} classes")
+            )
+            count = f"{metrics.annotation_counts.sum()} annotations"
+            figures.append((f"recall at {first:.2f}", f"{100 * metrics.recall[0]:.2f}", count))
+    if proposals is not None and proposals.proposals is not None:
+        recall = proposals.proposals
+        figures.append(
+            (f"AR@{recall.an[-1]:.0f}", f"{100 * recall.average_recall[-1]:.2f}", "average over tIoU")
+        )
+        figures.append(("AUC of AR@AN", f"{100 * recall.auc:.2f}", "perfect proposals have 99"))
+    return figures
+
+
+def data_section(
+    detections: Evaluation | None, proposals: Evaluation | None, files: Sequence[InputFile]
+) -> Section:
+    """What was found in the data, in words and counts, the protocol, and the files."""
+    evaluations = [item for item in (detections, proposals) if item is not None]
+    body = render_fragment(
+        "data.html.jinja",
+        notes=[encodable(note) for item in evaluations for note in item.notes],
+        versions=dict.fromkeys((item.protocol, item.version) for item in evaluations),
+        tables=[table(data_rows(item)) for item in evaluations],
+        files=files,
+    )
+    return Section("data", "Data and files", body)
