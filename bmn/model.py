@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bmn.boundary_matching import BoundaryMatching
+from bmn.map_cells import MapCells
 
 GROUPS = 4
 """Groups of the backbone's and the boundary branches' convolutions, hence a divisor of their channels."""
@@ -49,9 +50,16 @@ class Backbone(nn.Module):
 class BoundaryHead(nn.Module):
     """The branches of BMN; attributes are named as in the original, so that its weights fit."""
 
-    def __init__(self, sampling: BoundaryMatching, hidden_1d: int, hidden_2d: int, hidden_3d: int) -> None:
+    def __init__(
+        self,
+        sampling: BoundaryMatching,
+        map_cells: MapCells,
+        hidden_1d: int,
+        hidden_2d: int,
+        hidden_3d: int,
+    ) -> None:
         super().__init__()
-        self.sampling = sampling
+        self.sampling, self.map_cells = sampling, map_cells
         self.x_1d_s = self._boundary_branch(hidden_1d)
         self.x_1d_e = self._boundary_branch(hidden_1d)
         self.x_1d_p = nn.Sequential(_conv1d(hidden_1d, hidden_1d), nn.ReLU())
@@ -75,23 +83,33 @@ class BoundaryHead(nn.Module):
         return {
             "start": _probability(self.x_1d_s(feats_BCT).squeeze(1)),
             "end": _probability(self.x_1d_e(feats_BCT).squeeze(1)),
-            "confidence_map": _probability(self.x_2d_p[2:](self._cell_features(self.x_1d_p(feats_BCT)))),
+            "confidence_map": self._confidence_map(self.x_1d_p(feats_BCT)),
         }
 
-    def _cell_features(self, feats_BCT: Tensor) -> Tensor:
-        """Both per-cell convolutions, on valid cells only: (B, hidden_2d, D, T).
+    def _confidence_map(self, feats_BCT: Tensor) -> Tensor:
+        """Compute the convolutions `x_3d_p` and `x_2d_p`, each for the distinct cells of the map only."""
+        conv_3d, reduce, _, first, _, second, _, last = cast(
+            "list[nn.Conv2d]", [self.x_3d_p[0], *self.x_2d_p]
+        )
+        conv_3d_bias = cast(Tensor, conv_3d.bias)
+        # One item after the other: without gradients only one at a time has its hidden_3d channels in memory.
+        cells_BKF = torch.stack(
+            [
+                F.relu_(_pointwise(F.relu_(self.sampling(responses_XO, conv_3d_bias)), reduce))
+                for responses_XO in self.sampling.responses(feats_BCT, conv_3d.weight)
+            ]
+        )
+        # Where nothing is sampled, in an invalid cell, the first convolution yields its bias.
+        invalid_F = F.relu(_pointwise(F.relu(conv_3d_bias), reduce))
+        cells = self.map_cells.from_valid(cells_BKF, invalid_F)
+        cells = F.relu_(self.map_cells.convolve(cells, first))
+        cells = F.relu_(self.map_cells.convolve(cells, second))
+        return self.map_cells.to_map(_probability(_pointwise(cells, last)))
 
-        In an invalid cell nothing is sampled, so there the first convolution yields its bias.
-        """
-        conv = cast(nn.Conv3d, self.x_3d_p[0])
-        bias = cast(Tensor, conv.bias)
-        cells_BKF = self._reduce(F.relu(self.sampling(feats_BCT, conv.weight, bias)))
-        return self.sampling.to_map(cells_BKF, self._reduce(F.relu(bias)))
 
-    def _reduce(self, cells: Tensor) -> Tensor:
-        """`x_2d_p[0:2]`, a 1 x 1 convolution and ReLU, on features in the last axis."""
-        conv = cast(nn.Conv2d, self.x_2d_p[0])
-        return F.relu(F.linear(cells, conv.weight.flatten(1), conv.bias))
+def _pointwise(cells: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Apply a 1 x 1 convolution to features in the last axis."""
+    return F.linear(cells, conv.weight.flatten(1), conv.bias)
 
 
 class BMN(nn.Module):
@@ -99,8 +117,9 @@ class BMN(nn.Module):
 
     Source: Lin et al., "BMN: Boundary-Matching Network for Temporal Action Proposal Generation", ICCV 2019,
     Sec. 4; layer sizes, groups and parameter names as in the TAdaConv code (`bmn_head.py`, `backbone.py`).
-    Differences: the sampling is sparse and folded into the convolution after it (`bmn.boundary_matching`),
-    equal up to rounding; the sampling mask is not part of the state_dict.
+    Differences: the sampling is sparse and folded into the convolution after it (`bmn.boundary_matching`), and
+    the convolutions of the map are computed for its distinct cells only (`bmn.map_cells`), both equal up to
+    rounding in every cell; the sampling mask is not part of the state_dict.
 
     Args:
         in_channels: feature channels C, a multiple of 4.
@@ -143,7 +162,7 @@ class BMN(nn.Module):
         self.in_channels, self.tscale, self.dscale = in_channels, tscale, dscale
         self.backbone = Backbone(in_channels, hidden_1d)
         sampling = BoundaryMatching(tscale, dscale, num_samples, num_samples_per_bin, boundary_ratio)
-        self.head = BoundaryHead(sampling, hidden_1d, hidden_2d, hidden_3d)
+        self.head = BoundaryHead(sampling, MapCells(tscale, dscale), hidden_1d, hidden_2d, hidden_3d)
 
     def forward(self, feats_BCT: Tensor) -> dict[str, Tensor]:
         """Predict the maps of a batch of windows.

@@ -82,7 +82,9 @@ class WindowGrid:
             0, step_cells, 2 * step_cells, ...; nothing for a video without features.
         """
         starts = range(0, self._cells_with_features(num_features), self.step_cells)
-        return [first for first in starts if not first or duration_s - self.start_s(first) >= MIN_REMAINING_S]
+        # Times are multiples of frames, so the limit is met exactly at times: rounding must not decide.
+        last_s = duration_s - MIN_REMAINING_S + 1e-9
+        return [first for first in starts if not first or self.start_s(first) <= last_s]
 
     def num_cells(self, duration_s: float, num_features: int) -> int:
         """Count the cells of a video that a window covers: the positions of its fused maps."""

@@ -25,7 +25,8 @@ def soft_nms(
     Source: Soft-NMS (Bodla et al., ICCV 2017) as BMN uses it, with the width-dependent threshold of the
     released code (TAdaConv `tal_tools.py`, JJBOY `post_processing.py`). Differences: the last remaining
     proposal is kept (the loop `while len > 1` of that code drops it, and fails on a single one); equal
-    scores are picked in the order of the input.
+    scores are picked in the order of the undecayed scores, those that were equal then in the order of the input
+    (that code's sort is not stable).
 
     Args:
         segments: (n, 2) start and end as fractions of the video: the thresholds depend on the width.
@@ -52,7 +53,7 @@ def soft_nms(
     segments, scores = _checked(segments, scores, alpha, iou_power, max_proposals)
     # By start, the proposals that can overlap a short one of a long video stand side by side.
     by_start = np.argsort(segments[:, 0], kind="stable")
-    pool = _Pool(segments[by_start], scores[by_start], _places(-scores)[by_start])
+    pool = _Pool(segments[by_start], scores[by_start], by_start)
     picked: list[int] = []
     picked_scores: list[float] = []
     while len(picked) < min(max_proposals, len(scores)):
@@ -61,7 +62,7 @@ def soft_nms(
         picked_scores.append(float(pool.decayed[best]))
         near, iou = pool.take(best)
         threshold = low_threshold + (high_threshold - low_threshold) * pool.widths[best]
-        overlapping = np.flatnonzero(iou > threshold)
+        (overlapping,) = (iou > threshold).nonzero()
         pool.decayed[near][overlapping] *= np.exp(_power(iou[overlapping], iou_power) / -alpha)
     return by_start[picked], np.array(picked_scores)
 
@@ -69,17 +70,19 @@ def soft_nms(
 class _Pool:
     """Proposals by start; those that are picked have a score of minus infinity and no length."""
 
-    def __init__(self, segments: np.ndarray, scores: np.ndarray, places: np.ndarray) -> None:
+    def __init__(self, segments: np.ndarray, scores: np.ndarray, input_rows: np.ndarray) -> None:
         self.starts, self.ends = segments.T.copy()
         self.widths = self.ends - self.starts
         self.reach = self.widths.max(initial=0.0) * (1 + 1e-9)  # for rounding
-        self.decayed, self.places = scores, places
+        self.undecayed, self.decayed, self.input_rows = scores, scores.copy(), input_rows
 
     def best(self) -> int:
-        """The highest score; among equals the one that ranked first before any decay."""
-        best = int(np.argmax(self.decayed))
-        equals = np.flatnonzero(self.decayed == self.decayed[best])
-        return best if len(equals) == 1 else int(equals[np.argmin(self.places[equals])])
+        """The highest score; among equals the one that was higher before any decay, else the first of the input."""
+        best = int(self.decayed.argmax())
+        (equals,) = (self.decayed == self.decayed[best]).nonzero()
+        if len(equals) > 1:
+            best = int(equals[np.lexsort((self.input_rows[equals], -self.undecayed[equals]))[0]])
+        return best
 
     def take(self, index: int) -> tuple[slice, np.ndarray]:
         """Take a proposal out; return where those that may overlap it are, and their IoU with it.
@@ -89,7 +92,7 @@ class _Pool:
         """
         start, end, width = self.starts[index], self.ends[index], self.widths[index]
         self.ends[index], self.decayed[index] = -np.inf, -np.inf
-        first, last = np.searchsorted(self.starts, (start - self.reach, end))
+        first, last = self.starts.searchsorted((start - self.reach, end))
         near = slice(first, last)
         overlap = np.minimum(self.ends[near], end)
         overlap -= np.maximum(self.starts[near], start)
@@ -99,11 +102,6 @@ class _Pool:
         np.maximum(union, np.finfo(np.float64).tiny, out=union)
         overlap /= union
         return near, overlap
-
-
-def _places(keys: np.ndarray) -> np.ndarray:
-    """The place of each element in sorted order, equal ones in their own order."""
-    return np.argsort(np.argsort(keys, kind="stable"))
 
 
 def _power(base: np.ndarray, exponent: float) -> np.ndarray:

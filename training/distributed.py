@@ -80,7 +80,11 @@ def parallel(model: nn.Module, device: torch.device) -> nn.Module:
     device_ids = [device] if device.type == "cuda" else None
     # Kernels of one frame in channels_last order differ from their buckets in the strides of axes of length 1 only.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    return DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+    # Buffers are not exchanged in every step: BMN's constant sampling matrices have megabytes, and batch norm needs
+    # none until validation (`same_buffers`).
+    return DistributedDataParallel(
+        model, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True
+    )
 
 
 def same_buffers(model: nn.Module) -> None:

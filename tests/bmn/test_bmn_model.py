@@ -119,8 +119,12 @@ def test_sampling_has_correct_first_and_second_derivatives() -> None:
     with default_dtype(torch.float64):
         layer = BoundaryMatching(5, 4, 2, 2, 0.5)
         inputs = tuple(torch.randn(shape, requires_grad=True) for shape in ((2, 3, 5), (2, 3, 2, 1, 1), (2,)))
-    assert torch.autograd.gradcheck(layer, inputs)
-    assert torch.autograd.gradgradcheck(layer, inputs)
+
+    def sample(feats_BCT: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return torch.stack([layer(responses, bias) for responses in layer.responses(feats_BCT, weight)])
+
+    assert torch.autograd.gradcheck(sample, inputs)
+    assert torch.autograd.gradgradcheck(sample, inputs)
 
 
 class LargestTensor(TorchDispatchMode):

@@ -210,8 +210,8 @@ def test_a_step_is_that_of_plain_pytorch(tmp_path: Path) -> None:
         (by_hand.model(x)[:, 0] - y).square().mean().backward()
         nn.utils.clip_grad_norm_(by_hand.model.parameters(), 0.3)
         optimizer.step()
-    assert torch.equal(task.model.weight, weight)
-    assert torch.equal(task.model.bias, bias)
+    torch.testing.assert_close(task.model.weight, weight, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(task.model.bias, bias, rtol=1e-6, atol=1e-7)
 
 
 def test_loader_processes_change_nothing(tmp_path: Path, whole: tuple[LinearTask, Path]) -> None:
