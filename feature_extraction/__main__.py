@@ -1,13 +1,32 @@
-"""Extract sliding-window clip features of every video with the finetuned model into one HDF5 feature store."""
+"""Extract sliding-window clip features of videos into one HDF5 feature store.
+
+As a stage of a run (--config): every annotated video, with the finetuned model.
+As a tool (--videos):           every video of a folder, with any model; no annotations needed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from runtime.command import stage_command
-from runtime.stage import StageRun, StageSpec
-from video_datasets.dataset import dataset_inputs
+from runtime.config import load_config
+from runtime.errors import InputError
+from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.fingerprint import file_state
+from runtime.schema import FeaturesConfig, GridConfig, RunConfig, RuntimeConfig
+from runtime.stage import StageRun, StageSpec, run_stage
+from video_datasets.dataset import annotations_state, dataset_inputs
+
+PROTOCOLS = {
+    "hacs": (GridConfig(), FeaturesConfig()),
+    "ek100": (GridConfig(fps=60.0, stride_frames=8), FeaturesConfig(short_side_px=224)),
+}
+"""Grid and features of the paper (App. A.2) for its two data sets."""
 
 SPEC = StageSpec(
     name="features",
@@ -17,17 +36,146 @@ SPEC = StageSpec(
     inputs=lambda config: dataset_inputs(config.data),
 )
 
+_EXAMPLES = """examples:
+  python -m feature_extraction --config configs/hacs_mini.yaml
+  python -m feature_extraction --config configs/hacs.yaml --dry-run
+  python -m feature_extraction --videos my_videos --model tada2d_r50 --weights tada2d_r50_k400.pyth --out my.h5
+  python -m feature_extraction --config configs/hacs.yaml --scheduler tcp://host:8786
+
+Cut off, the same command goes on. What is done about damaged videos: feature_extraction/extract.py; clusters:
+feature_extraction/cluster.py; other people's features: features.store=FILE.h5 instead of extracting.
+keys: runtime/schema.py documents all of them
+"""
+
+
+def stage_spec(config: RunConfig) -> StageSpec:
+    """Return the stage as the config makes it: with `features.store` it reads that file, and no finetuning."""
+    if config.features.store is None:
+        return SPEC
+    from feature_extraction.imported import store_file
+
+    inputs = {
+        "annotations": annotations_state(config.data),
+        "store": file_state(store_file(config.features)),
+    }
+    return replace(SPEC, reads=(), inputs=lambda _: inputs)
+
 
 def work(run: StageRun) -> None:
     """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    from feature_extraction.extract import extract
+    if run.config.features.store is not None:
+        from feature_extraction.imported import use_store
 
-    extract(run)
+        use_store(run)
+    else:
+        from feature_extraction.extract import extract
+
+        extract(run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv)
+    parser = _parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if (arguments.config is None) == (arguments.videos is None):
+        parser.error("expected either --config FILE or --videos DIR")
+    if arguments.videos is not None and (arguments.model is None or arguments.out is None):
+        parser.error("--videos needs --model and --out, too")
+    if arguments.videos is not None and arguments.overrides:
+        parser.error(f"key=value belongs to --config, found {' '.join(arguments.overrides)}")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in runtime.command
+    return guarded(lambda: _stage(arguments) if arguments.config else _tool(arguments))
+
+
+def _stage(arguments: argparse.Namespace) -> int:
+    words = list(arguments.overrides)
+    words += [f"runtime.scheduler={arguments.scheduler}"] if arguments.scheduler else []
+    config = load_config(arguments.config, words)
+    if not arguments.dry_run:
+        return run_stage(stage_spec(config), config, work, force=arguments.force)
+    from feature_extraction.extract import preview
+
+    report = preview(config)
+    print(report)
+    return EXIT_SKIPPED_ITEMS if report.missing or report.unreadable else EXIT_DONE
+
+
+def _tool(arguments: argparse.Namespace) -> int:
+    from feature_extraction.own_videos import OwnVideos, extract_own_videos
+
+    grid, features = PROTOCOLS[arguments.protocol]
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+
+    try:
+        grid = replace(grid, **given("fps", "stride_frames", "clip_frames", "interval_frames"))
+        features = replace(
+            features, **given("short_side_px", "crops", "precision", "dtype", "min_decoded_share")
+        )
+        runtime = replace(RuntimeConfig(), **given("device", "threads", "workers", "scheduler"))
+    except ValueError as error:  # of the schema: out of range
+        raise InputError(str(error)) from error
+    asked = OwnVideos(
+        videos=arguments.videos,
+        out=arguments.out,
+        model=arguments.model,
+        weights=arguments.weights,
+        grid=grid,
+        features=features,
+        runtime=runtime,
+    )
+    return extract_own_videos(asked, dry_run=arguments.dry_run, force=arguments.force)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m feature_extraction",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES + EXIT_CODES_HELP,
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what there is to do, and its cost")
+    parser.add_argument("--force", action="store_true", help="redo everything from nothing")
+    parser.add_argument(
+        "--scheduler", metavar="tcp://...", help="let the workers of this Dask cluster extract"
+    )
+    run = parser.add_argument_group("as a stage")
+    run.add_argument("--config", metavar="FILE", help="YAML file of the run, e.g. configs/hacs.yaml")
+    run.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    tool = parser.add_argument_group("as a tool")
+    tool.add_argument("--videos", type=Path, metavar="DIR", help="folder of videos, searched at any depth")
+    tool.add_argument("--model", metavar="NAME", help="network, see `python -m tadaconv`")
+    tool.add_argument("--weights", type=Path, metavar="FILE", help="released, finetuned or image weights")
+    tool.add_argument("--out", type=Path, metavar="FILE.h5", help="the feature store to make or complete")
+    tool.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="hacs",
+        help="hacs (default): 30 fps, stride 16, short side 128; ek100: 60 fps, stride 8, short side 224",
+    )
+    _add_settings(tool)
+    return parser
+
+
+def _add_settings(tool: argparse._ArgumentGroup) -> None:
+    """Options of single settings; those that are not given are the protocol's."""
+    tool.add_argument("--fps", type=float, help="of the uniform time grid")
+    tool.add_argument("--stride", dest="stride_frames", type=int, help="grid frames between features")
+    tool.add_argument("--clip-frames", type=int, help="frames per clip (8; SlowFast 32)")
+    tool.add_argument("--interval", dest="interval_frames", type=int, help="between them (8; SlowFast 2)")
+    tool.add_argument("--short-side", dest="short_side_px", type=int, help="of the frames, in pixels")
+    tool.add_argument(
+        "--crops", choices=("whole", "centre", "three"), help="what the network sees of a frame"
+    )
+    tool.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="of the network")
+    tool.add_argument("--dtype", choices=("float16", "float32"), help="of the stored features")
+    tool.add_argument(
+        "--min-decoded-share", type=float, help="less of a video's frames than this: left out (0.9)"
+    )
+    tool.add_argument("--device", help="auto (default), cpu, cuda, cuda:1")
+    tool.add_argument("--threads", type=int, help="of torch (default: all cores)")
+    tool.add_argument("--workers", type=int, help="processes that decode (default 2)")
 
 
 if __name__ == "__main__":

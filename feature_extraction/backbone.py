@@ -1,7 +1,9 @@
-"""The video model of a run, as finetuning leaves it: weights, class list, and a hash that features carry along."""
+"""The video model that features come from: as finetuning leaves it, from a file of weights, or with random ones."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,32 +11,63 @@ from typing import Any
 import torch
 
 from runtime.errors import InputError
-from tadaconv import VideoNetwork, create_model, weights_sha256
+from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
+from tadaconv.weights_files import read_weights_file
 from training import checkpoint
+
+RANDOM_WEIGHTS = "random"
+"""What features of a network without weights say under `weights`."""
+
+_OF_FINETUNING = {"model", "name", "heads"}
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A trained video model in eval mode.
+    """A video model in eval mode.
 
     Attributes:
         model: network with its head.
         name: for `create_model`.
-        labels: class names; position = index of the logit.
+        heads: head -> class names, their position = index of the logit: {"action": ...}, or {"verb": ..., "noun":
+            ...}; empty where only finetuning would know.
         sha256: of the weights' content.
+        weights: name of the file, or `RANDOM_WEIGHTS`.
+        file_sha256: of that file; empty for random weights.
     """
 
     model: VideoNetwork
     name: str
-    labels: tuple[str, ...]
+    heads: dict[str, tuple[str, ...]]
     sha256: str
+    weights: str = RANDOM_WEIGHTS
+    file_sha256: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names of the one head "action"; none for two heads, or where only finetuning would know."""
+        return self.heads.get("action", ())
+
+
+def head_sizes(heads: Mapping[str, tuple[str, ...]]) -> int | dict[str, int]:
+    """Return `num_classes` of `tadaconv.create_model` for the heads of a data set.
+
+    >>> head_sizes({"action": ("run", "sit")}), head_sizes({"verb": ("take",), "noun": ("cup", "pan")})
+    (2, {'verb': 1, 'noun': 2})
+    """
+    sizes = {head: len(labels) for head, labels in heads.items()}
+    return sizes["action"] if set(sizes) == {"action"} else sizes
 
 
 def save_backbone(
-    path: Path, model: torch.nn.Module, name: str, labels: tuple[str, ...], config: dict[str, Any]
+    path: Path,
+    model: torch.nn.Module,
+    name: str,
+    heads: Mapping[str, tuple[str, ...]],
+    config: dict[str, Any],
 ) -> None:
-    """Write weights, class list and the run's configuration (a plain dict) to one file."""
-    content = {"model": model.state_dict(), "name": name, "labels": list(labels), "config": config}
+    """Write weights, class names per head and the run's configuration (a plain dict) to one file."""
+    named = {head: list(labels) for head, labels in heads.items()}
+    content = {"model": model.state_dict(), "name": name, "heads": named, "config": config}
     checkpoint.save(path, content)
 
 
@@ -44,11 +77,61 @@ def load_backbone(path: Path) -> Backbone:
     Raises:
         InputError: if the file is missing, damaged, or not one of ours.
     """
-    content = checkpoint.load(path)
-    missing = {"model", "name", "labels"} - content.keys()
+    return _finetuned(checkpoint.load(path), path)
+
+
+def load_network(name: str, weights: Path | None) -> Backbone:
+    """Make a network by name, with weights from a file or random ones (of seed 0, so the same every time).
+
+    Args:
+        name: of the network, as in `tadaconv.list_models()`.
+        weights: of finetuning (`weights.pt` of a run), a released checkpoint, or an image ResNet's state dict
+            (`tadaconv.load_weights`; a head of other classes is left out, since features do without). None: random.
+
+    Raises:
+        InputError: if there is no such network or file, or they do not fit each other.
+    """
+    if name not in list_models():
+        raise InputError(f"no network named '{name}'; known: {', '.join(list_models())}")
+    if weights is None:
+        return _with_random_weights(name)
+    try:
+        content = read_weights_file(weights)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if content.keys() >= _OF_FINETUNING:
+        backbone = _finetuned(content, weights)
+        if backbone.name != name:
+            raise InputError(f"{weights}: holds the weights of {backbone.name}, asked for {name}")
+        return backbone
+    model = create_model(name)
+    try:
+        load_weights(model, content, drop_mismatched_head=True)
+    except ValueError as error:
+        raise InputError(f"{weights}: {error}") from error
+    return Backbone(
+        model.eval(), name, {}, weights_sha256(model.state_dict()), weights.name, _file_sha256(weights)
+    )
+
+
+def _with_random_weights(name: str) -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = create_model(name).eval()
+    return Backbone(model, name, {}, weights_sha256(model.state_dict()))
+
+
+def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
+    missing = _OF_FINETUNING - content.keys()
     if missing:
         raise InputError(f"{path}: not the weights of a finetuning stage (no {', '.join(sorted(missing))})")
-    labels = tuple(content["labels"])
-    model = create_model(content["name"], num_classes=len(labels))
+    heads = {head: tuple(labels) for head, labels in content["heads"].items()}
+    model = create_model(content["name"], num_classes=head_sizes(heads))
     model.load_state_dict(content["model"])
-    return Backbone(model.eval(), content["name"], labels, weights_sha256(content["model"]))
+    sha256 = weights_sha256(content["model"])
+    return Backbone(model.eval(), content["name"], heads, sha256, path.name, _file_sha256(path))
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,165 +3,106 @@
 Each video is decoded once, in a child process; of its grid frames only those that some clip uses are converted,
 each scaled and normalised once. Every finished video is a file of its own, so a cut-off stage goes on with the
 next one; at the end they are merged into features.h5.
+
+Policy for what is wrong with videos; each case is listed in stage.json with its reason:
+
+    missing, unreadable, empty, no video stream             no features
+    a decoder that crashed or hung, twice                   no features
+    fewer frames decode than `features.min_decoded_share`   no features; decoded frames are counted against the
+        of those that the container promises (default 0.9)  container's number (less those that an edit list
+                                                            hides), or its duration where it has no number
+    another length than annotated (over 1 s and over 2 %)   features, kept
+
+Frames decoded and promised stand in the attributes of each video's features.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
-from feature_extraction.backbone import load_backbone
-from feature_extraction.extractor import Extractor, VideoExtraction
-from feature_extraction.store import (
-    MERGED_NAME,
-    FeatureStore,
-    merge_features,
-    video_file_name,
-    write_video_features,
-)
+from feature_extraction.many import extract_all, watched
+from feature_extraction.preflight import Preflight, look_ahead, other_length
+from feature_extraction.recipe import LoadedRecipe, Recipe
+from feature_extraction.store import MERGED_NAME, FeatureStore, merge_features, video_file_name
 from runtime.errors import InputError
-from runtime.progress import progress
+from runtime.schema import RunConfig
 from runtime.stage import StageRun
-from tadaconv import optimize_for_inference
-from training.device import prepare_device
 from video_datasets.dataset import Video, load_dataset
-from video_datasets.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.decoding import VideoError
-from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
-
-MAX_DURATION_GAP_S = 1.0
-MAX_DURATION_GAP_SHARE = 0.02
-"""How far a video's length may be from its annotation before it is listed; whichever is larger."""
 
 
 def extract(run: StageRun) -> None:
     """Extract features of all videos on disk; leaves features.h5 in the folder."""
-    config = run.config
-    device = prepare_device(config.runtime)
-    backbone = load_backbone(run.upstream("finetune") / "weights.pt")
-    extractor = Extractor(
-        optimize_for_inference(backbone.model).to(device),
-        TimeGrid.from_config(config.grid),
-        config.features.short_side_px,
-        device,
-    )
-    done = set(FeatureStore(run.folder))
-    attributes = {"backbone": backbone.name, "backbone_sha256": backbone.sha256}
-    videos = _videos_on_disk(run)
-    todo = {video.video_id: video for video in videos if video.video_id not in done}
-    with progress(description="features", total=len(videos), unit="video") as bar:
-        bar.update(len(videos) - len(todo))
-        for _ in _extract_all(run, extractor, todo, attributes):
-            bar.update()
-    run.counts["videos"] = _merge(run.folder)
+    loaded = _recipe(run.config, run.upstream("finetune") / "weights.pt", run.folder).load()
+    videos = load_dataset(run.config.data).videos
+    on_disk = _on_disk(run, videos)
+    store = FeatureStore(run.folder)
+    todo = {name: path for name, path in on_disk.items() if name not in store}
+    if todo:
+        print(f"features: before the work\n{_look_ahead(loaded, videos, list(store))}", file=sys.stderr)
+    for outcome in watched(extract_all(loaded, todo), total=len(on_disk), done=len(on_disk) - len(todo)):
+        if outcome.reason:
+            run.skip(outcome.video_id, outcome.reason)
+    run.counts["videos"] = merge_parts(run.folder, run.folder / MERGED_NAME)
     _list_other_lengths(run, videos)
-    run.summary = f"{run.counts['videos']} videos, {extractor.model.num_features} channels"
+    run.summary = f"{run.counts['videos']} videos, {loaded.num_channels} channels"
 
 
-def _videos_on_disk(run: StageRun) -> list[Video]:
-    videos = []
-    for video in load_dataset(run.config.data).videos.values():
-        if video.path is None:
-            run.skip(video.video_id, "video file not found")
-        else:
-            videos.append(video)
-    if not videos:
-        raise InputError(f"{run.config.data.root}: none of the annotated videos is there; check data.videos")
-    return videos
+def preview(config: RunConfig) -> Preflight:
+    """Return what the stage would do, without doing it; before finetuning with random weights, as costly as any."""
+    folder = Path(config.run_dir)
+    weights = folder / "finetune" / "weights.pt"
+    loaded = _recipe(config, weights if weights.is_file() else None, folder / "features").load()
+    finished = list(FeatureStore(loaded.recipe.folder)) if loaded.recipe.folder.is_dir() else []
+    return _look_ahead(loaded, load_dataset(config.data).videos, finished)
 
 
-def _job(video: Video, grid: TimeGrid, min_decoded_share: float) -> DecodeJob:
-    assert video.path is not None
-    return DecodeJob(
-        video_id=video.video_id,
-        path=video.path,
-        fps=grid.fps,
-        wanted=grid.may_use,
-        min_decoded_share=min_decoded_share,
+def _recipe(config: RunConfig, weights: Path | None, folder: Path) -> Recipe:
+    return Recipe(
+        model=config.model,
+        weights=weights,
+        grid=TimeGrid.from_config(config.grid),
+        features=config.features,
+        runtime=config.runtime,
+        folder=folder,
     )
 
 
-def _extract_all(
-    run: StageRun, extractor: Extractor, todo: dict[str, Video], attributes: dict[str, str]
-) -> Iterator[str]:
-    """Extract videos as their frames come in, write or list each, and yield the ids of those that are through.
-
-    A video that cannot be decoded is tried once more, after all others, before it is listed.
-    """
-    config = run.config
-    jobs = [_job(video, extractor.grid, config.features.min_decoded_share) for video in todo.values()]
-    for is_last_try in (False, True):
-        failed = []
-        messages = decode_interleaved(
-            jobs, workers=config.runtime.workers, time_limit_s=config.runtime.video_time_limit_s
-        )
-        under_way: dict[str, VideoExtraction] = {}
-        for job, message in messages:
-            extraction = under_way.setdefault(job.video_id, VideoExtraction(extractor))
-            if isinstance(message, tuple):
-                extraction.add(*message)
-                continue
-            del under_way[job.video_id]
-            if not isinstance(message, VideoError):
-                _write(run, extraction, job, message, attributes)
-            elif is_last_try:
-                run.skip(job.video_id, message.reason)
-            else:
-                failed.append(job)
-                continue
-            yield job.video_id
-        jobs = failed
+def _look_ahead(loaded: LoadedRecipe, videos: dict[str, Video], finished: list[str]) -> Preflight:
+    return look_ahead(
+        loaded,
+        {name: video.path for name, video in videos.items()},
+        {name: video.duration_s for name, video in videos.items()},
+        finished,
+    )
 
 
-def _write(
-    run: StageRun,
-    extraction: VideoExtraction,
-    job: DecodeJob,
-    summary: StreamSummary,
-    attributes: dict[str, str],
-) -> None:
-    """Write the features of one decoded video, or list why there are none."""
-    grid = extraction.extractor.grid
-    try:
-        write_video_features(
-            run.folder,
-            job.video_id,
-            extraction.finish(summary.n_frames),
-            grid.times_s(summary.n_frames),
-            grid,
-            attributes={
-                **attributes,
-                "source": job.path.name,
-                "source_fps": summary.source_fps,
-                "frames_decoded": summary.frames_decoded,
-                "num_grid_frames": summary.n_frames,
-                "duration_s": summary.duration_s,
-                "short_side_px": extraction.extractor.short_side_px,
-            },
-            dtype=run.config.features.dtype,
-        )
-    except ValueError as error:
-        run.skip(job.video_id, str(error))
+def _on_disk(run: StageRun, videos: dict[str, Video]) -> dict[str, Path]:
+    paths = {}
+    for name, video in videos.items():
+        if video.path is None:
+            run.skip(name, "video file not found")
+        else:
+            paths[name] = video.path
+    if not paths:
+        raise InputError(f"{run.config.data.root}: none of the annotated videos is there; check data.videos")
+    return paths
 
 
-def _list_other_lengths(run: StageRun, videos: list[Video]) -> None:
+def _list_other_lengths(run: StageRun, videos: dict[str, Video]) -> None:
     """List videos that are not as long as their annotations say; their features are kept."""
     store = FeatureStore(run.folder)
-    for video in videos:
-        if math.isnan(video.duration_s) or video.video_id not in store:
-            continue
-        decoded_s = store.duration_s(video.video_id)
-        tolerance_s = max(MAX_DURATION_GAP_S, MAX_DURATION_GAP_SHARE * video.duration_s)
-        if abs(decoded_s - video.duration_s) > tolerance_s:
-            reason = f"kept, but lasts {decoded_s:.1f} s, annotated with {video.duration_s:.1f} s"
-            run.skip(video.video_id, reason)
+    for name, video in videos.items():
+        if name in store:
+            words = other_length(store.duration_s(name), video.duration_s)
+            if words:
+                run.skip(name, f"kept, but {words}")
 
 
-def _merge(folder: Path) -> int:
-    """Merge the per-video files, remove them, and return the number of videos."""
-    count = merge_features(folder)
-    for video_id in FeatureStore(folder / MERGED_NAME):
+def merge_parts(folder: Path, destination: Path) -> int:
+    """Merge the per-video files of a folder, remove them, and return the number of videos."""
+    count = merge_features(folder, destination)
+    for video_id in FeatureStore(destination):
         (folder / video_file_name(video_id)).unlink(missing_ok=True)
     return count

@@ -22,7 +22,7 @@ _POLL_S = 2.0
 
 
 class WorkerDiedError(RuntimeError):
-    """The process that worked on an item was killed, and so was the one that tried it again."""
+    """The process that worked on an item was killed, and so were those that tried it again."""
 
 
 def parallel_map(
@@ -80,8 +80,8 @@ def cluster_map(
 ) -> Iterator[tuple[Item, Result | Exception]]:
     """Apply `function` to every item on the workers of a Dask cluster; yield (item, result or exception) as they come.
 
-    Dask gives the item of a worker that dies to another one, and gives up on it (an exception) after as many deaths
-    as the scheduler allows. joblib on top of Dask would wait for ever then, so this is Dask's own client.
+    Dask gives the item of a worker that dies to another one, and gives up on it (`WorkerDiedError`) after as many
+    deaths as the scheduler allows. joblib on top of Dask would wait for ever then, so this is Dask's own client.
 
     Args:
         client: `distributed.Client`.
@@ -99,11 +99,18 @@ def cluster_map(
     try:
         for _ in items:
             future = _next_finished(client, finished)
-            failure = future.exception() if future.status != "finished" else None
-            yield item_of[future.key], failure or future.result()
+            yield item_of[future.key], _result(future)
             future.release()
     finally:
-        client.cancel(futures)
+        if client.status == "running":
+            client.cancel(futures)
+
+
+def _result(future: Any) -> Any:
+    if future.status == "finished":
+        return future.result()
+    failure = future.exception()  # not the function's own, which would be a result
+    return WorkerDiedError(str(failure)) if type(failure).__name__ == "KilledWorker" else failure
 
 
 def _next_finished(client: Any, finished: queue.SimpleQueue[Any]) -> Any:

@@ -293,29 +293,72 @@ class ProposalsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationConfig:
-    """Labels for proposals: the finetuned head on the stored features of a video."""
+    """Labels for proposals: the classes of a video (HACS), or verb and noun of each proposal (EPIC-KITCHENS-100)."""
 
-    source: Literal["video", "proposals"] = "video"
-    """`video`: mean logits over the whole video (paper). `proposals`: over the features inside the top
-    proposals, which keeps the background out."""
+    source: Literal["video", "proposals", "features", "clips", "scores"] = "video"
+    """For one set of classes, the finetuned head on the stored features: `video`, mean logits over the whole video
+    (paper); `proposals`, over the features inside the top proposals, which keeps the background out.
+    For verbs and nouns, every proposal by itself: `clips`, the finetuned model on clips of the video (paper);
+    `features`, the finetuned head on the stored features (as the released code, and much cheaper); `scores`,
+    imported logits, see `class_scores`."""
     top_proposals: int = 3
     """How many proposals `source=proposals` looks at."""
     temperature: float = 2.0
-    """Class probabilities are softmax(temperature * logits) (TCANet)."""
+    """Class probabilities are softmax(temperature * logits) (2: TCANet; 1 for EPIC-KITCHENS-100)."""
     top_classes: int = 3
     """Classes given to every proposal of a video."""
     max_detections: int = 200
     """Best detections kept per video."""
+    samples_per_proposal: int = 6
+    """Of verbs and nouns: places, evenly over a proposal, whose class probabilities are averaged."""
+    short_side_px: int = 224
+    """Short side of the clips of `source=clips`; the whole region is used (paper: 224 for EPIC-KITCHENS-100)."""
+    class_scores: str | None = None
+    """Folder of released classification results for `source=scores` (`feature_extraction.zoo.released`)."""
+    top_verbs: int = 10
+    """Likeliest verbs of a proposal that are paired with nouns."""
+    top_nouns: int = 30
+    """Likeliest nouns of a proposal that are paired with verbs."""
+    actions_per_proposal: int = 5
+    """Likeliest pairs that become detections."""
+    action_score_power: float = 1.0
+    """Exponent of the probability of the pair in the score of a detection."""
+    sls_pt: int | None = None
+    """Supervision level of pre-training, which a submission to the EPIC-KITCHENS-100 challenge must declare: 0 none,
+    1 public images, 2 public images and videos, 3 self-supervised on public data, 4 that and EPIC-KITCHENS,
+    5 private data (epic-kitchens/sls)."""
+    sls_tl: int | None = None
+    """Likewise of training labels: 0 none, 1 of videos, 2 one time of each action, 3 its start and end, 4 its place in
+    the picture too, 5 knowledge beyond labels."""
+    sls_td: int | None = None
+    """Likewise of training data: 0 none, 1 a few of each class, 2 at most a quarter, 3 the training subset, 4 training
+    and validation, 5 further data."""
 
     def __post_init__(self) -> None:
-        _require_at_least(self, "classification", top_proposals=1, top_classes=1, max_detections=1)
+        section = "classification"
+        _require_at_least(self, section, top_proposals=1, top_classes=1, max_detections=1)
+        _require_at_least(self, section, samples_per_proposal=1, short_side_px=1)
+        _require_at_least(self, section, top_verbs=1, top_nouns=1, actions_per_proposal=1)
+        _require(
+            (self.source == "scores") == (self.class_scores is not None),
+            f"classification.source=scores and classification.class_scores belong together, found "
+            f"source={self.source} and class_scores={self.class_scores}",
+        )
+        for name in ("temperature", "action_score_power"):
+            value = getattr(self, name)
+            _require(value > 0, f"classification.{name} must be positive, found {value}")
+        for name in ("sls_pt", "sls_tl", "sls_td"):
+            level = getattr(self, name)
+            _require(
+                level is None or 0 <= level <= 5, f"classification.{name} must be 0 to 5, found {level}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """What the last stage computes and draws."""
 
-    protocol: Literal["hacs", "activitynet"] = "hacs"
+    protocol: Literal["hacs", "activitynet", "ek100"] = "hacs"
     timelines: int = 4
     """Videos whose ground truth and detections are drawn as a PNG."""
 

@@ -1,12 +1,12 @@
 """Decode each video in a child process of its own, so that a bad one costs itself and not the run.
 
     parent                                        child, one per video
-    DecodedVideo  <---- pipe, a few MB ahead ----  stream_grid_frames
+    DecodedVideo  <--- pipe, some MB ahead ------  stream_grid_frames
         blocks of (grid indices, frames)           error as text, or the summary at the end
 
 A decoder that crashes, hangs or runs out of memory takes its child along; the parent gets a `VideoError`.
-The pipe holds the child back when the parent is busy, so memory is bounded. A child whose parent was killed
-ends at its next write (broken pipe), or, if its decoder hangs, at its alarm.
+The child decodes on while the parent is busy, but only some blocks ahead, so memory is bounded. A child whose parent
+was killed ends at its next write (broken pipe), or, if its decoder hangs, at its alarm.
 
 Children are forked from a small server process that has loaded NumPy and PyAV only, whatever the parent has
 loaded; that takes milliseconds. Where there is no forkserver they are spawned.
@@ -19,6 +19,8 @@ import functools
 import itertools
 import math
 import multiprocessing
+import os
+import queue
 import signal
 import sys
 import threading
@@ -42,6 +44,9 @@ DEFAULT_TIME_LIMIT_S = 120.0
 _BLOCK_BYTES = 4 << 20
 """Frames of small videos travel together in messages of about this size."""
 
+_READ_AHEAD_BLOCKS = 8
+"""Finished blocks that wait for the parent: enough for the batch of clips that follows the one it works on."""
+
 _HEARTBEAT_S = 1.0
 """A decoder between two wanted frames says this often that it is alive."""
 
@@ -62,6 +67,8 @@ class DecodeJob:
     """Smallest share of the promised frames that must decode."""
 
 
+_Message = tuple[str, object, NDArray[np.uint8] | None]
+
 FrameBlock = tuple[NDArray[np.int64], NDArray[np.uint8]]
 """Grid indices (n,), increasing, and their RGB frames (n, H, W, 3)."""
 
@@ -69,7 +76,7 @@ FrameBlock = tuple[NDArray[np.int64], NDArray[np.uint8]]
 class DecodedVideo:
     """One video while a child process decodes it; iterate over its frame blocks. Also a context manager.
 
-    The child starts with the object and decodes one block ahead of the iteration.
+    The child starts with the object and decodes some blocks ahead of the iteration.
 
     Args:
         job: what to decode.
@@ -156,7 +163,7 @@ def decode_interleaved(
 ) -> Iterator[tuple[DecodeJob, FrameBlock | StreamSummary | VideoError]]:
     """Decode `workers` videos at a time and give what comes from any of them, as it comes.
 
-    One consumer is thus fed by many cores in bounded memory: about two blocks for each worker.
+    One consumer is thus fed by many cores in bounded memory: some blocks for each worker.
 
     Yields:
         (job, block) any number of times, a job's blocks in order, then once (job, summary) or (job, error).
@@ -224,25 +231,25 @@ def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None
     """Decode one video and send it: what the child process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it, and ends its children
     sender = _Sender(connection, time_limit_s)
-    with contextlib.suppress(BrokenPipeError):  # the parent is gone, or has closed its end: nobody cares
-        try:
-            stream = stream_grid_frames(
-                job.path,
-                job.fps,
-                job.wanted,
-                min_decoded_share=job.min_decoded_share,
-                progress=sender.heartbeat,
-            )
-            for index, frame in stream:
-                sender.add(index, frame)
-            sender.flush()
-            sender.send("end", stream.summary)
-        except VideoError as error:
-            sender.send("error", error.reason)
+    try:
+        stream = stream_grid_frames(
+            job.path,
+            job.fps,
+            job.wanted,
+            min_decoded_share=job.min_decoded_share,
+            progress=sender.heartbeat,
+        )
+        for index, frame in stream:
+            sender.add(index, frame)
+        sender.flush()
+        sender.send("end", stream.summary)
+    except VideoError as error:
+        sender.send("error", error.reason)
+    sender.close()
 
 
 class _Sender:
-    """Gather frames into blocks and send them; an alarm ends the process if its decoder falls silent."""
+    """Gather frames into blocks and send them from a thread; an alarm ends the process if its decoder falls silent."""
 
     def __init__(self, connection: Connection, time_limit_s: float) -> None:
         self._connection = connection
@@ -250,6 +257,9 @@ class _Sender:
         self._alarm_s = math.ceil(time_limit_s) + 1
         self._indices: list[int] = []
         self._frames: list[NDArray[np.uint8]] = []
+        self._waiting: queue.Queue[_Message | None] = queue.Queue(_READ_AHEAD_BLOCKS)
+        self._thread = threading.Thread(target=self._send_waiting, daemon=True)
+        self._thread.start()
         self._sent_s = time.monotonic()
         _set_alarm(self._alarm_s)
 
@@ -272,11 +282,25 @@ class _Sender:
 
     def send(self, kind: str, content: object, pixels: NDArray[np.uint8] | None = None) -> None:
         _set_alarm(0)  # the parent may take its time
-        self._connection.send((kind, content))
-        if pixels is not None:
-            self._connection.send_bytes(pixels.reshape(-1).data)
+        self._waiting.put((kind, content, pixels))
         self._sent_s = time.monotonic()
         _set_alarm(self._alarm_s)
+
+    def close(self) -> None:
+        """Wait until everything is sent."""
+        _set_alarm(0)
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _send_waiting(self) -> None:
+        try:
+            while (message := self._waiting.get()) is not None:
+                kind, content, pixels = message
+                self._connection.send((kind, content))
+                if pixels is not None:
+                    self._connection.send_bytes(pixels.reshape(-1).data)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)  # the parent is gone, or has closed its end: nobody cares
 
 
 def _set_alarm(seconds: int) -> None:

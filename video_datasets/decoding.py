@@ -102,17 +102,31 @@ def probe(path: Path | str) -> VideoInfo:
         turns = next((_quarter_turns(frame) for _, frame in FramePass(path, container, stream)), None)
         if turns is None:
             raise VideoError(path, "not a single frame decodes")
-        size = (stream.width, stream.height)
-        width, height = size[::-1] if turns % 2 else size
-        return VideoInfo(
-            width=width,
-            height=height,
-            fps=average_fps(stream),
-            promised_frames=stream.frames or None,
-            promised_duration_s=_promised_duration_s(container, stream),
-            codec=stream.codec_context.name,
-            rotation_deg=turns * 90,
-        )
+        return _info(container, stream, turns)
+
+
+def read_header(path: Path | str) -> VideoInfo:
+    """Read what a video says about itself, without decoding a frame (milliseconds); rotation is taken as none.
+
+    Raises:
+        VideoError: if the file is missing, empty, or no video.
+    """
+    with opened(Path(path)) as (container, stream):
+        return _info(container, stream, turns=0)
+
+
+def _info(container: InputContainer, stream: VideoStream, turns: int) -> VideoInfo:
+    size = (stream.width, stream.height)
+    width, height = size[::-1] if turns % 2 else size
+    return VideoInfo(
+        width=width,
+        height=height,
+        fps=average_fps(stream),
+        promised_frames=stream.frames or None,
+        promised_duration_s=_promised_duration_s(container, stream),
+        codec=stream.codec_context.name,
+        rotation_deg=turns * 90,
+    )
 
 
 def average_fps(stream: VideoStream) -> float:

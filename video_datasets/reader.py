@@ -11,6 +11,10 @@ What counts as a frame, and when it is shown:
   decoded are compared with the frames promised, and too small a share is an error: a file that was cut short
   stops without any error of its own.
 
+One decoder, PyAV, streams and reads at random positions. decord would read training clips 1.25 times as fast at best
+(`benchmarks/random_access.py`), but it serves other frames of stream-copied trims, wrong times of AVI files and
+aborts after a fork, so that every file would first have to be decoded with both and compared: not worth it.
+
 Memory is bounded: one frame at a time, and only frames asked for are converted to RGB. Each call opens and
 closes the file by itself, so nothing has to survive a fork. Decoding uses one thread, because many videos are
 read at once, one process each.

@@ -209,6 +209,24 @@ class TimeGrid:
             "no_padding": self.clip_span_frames / 2,
         }[self.convention]
 
+    @property
+    def stride_s(self) -> float:
+        """Seconds from one feature to the next."""
+        return self.stride_frames / self.fps
+
+    @property
+    def strides_before_first(self) -> int:
+        """Whole strides of a video that end before feature 0 stands: 0, but for "no_padding" with long clips.
+
+        Feature k is the one of the stride [k + this, k + this + 1) * stride_s.
+
+        >>> TimeGrid(fps=30, stride_frames=16).strides_before_first
+        0
+        >>> TimeGrid(fps=30, stride_frames=8, convention="no_padding").strides_before_first
+        3
+        """
+        return int(self._first_time_frames // self.stride_frames)
+
     def num_features(self, n_frames: int) -> int:
         """Count the features of a video of `n_frames` grid frames.
 

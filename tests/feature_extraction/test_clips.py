@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,15 +23,14 @@ GRIDS = st.builds(
 def _stream(grid: TimeGrid, n_frames: int) -> tuple[list[list[int]], int]:
     """Push the frames that a decoder gives; return the frames of every clip, and how many were held at most."""
     assembler = ClipAssembler(grid)
-    clips: list[torch.Tensor] = []
+    clips: list[list[torch.Tensor]] = []
     most_held = 0
     for index in range(n_frames):
         if grid.may_use(index) or index == n_frames - 1:
             clips += assembler.push(index, torch.full((1, 1, 1), float(index)))
             most_held = max(most_held, len(assembler.frames))
     clips += assembler.finish(n_frames)
-    assert all(clip.shape == (1, grid.clip_frames, 1, 1) for clip in clips)
-    return [clip.flatten().int().tolist() for clip in clips], most_held
+    return [[int(frame) for frame in clip] for clip in clips], most_held
 
 
 @given(GRIDS, st.integers(1, 400))
@@ -62,12 +60,12 @@ def test_clips_come_as_soon_as_their_last_frame() -> None:
     assert came_at == [36, 52, 68, 84]
 
 
-def test_values_and_axes_are_kept() -> None:
+def test_clips_share_their_frames_without_copies() -> None:
     grid = TimeGrid(fps=30, stride_frames=16)
-    frames = torch.from_numpy(np.random.default_rng(0).random((60, 3, 4, 5)))
+    frames = {index: torch.zeros(3, 4, 5) for index in range(60)}
     assembler = ClipAssembler(grid)
     clips = [
         clip for index in range(60) if grid.may_use(index) for clip in assembler.push(index, frames[index])
     ]
-    indices = grid.clip_frame_indices(60)[0]
-    assert torch.equal(clips[0], frames[indices].transpose(0, 1))  # C x T x H x W
+    for clip, indices in zip(clips, grid.clip_frame_indices(60).tolist(), strict=False):
+        assert all(frame is frames[index] for frame, index in zip(clip, indices, strict=True))

@@ -65,7 +65,7 @@ def run(tiny_mini: Path, tmp_path: Path, model: VideoNetwork) -> StageRun:
     words = [f"run_dir={tmp_path}", "data.mini=false", f"data.root={tiny_mini}", "runtime.threads=1"]
     words += [f"features.short_side_px={SHORT_SIDE_PX}", "features.dtype=float32"]
     (tmp_path / "features").mkdir()
-    save_backbone(tmp_path / "finetune/weights.pt", model, "tada2d_mini", tuple("abcdefgh"), {})
+    save_backbone(tmp_path / "finetune/weights.pt", model, "tada2d_mini", {"action": tuple("abcdefgh")}, {})
     return StageRun(load_config(CONFIG, words), tmp_path / "features")
 
 
@@ -117,21 +117,22 @@ def test_finished_videos_are_not_decoded_again(
     run: StageRun, videos: dict[str, Video], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    import feature_extraction.extract as module
+    import feature_extraction.extract
+    import feature_extraction.many
 
-    original = module.decode_interleaved
+    original = feature_extraction.many.decode_interleaved
 
     def recording(jobs: Any, **options: Any) -> Any:
         listed = list(jobs)
         seen.extend(job.video_id for job in listed)
         return original(listed, **options)
 
-    def cut_off(folder: Path) -> int:
+    def cut_off(folder: Path, destination: Path) -> int:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(module, "decode_interleaved", recording)
+    monkeypatch.setattr(feature_extraction.many, "decode_interleaved", recording)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "merge_features", cut_off)
+        patch.setattr(feature_extraction.extract, "merge_features", cut_off)
         with pytest.raises(RuntimeError, match="killed"):
             extract(run)
     finished = [video_id for video_id in videos if (run.folder / video_file_name(video_id)).exists()]
@@ -180,12 +181,12 @@ def test_a_video_too_short_for_a_convention_says_so(model: VideoNetwork) -> None
 
 def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "w.pt", {"model": {}, "architecture": {}})
-    with pytest.raises(InputError, match=r"not the weights of a finetuning stage \(no labels, name\)"):
+    with pytest.raises(InputError, match=r"not the weights of a finetuning stage \(no heads, name\)"):
         load_backbone(tmp_path / "w.pt")
 
 
 def test_a_backbone_comes_back_as_it_was(tmp_path: Path, model: VideoNetwork) -> None:
-    save_backbone(tmp_path / "w.pt", model, "tada2d_mini", tuple("abcdefgh"), {"seed": 0})
+    save_backbone(tmp_path / "w.pt", model, "tada2d_mini", {"action": tuple("abcdefgh")}, {"seed": 0})
     backbone = load_backbone(tmp_path / "w.pt")
     assert (backbone.name, backbone.labels) == ("tada2d_mini", tuple("abcdefgh"))
     assert not backbone.model.training

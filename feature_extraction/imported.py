@@ -1,0 +1,80 @@
+"""A finished store instead of an extraction (`features.store`): checked, and linked into the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from feature_extraction.store import MERGED_NAME, FeatureStore
+from runtime.errors import InputError
+from runtime.progress import progress
+from runtime.schema import FeaturesConfig
+from runtime.stage import StageRun
+from video_datasets.dataset import load_dataset
+from video_datasets.time_grid import TimeGrid
+
+
+def store_file(config: FeaturesConfig) -> Path:
+    """Return the file that `features.store` names: itself, or the merged file in a folder of features.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    assert config.store is not None
+    path = Path(config.store)
+    file = path / MERGED_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(
+            f"features.store={config.store}: expected a feature store in one HDF5 file, or a folder with "
+            f"{MERGED_NAME}; make one with the feature extraction or `python -m feature_extraction.zoo`"
+        )
+    return file
+
+
+def use_store(run: StageRun) -> None:
+    """Check a store against the run's grid and annotations, and link it as features.h5.
+
+    Annotated videos that the store lacks are listed.
+
+    Raises:
+        InputError: if features are on another grid, differ in their channels, or are not finite, or no
+            annotated video is in the store.
+    """
+    file = store_file(run.config.features)
+    store = FeatureStore(file)
+    wanted = TimeGrid.from_config(run.config.grid)
+    channels: int | None = None
+    for video_id in progress(
+        list(load_dataset(run.config.data).videos), description="checking", unit="video"
+    ):
+        if video_id not in store:
+            run.skip(video_id, f"not in {file.name}")
+            continue
+        channels = _check_video(store, video_id, wanted, channels)
+        run.counts["videos"] = run.counts.get("videos", 0) + 1
+    if channels is None:
+        some = next(iter(store), "none at all")
+        raise InputError(f"{file}: holds none of the annotated videos; a video in it: {some}")
+    link = run.folder / MERGED_NAME
+    link.unlink(missing_ok=True)
+    link.symlink_to(file.resolve())
+    run.summary = f"{run.counts['videos']} videos, {channels} channels, from {file}"
+
+
+def _check_video(store: FeatureStore, video_id: str, grid: TimeGrid, channels: int | None) -> int:
+    record = store[video_id]
+    where = f"{store.path}: video '{video_id}'"
+    found = record.grid.to_dict()
+    different = [
+        f"{key}={found[key]} (config: {value})"
+        for key, value in grid.to_dict().items()
+        if found[key] != value
+    ]
+    if different:
+        raise InputError(f"{where} is on another grid: {', '.join(different)}; set the keys of `grid` to it")
+    if record.features.shape[1] != (channels or record.features.shape[1]):
+        raise InputError(f"{where} has {record.features.shape[1]} channels, others have {channels}")
+    if not np.isfinite(record.features).all():
+        raise InputError(f"{where} holds values that are not finite; remove the video from the store")
+    return int(record.features.shape[1])

@@ -1,0 +1,177 @@
+"""All that features depend on besides the videos, in one small record that travels to any process.
+
+Whoever extracts a video (this process, or a worker of a cluster) loads the recipe's network once and then does
+`job` -> decode -> `write` for each video, so the result is the same wherever it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import av
+import torch
+from joblib import cpu_count
+
+from feature_extraction.backbone import Backbone, load_network
+from feature_extraction.extractor import Extractor, VideoExtraction
+from feature_extraction.store import write_video_features
+from runtime.errors import InputError
+from runtime.schema import FeaturesConfig, RuntimeConfig
+from tadaconv import optimize_for_inference
+from training.device import prepare_device
+from video_datasets.decoder_process import DecodeJob
+from video_datasets.reader import StreamSummary
+from video_datasets.time_grid import TimeGrid
+
+_COMPUTED_IN = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_HASHED_END_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to extract, with which network, to which folder; pickles.
+
+    Attributes:
+        model: name of the network.
+        weights: file, see `load_network`; None: random.
+        grid: which frames each clip takes.
+        features: short side, crops, precision, type on disk, smallest share that must decode.
+        runtime: device, threads, time limit.
+        folder: of the per-video files.
+        backbone_sha256: that the weights must have; empty: whatever the file holds.
+    """
+
+    model: str
+    weights: Path | None
+    grid: TimeGrid
+    features: FeaturesConfig
+    runtime: RuntimeConfig
+    folder: Path
+    backbone_sha256: str = ""
+
+    def load(self) -> LoadedRecipe:
+        """Fix torch's threads and load the network onto the device.
+
+        Raises:
+            InputError: if weights or device are not there, or the weights are others than expected.
+        """
+        device = prepare_device(self.runtime)
+        backbone = load_network(self.model, self.weights)
+        if self.backbone_sha256 not in ("", backbone.sha256):
+            raise InputError(f"{self.weights}: other weights here than where the extraction was started")
+        return LoadedRecipe(self, backbone, device)
+
+    def for_workers(self, backbone_sha256: str) -> Recipe:
+        """The recipe for processes on other machines: with absolute paths, and everything fixed that they might
+        see differently."""
+        threads = self.runtime.threads or cpu_count()
+        return replace(
+            self,
+            weights=self.weights.absolute() if self.weights else None,
+            folder=self.folder.absolute(),
+            runtime=replace(self.runtime, threads=threads),
+            backbone_sha256=backbone_sha256,
+        )
+
+
+class LoadedRecipe:
+    """A recipe with its network loaded: makes and writes features."""
+
+    def __init__(self, recipe: Recipe, backbone: Backbone, device: torch.device) -> None:
+        features = recipe.features
+        self.recipe = recipe
+        self.backbone = backbone
+        self.extractor = Extractor(
+            optimize_for_inference(backbone.model, _COMPUTED_IN[features.precision]).to(device),
+            recipe.grid,
+            features.short_side_px,
+            device,
+            features.crops,
+        )
+
+    @property
+    def num_channels(self) -> int:
+        """C of the features."""
+        return int(self.backbone.model.num_features) * (3 if self.recipe.features.crops == "three" else 1)
+
+    @property
+    def settings(self) -> dict[str, str | int | float]:
+        """The attributes by which features of the same recipe are known."""
+        features = self.recipe.features
+        return {
+            "backbone": self.backbone.name,
+            "backbone_sha256": self.backbone.sha256,
+            "short_side_px": features.short_side_px,
+            "crops": features.crops,
+            "precision": features.precision,
+            "min_decoded_share": features.min_decoded_share,
+        }
+
+    def job(self, video_id: str, path: Path) -> DecodeJob:
+        """What to decode of a video."""
+        return DecodeJob(
+            video_id=video_id,
+            path=path,
+            fps=self.recipe.grid.fps,
+            wanted=self.recipe.grid.may_use,
+            min_decoded_share=self.recipe.features.min_decoded_share,
+        )
+
+    def write(self, extraction: VideoExtraction, job: DecodeJob, summary: StreamSummary) -> str:
+        """Write the features of one decoded video; return why there are none, or an empty string."""
+        grid = self.recipe.grid
+        promised = summary.promised_frames
+        try:
+            write_video_features(
+                self.recipe.folder,
+                job.video_id,
+                extraction.finish(summary.n_frames),
+                grid.times_s(summary.n_frames),
+                grid,
+                attributes={
+                    **self.settings,
+                    "weights": self.backbone.weights,
+                    "weights_file_sha256": self.backbone.file_sha256,
+                    **source_attributes(job.path),
+                    "source_fps": summary.source_fps,
+                    "frames_decoded": summary.frames_decoded,
+                    **({} if promised is None else {"frames_promised": promised}),
+                    "num_grid_frames": summary.n_frames,
+                    "duration_s": summary.duration_s,
+                    **_versions(),
+                },
+                dtype=self.recipe.features.dtype,
+            )
+        except ValueError as error:
+            return str(error)
+        return ""
+
+
+def source_attributes(path: Path) -> dict[str, str | int]:
+    """Describe a video file by name, size, and a hash that costs little even for gigabytes.
+
+    Returns:
+        `source`, `source_bytes`, and `source_ends_sha256`: SHA-256 of its first and its last MiB (of the whole file
+        if it is no longer than two).
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if size <= 2 * _HASHED_END_BYTES:
+            digest.update(file.read())
+        else:
+            digest.update(file.read(_HASHED_END_BYTES))
+            file.seek(-_HASHED_END_BYTES, os.SEEK_END)
+            digest.update(file.read())
+    return {"source": path.name, "source_bytes": size, "source_ends_sha256": digest.hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "decoder": f"PyAV {metadata.version('av')}, FFmpeg {av.ffmpeg_version_info}",
+        "torch": str(torch.__version__),
+    }

@@ -1,0 +1,89 @@
+"""The stage with somebody else's store: checked, linked, independent of finetuning and videos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from feature_extraction import FeatureStore
+from feature_extraction.__main__ import main
+from feature_extraction.store import merge_features, write_video_features
+from video_datasets.time_grid import TimeGrid
+
+HACS = TimeGrid(fps=30, stride_frames=16)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def annotated(tiny_mini: Path) -> list[str]:
+    return list(json.loads((tiny_mini / "HACS_segments_v1.1.1.json").read_text())["database"])
+
+
+def make_store(folder: Path, ids: list[str], grid: TimeGrid = HACS, channels: int = 6) -> Path:
+    for i, video_id in enumerate(ids):
+        features = np.random.default_rng(i).normal(size=(grid.num_features(70), channels))
+        write_video_features(
+            folder / "parts", video_id, features, grid.times_s(70), grid, attributes={"duration_s": 2.3}
+        )
+    merge_features(folder / "parts", folder / "theirs.h5")
+    return folder / "theirs.h5"
+
+
+def stage(tiny_mini: Path, tmp_path: Path, store: Path, *words: str) -> int:
+    config = ROOT / "configs" / "hacs_mini.yaml"
+    places = [f"run_dir={tmp_path / 'run'}", f"data.root={tiny_mini}", "data.mini=false"]
+    return main(["--config", str(config), *places, f"features.store={store}", *words])
+
+
+def test_a_store_is_linked_and_what_it_lacks_is_listed(
+    tiny_mini: Path, tmp_path: Path, annotated: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path, [*annotated[1:], "another"])
+    assert stage(tiny_mini, tmp_path, store) == 1
+    assert f"{annotated[0]}: not in theirs.h5" in capsys.readouterr().err
+    folder = tmp_path / "run" / "features"
+    found = FeatureStore(folder)
+    np.testing.assert_array_equal(found[annotated[1]].features, FeatureStore(store)[annotated[1]].features)
+    record = json.loads((folder / "stage.json").read_text())
+    assert record["counts"] == {"videos": len(annotated) - 1}
+    assert "stage.finetune" not in record["fingerprint_parts"]
+    assert stage(tiny_mini, tmp_path, store) == 1
+    assert "complete, nothing to do" in capsys.readouterr().err
+    make_store(tmp_path, [*annotated, "another"])
+    assert stage(tiny_mini, tmp_path, store) == 2
+    assert "input.store was theirs.h5" in capsys.readouterr().err
+    assert stage(tiny_mini, tmp_path, store, "--force") == 0
+    assert store.exists()
+
+
+def test_stores_that_do_not_fit_are_refused(
+    tiny_mini: Path, tmp_path: Path, annotated: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other_grid = make_store(
+        tmp_path / "a", annotated, TimeGrid(fps=30, stride_frames=16, convention="no_padding")
+    )
+    foreign = make_store(tmp_path / "b", ["x", "y"])
+    damaged = make_store(tmp_path / "c", annotated)
+    with h5py.File(damaged, "a") as file:
+        file[annotated[2]][0, 0] = np.inf
+    uneven = make_store(tmp_path / "d", annotated)
+    with (
+        h5py.File(uneven, "a") as file,
+        h5py.File(make_store(tmp_path / "e", annotated, channels=7)) as wider,
+    ):
+        del file[annotated[3]]
+        wider.copy(annotated[3], file)
+    cases = {
+        other_grid: r"is on another grid: convention=no_padding (config: centred)",
+        foreign: "holds none of the annotated videos; a video in it: x",
+        damaged: f"video '{annotated[2]}' holds values that are not finite",
+        uneven: f"video '{annotated[3]}' has 7 channels, others have 6",
+        tmp_path / "gone.h5": "expected a feature store in one HDF5 file",
+    }
+    for store, message in cases.items():
+        assert stage(tiny_mini, tmp_path, store) == 2, message
+        assert message in capsys.readouterr().err
