@@ -56,7 +56,7 @@ def _figure(
         if segment.label in colours:
             _bar(axes, rows.index(segment.label), segment, colours[segment.label], score / best)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlim(0, duration_s)
     axes.set_xlabel("time (s)")
     what = "ground truth and the best" if truth else "the best"

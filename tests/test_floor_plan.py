@@ -32,6 +32,10 @@ ALSO_FORBIDDEN = {
 """Beside the higher floors; the time grid's transforms are the one use of PyTorch in video_datasets."""
 
 WITHOUT_TORCH = (
+    "pipeline.detect",
+    "pipeline.bundle",
+    "pipeline.report",
+    "feature_extraction.zoo.__main__",
     "evaluation",
     "evaluation.file_evaluation",
     "evaluation.stage",

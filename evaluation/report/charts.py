@@ -39,7 +39,7 @@ class Series:
 
 
 def figure(
-    title: str, explanation: str, drawing: Markup, legend: Sequence[Series] = (), **more: str
+    title: str, explanation: str, drawing: Markup, legend: Sequence[Series | Points] = (), **more: str
 ) -> Markup:
     """A chart with its title, one line that says how to read it, and a legend.
 
@@ -97,6 +97,46 @@ def line_chart(
     cursor = element("line", class_="cursor", y1=TOP, y2=TOP + PLOT_HEIGHT, x1=LEFT, x2=LEFT)
     axes = [*_horizontal_grid(ticks, y_title), *_x_axis(x[-1], x_title)]
     return _svg([*axes, *drawn, cursor], f"{y_title} against {x_title}", data_line_chart=json.dumps(hover))
+
+
+@dataclass(frozen=True)
+class Points:
+    """One line of `points_chart`.
+
+    Attributes:
+        name: for legend and hover.
+        x: rising.
+        y: a value for each x.
+        style: class of its colour.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    style: str
+
+
+def points_chart(lines: Sequence[Points], x_title: str, title: str) -> Markup:
+    """Lines through points that each have places of their own; a point shows its values on hover.
+
+    Args:
+        lines: at least one point altogether; both axes start at 0.
+        x_title: name and unit.
+        title: of the figure, for readers who hear it.
+    """
+    ticks = axis_steps(max(max(line.y) for line in lines))
+    last = max(max(line.x) for line in lines) or 1.0
+    parts = [*_horizontal_grid(ticks, ""), *_x_axis(last, x_title)]
+    for line in lines:
+        to_x = [LEFT + PLOT_WIDTH * value / last for value in line.x]
+        to_y = [_to_y(value, ticks[-1]) for value in line.y]
+        parts.append(element("polyline", points=polyline_points(to_x, to_y), class_=f"line {line.style}"))
+        for x, y, place, value in zip(to_x, to_y, line.x, line.y, strict=True):
+            hint = f"{x_title} {place:g}, {line.name}: {value:.4g}"
+            parts.append(
+                element("circle", cx=x, cy=y, r=3.0, class_=line.style, fill="transparent", data_hint=hint)
+            )
+    return _svg(parts, f"{title} against {x_title}")
 
 
 def bar_chart(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +12,14 @@ import pytest
 pytest.importorskip("selenium", reason="the browser tests need selenium")
 
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-device-scale-factor=1",
-)
+from tests.browsing import browser, count, one, show
+
+__all__ = ["browser"]  # a fixture
+
 LIGHT, DARK = "rgb(250, 250, 248)", "rgb(20, 23, 27)"
 A4_PX = 794 - 2 * 57  # 210 mm at 96 dots an inch, less the margins of 15 mm
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("the browser tests need chromium and chromedriver")
-    options = Options()
-    options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
-
-
-def show(
-    browser: webdriver.Chrome, page: Path, width: int = 1400, theme: str = "light", media: str = ""
-) -> None:
-    """Open a page as on a screen of some width, in a theme of the system, or as on paper."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-    browser.get(page.as_uri())
-
-
-def one(browser: webdriver.Chrome, selector: str) -> WebElement:
-    return browser.find_element(By.CSS_SELECTOR, selector)
 
 
 def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
@@ -73,10 +31,6 @@ def slide(browser: webdriver.Chrome, selector: str, value: int) -> None:
         "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
     )
     browser.execute_script(script, one(browser, selector), value)
-
-
-def count(browser: webdriver.Chrome, selector: str) -> int:
-    return len(browser.find_elements(By.CSS_SELECTOR, selector))
 
 
 @pytest.mark.parametrize("name", ["hacs_report", "proposals_report", "ek100_report"])

@@ -1,0 +1,189 @@
+"""The file of a bundled run: a zip of plain arrays (.npy) and one JSON, with nothing in it that could be executed.
+
+    bundle.json                  format, configuration, class names, sizes, and size and SHA-256 of every other member
+    backbone/<parameter>.npy     of the finetuned network
+    bmn/<parameter>.npy          of BMN
+
+Members are stored uncompressed, so that a small file cannot grow into a large one, and read into memory by the
+names that the JSON gives: no path of the file is ever written to, so that none can lead out of a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from runtime.atomic import atomic_path, write_text
+from runtime.errors import InputError
+from runtime.stage import PLACES
+from training import checkpoint
+
+FORMAT = "tadaloc bundle 1"
+INDEX = "bundle.json"
+NETWORKS = {"backbone": "finetune/weights.pt", "bmn": "bmn/weights.pt"}
+"""Folder in the bundle -> file in the run's folder."""
+MAX_INDEX_BYTES, MAX_ARRAY_BYTES, MAX_MEMBERS = 16 << 20, 2 << 30, 20_000
+_ARRAY = re.compile(rf"({'|'.join(NETWORKS)})/([A-Za-z0-9_.]+)\.npy")
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+"""Of every member: the same run gives the same bytes."""
+
+
+# ---- writing
+
+
+def pack(run_dir: Path, destination: Path, config: Mapping[str, Any], information: Mapping[str, Any]) -> int:
+    """Write the networks of a run folder to one file, whole or not at all.
+
+    Args:
+        run_dir: with both weights.
+        destination: zip file.
+        config: resolved configuration; paths in it lose their folders, which are nobody else's business.
+        information: further entries of the JSON, for people.
+
+    Returns:
+        The bytes of the file.
+    """
+    portable = _without_folders(config)
+    index: dict[str, Any] = {
+        "format": FORMAT,
+        **information,
+        "config": portable,
+        "networks": {},
+        "members": {},
+    }
+    with atomic_path(destination) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        for network, name in NETWORKS.items():
+            content = checkpoint.load(run_dir / name)
+            index["networks"][network] = {k: v for k, v in content.items() if k not in ("model", "config")}
+            for key, tensor in content["model"].items():
+                _add(file, index["members"], f"{network}/{key}.npy", _array_bytes(tensor))
+        _add(file, {}, INDEX, json.dumps(index, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    return destination.stat().st_size
+
+
+def _add(file: zipfile.ZipFile, members: dict[str, Any], name: str, content: bytes) -> None:
+    members[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    file.writestr(zipfile.ZipInfo(name, _FIXED_TIME), content)
+
+
+def _array_bytes(tensor: Tensor) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, tensor.detach().cpu().numpy(), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+    portable: dict[str, Any] = json.loads(json.dumps(config))
+    for place in ("run_dir", *PLACES):
+        section, _, key = place.rpartition(".")
+        named = portable[section] if section else portable
+        named[key] = named[key] and Path(named[key]).name
+    return portable
+
+
+# ---- reading
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Make a folder of configuration and weights, as a run has them, from a bundle.
+
+    Args:
+        path: zip file of `pack`; not trusted.
+        folder: existing and empty; receives exactly config.yaml, finetune/weights.pt and bmn/weights.pt.
+
+    Raises:
+        InputError: if it is no such file, holds links, unknown, missing or oversized members, or one whose content
+            is not the one that its JSON describes.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            members = _members(path, file)
+            index = _index(path, file, members)
+            arrays = {name: _array(path, file, members[name], index["members"][name]) for name in members}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # last: encrypted
+        raise _refusal(path, f"not a readable zip file ({error})") from error
+    write_text(folder / "config.yaml", yaml.safe_dump(index["config"], sort_keys=False, allow_unicode=True))
+    for network, name in NETWORKS.items():
+        start = f"{network}/"
+        state = {key[len(start) : -4]: array for key, array in arrays.items() if key.startswith(start)}
+        content = {"model": state, **index["networks"][network], "config": index["config"]}
+        checkpoint.save(folder / name, content)
+
+
+def _members(path: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Check the table of contents; return the arrays."""
+    listed = file.infolist()
+    if len(listed) > MAX_MEMBERS:
+        raise _refusal(path, f"{len(listed)} members, at most {MAX_MEMBERS} were expected")
+    names = [member.filename for member in listed]
+    if len(set(names)) != len(names):
+        raise _refusal(path, "two members of one name")
+    if sum(member.file_size for member in listed) > path.stat().st_size:
+        raise _refusal(path, "members overlap, or promise more than the file holds")
+    for member in listed:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if member.filename != INDEX and not _ARRAY.fullmatch(member.filename):
+            raise _refusal(path, f"unknown member {member.filename!r}")
+        if kind not in (0, stat.S_IFREG):
+            raise _refusal(path, f"member {member.filename!r} is a link or another special file")
+        limit = MAX_INDEX_BYTES if member.filename == INDEX else MAX_ARRAY_BYTES
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > limit:
+            raise _refusal(path, f"member {member.filename!r} is compressed or larger than {limit} bytes")
+    return {member.filename: member for member in listed if member.filename != INDEX}
+
+
+def _index(path: Path, file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, Any]:
+    try:
+        index = json.loads(_read(file, file.getinfo(INDEX)))
+    except KeyError:
+        raise _refusal(path, f"no {INDEX}") from None
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, f"{INDEX} is not JSON ({error})") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        found = index.get("format") if isinstance(index, dict) else index
+        raise _refusal(path, f"expected format {FORMAT!r}, found {str(found)[:80]!r}")
+    if any(not isinstance(index.get(key), dict) for key in ("config", "networks", "members")):
+        raise _refusal(path, f"{INDEX} lacks config, networks or members")
+    if any(not isinstance(index["networks"].get(name), dict) for name in NETWORKS):
+        raise _refusal(path, f"{INDEX} does not describe {' and '.join(NETWORKS)}")
+    if "${" in json.dumps(index["config"]):
+        raise _refusal(path, "its configuration refers to values from elsewhere (${...})")
+    if index["members"].keys() != members.keys():
+        different = sorted(index["members"].keys() ^ members.keys())
+        raise _refusal(path, f"{INDEX} and members differ in {', '.join(map(repr, different[:3]))}")
+    return index
+
+
+def _array(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo, described: Any) -> Tensor:
+    content = _read(file, member)
+    found = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if described != found:
+        raise _refusal(path, f"member {member.filename!r} is not the one that {INDEX} describes (damaged?)")
+    try:
+        # allow_pickle=False: numbers only; a header that promises more than there is ends in ValueError.
+        return torch.from_numpy(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+    except (ValueError, TypeError, MemoryError, OverflowError, EOFError) as error:
+        raise _refusal(path, f"member {member.filename!r} is not a plain array ({error})") from error
+
+
+def _read(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    with file.open(member) as opened:
+        return opened.read(member.file_size)
+
+
+def _refusal(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path}: not a bundle of `python -m pipeline.bundle` that can be trusted: {reason}; pack it again"
+    )

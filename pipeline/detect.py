@@ -1,0 +1,193 @@
+"""Detect actions in videos with a trained run (HACS-style whole videos, or EPIC-KITCHENS-100-style windows).
+
+Each video is decoded once, in a process of its own, and streams through, whatever its length. For each video FILE
+this leaves in --out:
+
+    FILE.json   detections in the submission format of the run's data set
+    FILE.csv    video,start_s,end_s,label,score
+    FILE.png    time-line
+    FILE_labelled.mp4   with --render: the video, without sound, with the labels burnt in
+
+and index.html, one page of all videos: time-lines with a player, tables; it loads nothing from the network.
+
+--min-score is compared with the score of a detection: the probability of its class (of its verb times that of its
+noun) times the score of its proposal. All of them are below 1, so the product is low where any is unsure, and with
+hundreds of classes, or verbs and nouns, good detections may lie far below the default. When nothing reaches it, the
+best score of the video is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.sanity import encodable
+from runtime.errors import InputError
+from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.progress import progress
+from video_datasets.dataset import VIDEO_SUFFIXES
+from video_datasets.decoding import VideoError, read_header
+
+if TYPE_CHECKING:
+    from pipeline.detector import Detector, VideoDetections
+
+PAGE_NAME = "index.html"
+RENDERED_SUFFIX = "_labelled.mp4"
+_EXAMPLES = """examples:
+  python -m pipeline.detect my_video.mp4 --run runs/hacs_mini
+  python -m pipeline.detect videos/ clip.avi --run hacs_mini.zip --top 5 --min-score 0.1 --out found --render
+
+In Python:
+  from pipeline import Detector
+  found = Detector("runs/hacs_mini").detect("my_video.mp4")   # .segments_s, .labels, .scores, .duration_s
+
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.detect",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES + EXIT_CODES_HELP,
+    )
+    parser.add_argument(
+        "videos", nargs="+", type=Path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
+    )
+    parser.add_argument("--run", required=True, type=Path, help="run folder, or a file of pipeline.bundle")
+    parser.add_argument("--top", type=_count, default=20, help="most detections of a video (default 20)")
+    parser.add_argument("--min-score", type=float, default=0.2, help="least score, see above (default 0.2)")
+    parser.add_argument("--out", type=Path, default=Path("detections"), help="folder (default detections)")
+    parser.add_argument("--render", action="store_true", help="also write the video with its labels")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
+    arguments = parser.parse_args(argv)
+    return guarded(lambda: detect(arguments))
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {count}")
+    return count
+
+
+def detect(arguments: argparse.Namespace) -> int:
+    """Detect in all videos; a bad one is listed at the end and stops no other.
+
+    Raises:
+        InputError: if there is no video, or the run cannot be used.
+    """
+    videos = named_videos(arguments.videos)
+    from pipeline.detect_page import write_page  # these take seconds to load
+    from pipeline.detector import Detector
+
+    detector = Detector(arguments.run, device=arguments.device)
+    print(f"{detector.run.name}: {detector.run.num_classes} {detector.run.remark}".strip(), file=sys.stderr)
+    threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
+    found: dict[str, VideoDetections] = {}
+    failed: dict[str, str] = {}
+    for name, path in videos.items():
+        try:
+            found[name] = _one_video(detector, name, path, arguments)
+        except VideoError as error:
+            failed[str(path)] = error.reason
+            print(f"{encodable(str(path))}: left out: {error.reason}", file=sys.stderr)
+        write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
+    if failed and len(videos) > 1:
+        print(f"{len(failed)} of {len(videos)} videos left out:", file=sys.stderr)
+        for video, reason in failed.items():
+            print(f"  {encodable(video)}: {encodable(reason)}", file=sys.stderr)
+    print(f"written to {arguments.out / PAGE_NAME} and beside it", file=sys.stderr)
+    return EXIT_SKIPPED_ITEMS if failed else EXIT_DONE
+
+
+def named_videos(paths: Sequence[Path]) -> dict[str, Path]:
+    """Find the videos and give each a name of its own: that of the file without suffix and leading "v_".
+
+    Files are taken as they are, even missing ones; of folders, all files with the suffix of a video, at any depth, but
+    not the videos that --render leaves.
+
+    Raises:
+        InputError: if there is none.
+    """
+    videos: dict[str, Path] = {}
+    for path in _files(paths):
+        name = first = encodable(path.stem.removeprefix("v_"))
+        number = 2
+        while name in videos:
+            name, number = f"{first}_{number}", number + 1
+        videos[name] = path
+    if not videos:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no videos there (looked for {', '.join(VIDEO_SUFFIXES)} at any depth)"
+        )
+    return videos
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in dict.fromkeys(paths):
+        if path.is_dir():
+            yield from (found for found in sorted(path.rglob("*")) if _is_source(found))
+        else:
+            yield path
+
+
+def _is_source(path: Path) -> bool:
+    is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+    return is_video and not path.name.endswith(RENDERED_SUFFIX)
+
+
+def _one_video(detector: Detector, name: str, path: Path, arguments: argparse.Namespace) -> VideoDetections:
+    """Detect in one video, write its files, and say what was found."""
+    from pipeline.outputs import draw, write_csv, write_json
+
+    all_found = _watched(detector, path)
+    found = all_found.best(arguments.top, arguments.min_score)
+    out: Path = arguments.out
+    write_json(out / f"{name}.json", name, found, detector.run)
+    write_csv(out / f"{name}.csv", name, found)
+    draw(out / f"{name}.png", name, found)
+    _say(path, found, all_found, arguments.min_score)
+    if arguments.render:
+        from pipeline.render import render_video
+
+        render_video(path, out / f"{name}{RENDERED_SUFFIX}", found)
+    return found
+
+
+def _watched(detector: Detector, path: Path) -> VideoDetections:
+    """Detect with a bar of the seconds that are through."""
+    length_s = read_header(path).promised_duration_s
+    with progress(
+        description=path.name, total=None if length_s is None else round(length_s), unit="s of video"
+    ) as bar:
+
+        def show(decoded_s: float) -> None:
+            bar.update(int(decoded_s) - bar.n)
+
+        return detector.detect(path, progress=show)
+
+
+def _say(path: Path, found: VideoDetections, all_found: VideoDetections, min_score: float) -> None:
+    what = f"{encodable(str(path))}, {found.duration_s:.1f} s:"
+    if not len(all_found):
+        print(f"{what} nothing found: no proposal at all")
+    elif not len(found):
+        start_s, end_s = all_found.segments_s[0]
+        print(
+            f"{what} nothing found with score {min_score:g} or more; the best is {all_found.scores[0]:.3g} "
+            f"({encodable(all_found.labels[0])}, {start_s:.2f} to {end_s:.2f} s); see --min-score"
+        )
+    else:
+        print(f"{what} {len(found)} detections")
+        rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
+        for (start_s, end_s), label, score in rows:
+            print(f"  {start_s:8.2f} - {end_s:8.2f} s   {score:<8.3g} {encodable(label)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Detect the actions of a new video with a trained run: the stages features, proposals, classification in one go.
+
+    video --child process--> grid frames --network--> features --BMN--> proposals --head on features--> detections
+
+The frames are decoded once and stream through. What grows with the video are its features alone: of an hour of
+EPIC-KITCHENS-100 at 2048 channels 220 MB, twice that for the moment in which they are put together; BMN then reads
+them from the disk, a few windows at a time. All settings are those of the run, so a video of the run's own data set
+gets the detections that the stages have given it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction import FeatureStore
+from feature_extraction.extractor import VideoExtraction
+from feature_extraction.recipe import LoadedRecipe, Recipe
+from feature_extraction.store import video_file_name
+from pipeline.labels import label_video
+from pipeline.trained_run import TrainedRun, open_run
+from proposals.from_maps import proposals_from_maps
+from proposals.inference import video_maps
+from proposals.propose import proposal_constants
+from training.device import prepare_device
+from video_datasets.decoder_process import DecodedVideo
+from video_datasets.decoding import VideoError
+from video_datasets.time_grid import TimeGrid
+
+_VIDEO = "video"
+"""Under this name features lie in the scratch folder, whatever the file is called."""
+
+
+@dataclass(frozen=True, eq=False)
+class VideoDetections:
+    """The detections of one video, by score, descending.
+
+    Attributes:
+        path: of the video.
+        duration_s: from its first shown frame to the end of the last one.
+        segments_s: (n, 2) start and end in seconds from the first shown frame.
+        labels: n class names; of a verb and a noun "verb noun".
+        scores: (n,) probability of the class * score of the proposal.
+        codes: n labels as submissions have them: the class name again, or "3,12" for a verb and a noun.
+    """
+
+    path: Path
+    duration_s: float
+    segments_s: NDArray[np.float64]
+    labels: tuple[str, ...]
+    scores: NDArray[np.float64]
+    codes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def best(self, top: int, min_score: float = 0.0) -> VideoDetections:
+        """Keep the `top` best detections whose score is at least `min_score`."""
+        count = min(top, int(np.count_nonzero(self.scores >= min_score)))
+        return replace(
+            self,
+            segments_s=self.segments_s[:count],
+            labels=self.labels[:count],
+            scores=self.scores[:count],
+            codes=self.codes[:count],
+        )
+
+
+class Detector:
+    """A trained run, ready for videos.
+
+    Args:
+        run: run folder, or a file of `python -m pipeline.bundle`.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1".
+
+    Raises:
+        InputError: if the run is not complete, or there is no such device.
+
+    Example:
+        >>> found = Detector("runs/hacs_mini").detect("my_video.mp4")        # doctest: +SKIP
+        >>> found.best(top=1).labels, found.segments_s.shape                 # doctest: +SKIP
+        (('Moving closer',), (200, 2))
+    """
+
+    def __init__(self, run: str | Path, *, device: str = "auto") -> None:
+        self.run: TrainedRun = open_run(run)
+        config = self.run.config
+        runtime = replace(config.runtime, device=device, scheduler="")
+        self.device = prepare_device(runtime)
+        self._scratch = TemporaryDirectory(prefix="tadaloc-detect-")
+        recipe = Recipe(
+            model=self.run.backbone.name,
+            weights=None,
+            grid=TimeGrid.from_config(config.grid),
+            features=config.features,
+            runtime=runtime,
+            folder=Path(self._scratch.name),
+        )
+        self._recipe = LoadedRecipe(recipe, self.run.backbone, self.device)
+        self.run.bmn.model.to(self.device)
+
+    def detect(
+        self, path: str | Path, *, progress: Callable[[float], object] = lambda decoded_s: None
+    ) -> VideoDetections:
+        """Detect the actions of a video.
+
+        Args:
+            path: video file of any length.
+            progress: called with the seconds of video done, now and then.
+
+        Returns:
+            All detections that the run's settings keep (`classification.max_detections`); see
+            `VideoDetections.best`.
+
+        Raises:
+            VideoError: if the video cannot be decoded, or is too short for the run's time grid.
+        """
+        path = Path(path)
+        self._extract(path, progress)
+        try:
+            return self._detect(path)
+        finally:
+            (self._recipe.recipe.folder / video_file_name(_VIDEO)).unlink()
+
+    def _extract(self, path: Path, progress: Callable[[float], object]) -> None:
+        """Write the video's features to the scratch folder."""
+        job = self._recipe.job(_VIDEO, path)
+        extraction = VideoExtraction(self._recipe.extractor)
+        decoded = DecodedVideo(job, time_limit_s=self.run.config.runtime.video_time_limit_s)
+        for indices, frames in decoded:
+            extraction.add(indices, frames)
+            progress(int(indices[-1]) / job.fps)
+        assert decoded.summary is not None
+        problem = self._recipe.write(extraction, job, decoded.summary)
+        if problem:
+            raise VideoError(path, problem)
+
+    def _detect(self, path: Path) -> VideoDetections:
+        config = self.run.config
+        store = FeatureStore(self._recipe.recipe.folder)
+        maps = video_maps(self.run.bmn, store, _VIDEO, self.device)
+        constants = proposal_constants(config.proposals, maps.duration_s)
+        segments_s, scores = proposals_from_maps(
+            maps.start, maps.end, maps.confidence_map, maps.duration_s, constants, span_s=maps.span_s
+        )
+        found = label_video(store, _VIDEO, segments_s, scores, self.run.backbone, config.classification)
+        return VideoDetections(
+            path, maps.duration_s, found.segments_s, found.labels, found.scores, found.codes
+        )

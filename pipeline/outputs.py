@@ -1,0 +1,71 @@
+"""What detection leaves of each video: the official JSON, a CSV, and a picture."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.detector import VideoDetections
+from pipeline.trained_run import TrainedRun
+from runtime.atomic import atomic_path
+from video_datasets.dataset import Segment
+from video_datasets.ek100_labels import split_label
+from video_datasets.predictions import Predictions, write_detections_json, write_ek100_json
+
+SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
+"""Supervision levels of the TAdaConv code's submissions, where the run's configuration declares none: the format of
+EPIC-KITCHENS-100 demands them, and in one's own videos nobody asks."""
+
+
+def write_json(path: Path, video_id: str, found: VideoDetections, run: TrainedRun) -> None:
+    """Write the detections in the submission format of the run's data set, with all the digits.
+
+    Args:
+        path: JSON file.
+        video_id: under which they stand in `results`.
+        found: by score, descending.
+        run: that found them; named in `external_data`, which the format of EPIC-KITCHENS-100 does not have.
+    """
+    labels = tuple(dict.fromkeys(found.codes))
+    position = {label: index for index, label in enumerate(labels)}
+    predictions = Predictions(
+        videos=(video_id,),
+        labels=labels,
+        video_index=np.zeros(len(found), np.int32),
+        start_s=found.segments_s[:, 0],
+        end_s=found.segments_s[:, 1],
+        score=found.scores,
+        label=np.array([position[code] for code in found.codes], dtype=np.int32),
+    )
+    if "verb" in run.backbone.heads:
+        declared = {key: getattr(run.config.classification, key) for key in SUPERVISION}
+        levels = {key: SUPERVISION[key] if level is None else level for key, level in declared.items()}
+        write_ek100_json(path, predictions, **levels)
+    else:
+        origin = {"made_by": "TAdaLoc pipeline.detect", "run": run.name, "model": run.backbone.name}
+        remark = {"remark": run.remark} if run.remark else {}
+        write_detections_json(path, predictions, external_data={**origin, **remark})
+
+
+def write_csv(path: Path, video_id: str, found: VideoDetections) -> None:
+    """Write one detection a line: video, start_s, end_s, label, score; verb and noun where the run tells them."""
+    header = ["video", "start_s", "end_s", "label", "score"]
+    of_pairs = found.codes != found.labels
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, "verb", "noun"] if of_pairs else header)
+        rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), found.codes, strict=True)
+        for (start_s, end_s), label, score, code in rows:
+            classes = split_label(code)[:2] if of_pairs else ()
+            writer.writerow([video_id, f"{start_s:.3f}", f"{end_s:.3f}", label, f"{score:.6g}", *classes])
+
+
+def draw(path: Path, video_id: str, found: VideoDetections) -> None:
+    """Draw the detections on a time axis as a PNG."""
+    from evaluation.timeline import draw_timeline  # matplotlib takes its time to load
+
+    rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
+    detections = [(Segment(start_s, end_s, label), score) for (start_s, end_s), label, score in rows]
+    draw_timeline(path, video_id, found.duration_s, [], detections)

@@ -1,0 +1,158 @@
+"""Sections of the report of a run that follow from its folder: training curves, stages, versions, configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from omegaconf import MISSING
+
+from evaluation.report.charts import Points, figure, points_chart
+from evaluation.report.fragments import grid
+from evaluation.report.page import Section
+from evaluation.sanity import encodable
+from pipeline.player import render, words_table
+from runtime.config import config_to_dict, flatten
+from runtime.errors import InputError
+from runtime.schema import DataConfig, RunConfig
+from runtime.stage import read_record
+from training.curves import VALIDATION_PREFIX, panel_names
+
+STAGES = ("finetune", "features", "bmn", "proposals", "classification", "evaluation")
+TRAININGS = {"finetune": "Finetuning", "bmn": "BMN"}
+LINES = (("training", "seq-3"), ("validation", "average"))
+SMALL = 0.02
+"""Curves below it are drawn a thousandfold: the axis has no room for many digits."""
+MAX_SKIPPED = 200
+"""Items of a stage on the page; its stage.json has all."""
+
+
+def read_records(run_dir: Path) -> dict[str, dict[str, Any]]:
+    """Read the records of the stages that were started; of a damaged one only that it is so."""
+    records: dict[str, dict[str, Any]] = {}
+    for stage in STAGES:
+        try:
+            record = read_record(run_dir / stage)
+        except InputError as error:
+            record = {"state": "damaged record", "summary": str(error)}
+        if record:
+            records[stage] = record
+    return records
+
+
+def training_section(run_dir: Path) -> Section | None:
+    """Every figure of both trainings against the epoch; None before the first epoch is done."""
+    parts = []
+    for stage, title in TRAININGS.items():
+        lines = _metrics(run_dir / stage / "metrics.jsonl")
+        if lines:
+            parts.append(Markup("<h3>{}</h3>").format(title))
+            parts.append(grid([_panel(name, lines) for name in panel_names(lines)]))
+    return Section("training", "Training", Markup("").join(parts)) if parts else None
+
+
+def _metrics(path: Path) -> list[dict[str, float]]:
+    """Lines of a training; one that is cut off or not finite is left out."""
+    lines = []
+    if path.is_file():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found = json.loads(text)
+            except ValueError:
+                continue
+            lines.append({name: value for name, value in found.items() if value == value})
+    return [line for line in lines if "epoch" in line]
+
+
+def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
+    named = {
+        key: [(line["epoch"], line[key]) for line in lines if key in line]
+        for key in (name, VALIDATION_PREFIX + name)
+    }
+    highest = max(value for points in named.values() for _, value in points)
+    factor, unit = (1000, " x 1000") if 0 < highest < SMALL else (1, "")
+    series = [
+        Points(label, [epoch for epoch, _ in points], [factor * value for _, value in points], style)
+        for points, (label, style) in zip(named.values(), LINES, strict=True)
+        if points
+    ]
+    title = name.replace("_", " ") + unit
+    return figure(title, "", points_chart(series, "epoch", title), series if name != "learning_rate" else ())
+
+
+def stages_section(records: Mapping[str, Mapping[str, Any]]) -> Section:
+    """State, duration, memory and skipped items of every stage, and the versions they ran with."""
+    rows = [["stage", "state", "duration", "peak memory", "skipped", "result"]]
+    rows += [_stage_row(stage, records.get(stage, {})) for stage in STAGES]
+    skipped = [
+        render(
+            "skipped.html.jinja", stage=stage, items=_shown(record["skipped"]), count=len(record["skipped"])
+        )
+        for stage, record in records.items()
+        if record.get("skipped")
+    ]
+    versions = _versions(records)
+    parts = [words_table(rows), *skipped]
+    if len(versions) > 1:
+        parts += [Markup("<h3>Versions</h3>"), words_table(versions)]
+    return Section("stages", "Stages", Markup("").join(parts))
+
+
+def _stage_row(stage: str, record: Mapping[str, Any]) -> list[str]:
+    if not record:
+        return [stage, "not started", "", "", "", ""]
+    duration_s, memory_mb = record.get("duration_s"), record.get("peak_memory_mb")
+    return [
+        stage,
+        "cut off, or running" if record["state"] == "running" else record["state"],
+        "" if duration_s is None else _duration(duration_s),
+        "" if memory_mb is None else f"{memory_mb:.0f} MB",
+        str(len(record.get("skipped") or {})),
+        encodable(record.get("summary") or ""),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _shown(skipped: Mapping[str, str]) -> list[tuple[str, str]]:
+    items = list(skipped.items())[:MAX_SKIPPED]
+    return [(encodable(item), encodable(str(reason))) for item, reason in items]
+
+
+def _versions(records: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row for each version; where stages ran with different ones, with the stages behind it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for stage, record in records.items():
+        for package, version in (record.get("versions") or {}).items():
+            found.setdefault(package, {}).setdefault(str(version), []).append(stage)
+    rows = [["software", "version"]]
+    for package, versions in found.items():
+        words = [
+            version if len(versions) == 1 else f"{version} ({', '.join(stages)})"
+            for version, stages in versions.items()
+        ]
+        rows.append([package, encodable("; ".join(words))])
+    return rows
+
+
+def configuration_section(config: RunConfig) -> Section:
+    """The resolved configuration; what differs from the defaults stands first."""
+    values = flatten(config_to_dict(config))
+    defaults = flatten(config_to_dict(RunConfig(run_dir=MISSING, data=DataConfig(root=MISSING))))
+    changed = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) != value]
+    same = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) == value]
+    body = render(
+        "configuration.html.jinja",
+        changed=words_table([["set", "value"], *changed]),
+        same=words_table([["default", "value"], *same]),
+        count=len(same),
+    )
+    return Section("configuration", "Configuration", body)

@@ -1,0 +1,108 @@
+"""What detection takes from a run: its configuration, the finetuned network and BMN; from its folder or a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bmn.weights import TrainedBmn, load_bmn
+from feature_extraction.backbone import Backbone, load_backbone
+from runtime.config import load_config
+from runtime.errors import InputError
+from runtime.schema import RunConfig
+from runtime.stage import read_record
+from video_datasets.time_grid import TimeGrid
+
+CONFIG, BACKBONE, BMN = "config.yaml", "finetune/weights.pt", "bmn/weights.pt"
+"""The files of a run folder that detection reads."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose finetuning and BMN are complete.
+
+    Attributes:
+        name: of the folder or bundle, for people.
+        config: as the run resolved it.
+        backbone: finetuned network with its head.
+        bmn: with its grid, and windows if it slides.
+    """
+
+    name: str
+    config: RunConfig
+    backbone: Backbone
+    bmn: TrainedBmn
+
+    @property
+    def num_classes(self) -> str:
+        """Words such as "8 classes", or "97 verbs and 300 nouns"."""
+        sizes = {head: len(labels) for head, labels in self.backbone.heads.items()}
+        if set(sizes) == {"action"}:
+            return f"{sizes['action']} classes"
+        return " and ".join(f"{size} {head}s" for head, size in sizes.items())
+
+    @property
+    def remark(self) -> str:
+        """What everybody who looks at the detections of a mini run must know; "" for other runs."""
+        if not self.config.data.mini:
+            return ""
+        return (
+            "This run was trained on a mini data set of rendered videos. Its labels are the mini classes, which mean "
+            "nothing in other videos: what it finds there shows that the pipeline works, not what happens in them."
+        )
+
+
+def open_run(path: str | Path) -> TrainedRun:
+    """Open a run folder, or the file that `python -m pipeline.bundle` made of one.
+
+    Raises:
+        InputError: if it is neither, finetuning or BMN is not complete, or the two do not belong together.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path, path.resolve().name)
+    if not path.is_file():
+        raise InputError(f"{path}: no such run; expected a run folder (runs/<name>) or a bundle (FILE.zip)")
+    from pipeline.bundle_file import unpack
+
+    with TemporaryDirectory(prefix="tadaloc-bundle-") as folder:
+        unpack(path, Path(folder))
+        try:
+            return _open_folder(Path(folder), path.stem)
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise InputError(f"{path}: the bundle does not fit itself ({error}); pack it again") from error
+
+
+def _open_folder(folder: Path, name: str) -> TrainedRun:
+    for file in (CONFIG, BACKBONE, BMN):
+        if not (folder / file).is_file():
+            raise InputError(
+                f"{folder}: no {file}; detection needs a run whose stages finetune and bmn are complete "
+                f"(bash scripts/run_hacs.sh makes one)"
+            )
+    _refuse_other_training(folder)
+    config = load_config(folder / CONFIG)
+    backbone, bmn = load_backbone(folder / BACKBONE), load_bmn(folder / BMN)
+    if not backbone.heads:
+        raise InputError(f"{folder / BACKBONE}: knows no classes; expected the weights of a finetuning stage")
+    channels = int(backbone.model.num_features) * (3 if config.features.crops == "three" else 1)
+    grid = TimeGrid.from_config(config.grid)
+    if (bmn.model.in_channels, bmn.grid) != (channels, grid):
+        raise InputError(
+            f"{folder}: BMN was trained on {bmn.model.in_channels} channels on the grid {bmn.grid}, but this run's "
+            f"network and settings make {channels} channels on {grid}; detection can only make the run's own features"
+        )
+    return TrainedRun(name, config, backbone, bmn)
+
+
+def _refuse_other_training(folder: Path) -> None:
+    """Refuse a run one of whose stages was redone after the stages that read it; a bundle has no records."""
+    for stage, upstream in (("features", "finetune"), ("bmn", "features")):
+        made_from = read_record(folder / stage).get("fingerprint_parts", {}).get(f"stage.{upstream}")
+        found = read_record(folder / upstream).get("fingerprint")
+        if made_from and found and not made_from.startswith(found):
+            raise InputError(
+                f"{folder}: stage '{stage}' was made from another '{upstream}' than the one there; run `{stage}` "
+                f"and what follows again"
+            )
