@@ -1,12 +1,23 @@
-"""Label the proposals of a run with the finetuned head and write detections in the official submission format."""
+"""Label the proposals of a run and write detections in the official submission format.
+
+HACS and one's own data have one set of classes: the finetuned head on the stored features labels a whole video
+(`classification.source=video` or `proposals`). EPIC-KITCHENS-100 has verbs and nouns: every proposal is classified by
+itself, on its features, on clips of the video, or by imported results (`features`, `clips`, `scores`)."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from runtime.command import stage_command
-from runtime.stage import StageRun, StageSpec
+from runtime.config import load_config
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.fingerprint import listing_state
+from runtime.schema import RunConfig
+from runtime.stage import StageRun, StageSpec, run_stage
+from video_datasets.dataset import annotations_state, dataset_inputs
 
 SPEC = StageSpec(
     name="classification",
@@ -15,17 +26,68 @@ SPEC = StageSpec(
     reads=("finetune", "features", "proposals"),
 )
 
+EPILOG = f"""examples:
+  python -m classification --config configs/hacs_mini.yaml
+  python -m classification --config configs/ek100.yaml classification.source=features
+  python -m classification --config configs/ek100.yaml classification.source=scores classification.class_scores=DIR
+
+keys: runtime/schema.py documents all of them
+{EXIT_CODES_HELP}"""
+
+ONE_SET_OF_CLASSES = ("video", "proposals")
+"""The sources for HACS and one's own data; the others are for verbs and nouns."""
+
+
+def stage_spec(config: RunConfig) -> StageSpec:
+    """Return the stage as the config makes it: what `classification.source` reads."""
+    if config.classification.source == "clips":
+        return replace(
+            SPEC, reads=("finetune", "proposals"), inputs=lambda config: dataset_inputs(config.data)
+        )
+    if config.classification.source == "scores":
+        return replace(SPEC, reads=("proposals",), inputs=_released_inputs)
+    return SPEC
+
+
+def _released_inputs(config: RunConfig) -> dict[str, str]:
+    from classification.class_scores import class_score_files
+
+    assert config.classification.class_scores is not None
+    files = class_score_files(config.classification.class_scores)
+    return {"annotations": annotations_state(config.data), "class_scores": listing_state(files)}
+
 
 def work(run: StageRun) -> None:
     """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    from classification.classify import classify
+    if run.config.classification.source in ONE_SET_OF_CLASSES:
+        from classification.classify import classify
 
-    classify(run)
+        classify(run)
+    else:
+        from classification.classify_actions import classify_actions
+
+        classify_actions(run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m classification",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
+    parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    arguments = parser.parse_intermixed_args(argv)
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in runtime.command
+
+    def act() -> int:
+        config = load_config(arguments.config, arguments.overrides)
+        return run_stage(stage_spec(config), config, work, force=arguments.force)
+
+    return guarded(act)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""Classify the proposals of a run and write its detections: the work of the stage `classification`."""
+"""Classify the proposals of a run and write its detections: the stage `classification` for one set of classes."""
 
 from __future__ import annotations
-
-import itertools
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from classification.labelling import class_probabilities, features_inside, label_proposals
+from classification.outputs import detection_table, write_subsets
+from classification.proposal_rows import ProposalRows
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
 from feature_extraction.checks import check_store
 from feature_extraction.store import FeatureRecord
-from runtime.items import Arrays, FinishedItems
+from runtime.errors import InputError
+from runtime.items import FinishedItems
 from runtime.progress import progress
 from runtime.schema import ClassificationConfig
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
-from video_datasets.predictions import Predictions, read_predictions, select_videos, write_detections_json
+from video_datasets.predictions import write_detections_json
 from video_datasets.time_grid import TimeGrid
 
 
@@ -28,51 +28,41 @@ def classify(run: StageRun) -> None:
 
     Leaves detections.json for the validation subset, and detections_<subset>.json for each other subset that
     has detections (testing: the file for a challenge server).
+
+    Raises:
+        InputError: if the finetuned model tells verbs and nouns, or the features come from another one.
     """
     config = run.config.classification
     prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
     backbone = load_backbone(run.upstream("finetune") / "weights.pt")
+    if not backbone.labels:
+        raise InputError(
+            f"classification.source={config.source} needs one set of classes, but the finetuned model tells "
+            f"{' and '.join(backbone.heads)}; set classification.source to features or clips"
+        )
     check_store(store, TimeGrid.from_config(run.config.grid), backbone.sha256)
-    proposals = read_predictions(run.upstream("proposals") / "proposals.h5")
-    segments_s = np.stack([proposals.start_s, proposals.end_s], axis=1)
-    rows_of_video = _rows_of_videos(proposals)
+    proposals = ProposalRows.read(run.upstream("proposals") / "proposals.h5")
     finished = FinishedItems(run.folder / "videos")
-    labelled = [video_id for video_id, rows in zip(proposals.videos, rows_of_video, strict=True) if len(rows)]
-    for index, video_id in enumerate(progress(proposals.videos, description="classification", unit="video")):
-        rows = rows_of_video[index]
-        if len(rows) and finished.load(video_id) is None:
-            probabilities = _class_probabilities(
-                store[video_id], segments_s[rows], backbone.model.head, config
-            )
+    labelled = proposals.videos_with_rows
+    for video_id in progress(labelled, description="classification", unit="video"):
+        if finished.load(video_id) is None:
+            segments_s, scores = proposals.of_video(video_id)
+            probabilities = _class_probabilities(store[video_id], segments_s, backbone.model.head, config)
             found = label_proposals(
-                segments_s[rows],
-                proposals.score[rows],
+                segments_s,
+                scores,
                 probabilities,
                 top_classes=config.top_classes,
                 max_detections=config.max_detections,
             )
             finished.save(video_id, dict(zip(("segments_s", "scores", "classes"), found, strict=True)))
-    detections = _table(backbone.labels, {video_id: finished.load(video_id) or {} for video_id in labelled})
-    _write_subsets(run, detections)
+    found_by_video = {video_id: finished.load(video_id) or {} for video_id in labelled}
+    detections = detection_table(backbone.labels, found_by_video)
+    write_subsets(run, load_dataset(run.config.data), detections, write_detections_json)
     finished.clear()
     run.counts.update({"videos": len(labelled), "detections": len(detections)})
     run.summary = f"{len(detections)} detections in {len(labelled)} videos"
-
-
-def _write_subsets(run: StageRun, detections: Predictions) -> None:
-    videos, validation = load_dataset(run.config.data).videos, run.config.data.validation_subset
-    for subset in {validation} | {videos[video_id].subset for video_id in detections.videos}:
-        name = "detections.json" if subset == validation else f"detections_{subset}.json"
-        ids = {video_id for video_id in detections.videos if videos[video_id].subset == subset}
-        write_detections_json(run.folder / name, select_videos(detections, ids))
-
-
-def _rows_of_videos(proposals: Predictions) -> list[np.ndarray]:
-    """Rows of every video, in file order, which is descending score."""
-    order = np.argsort(proposals.video_index, kind="stable")
-    bounds = np.searchsorted(proposals.video_index[order], np.arange(len(proposals.videos) + 1))
-    return [order[first:last] for first, last in itertools.pairwise(bounds)]
 
 
 def _class_probabilities(
@@ -84,18 +74,3 @@ def _class_probabilities(
     with torch.inference_mode():
         logits: torch.Tensor = head(torch.from_numpy(feature)[None])
     return class_probabilities(logits[0].double().numpy(), config.temperature)
-
-
-def _table(labels: tuple[str, ...], found: Mapping[str, Arrays]) -> Predictions:
-    """Columns of the detections of many videos."""
-    counts = [len(arrays["scores"]) for arrays in found.values()]
-    segments_s = np.concatenate([np.zeros((0, 2)), *(arrays["segments_s"] for arrays in found.values())])
-    return Predictions(
-        videos=tuple(found),
-        labels=labels,
-        video_index=np.repeat(np.arange(len(found)), counts),
-        start_s=segments_s[:, 0],
-        end_s=segments_s[:, 1],
-        score=np.concatenate([np.zeros(0), *(arrays["scores"] for arrays in found.values())]),
-        label=np.concatenate([np.zeros(0, int), *(arrays["classes"] for arrays in found.values())]),
-    )

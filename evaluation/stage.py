@@ -1,9 +1,16 @@
-"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures."""
+"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures.
+
+A run on EPIC-KITCHENS-100 is scored twice: by the joint protocol of the challenge, verb, noun and action from the one
+submission, and by the separate one that ActionFormer and OpenTAD report, verbs and nouns from a file each. The second
+has a table and an entry "separate" of its own, since its figures must not be compared with those of the first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +18,16 @@ from evaluation.analysis import analyse_tasks
 from evaluation.file_evaluation import Evaluation, evaluate_tables, select_subset
 from evaluation.metrics_json import evaluation_to_json
 from evaluation.protocols import PROTOCOLS, read_predictions_file
-from evaluation.tables import render_evaluation, render_summary
+from evaluation.tables import align, precision_rows, render_evaluation, render_summary
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
+from runtime.schema import DataConfig
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file, read_annotations
+from video_datasets.ek100_annotations import find_file, read_ek100_heads
+from video_datasets.ek100_labels import split_label
 from video_datasets.predictions import Predictions, read_predictions, select_videos
 
 DETECTIONS_NAME = "detections.json"
@@ -27,6 +37,11 @@ SUMMARY_NAME = "summary.txt"
 """What the screen shows; the tables and what was found in the data are in full in TABLES_NAME."""
 TABLES_NAME = "tables.txt"
 REPORT_NAME = "report.html"
+SEPARATE_NAMES = {"verb": "verbs.h5", "noun": "nouns.h5"}
+"""Of EPIC-KITCHENS-100: detections of one task alone."""
+SEPARATE_TITLE = (
+    "ek100-separate: verbs and nouns each by themselves; not to be compared with the joint figures"
+)
 
 SPEC = StageSpec(
     name="evaluation",
@@ -45,27 +60,77 @@ def work(run: StageRun) -> None:
     protocol = PROTOCOLS[config.protocol]
     detections = read_predictions_file(run.upstream("classification") / DETECTIONS_NAME, protocol)
     subset = run.config.data.validation_subset
-    annotated = zip(annotations.video_ids, annotations.subsets, strict=True)
-    proposals = select_videos(
-        read_predictions(run.upstream("proposals") / PROPOSALS_NAME),
-        {v for v, name in annotated if name == subset},
-    )
+    proposals, left_out = _proposals_of_subset(run, annotations)
     scored = evaluate_tables(annotations, detections, protocol, subset=subset)
     recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")
+    separate = score_separately(run, annotations)
+    write_json(run.folder.parent / METRICS_NAME, _metrics(scored, recalled, separate))
+    _write_tables(run.folder, scored, recalled, separate, left_out)
+    write_run_report(run, annotations, detections, proposals, scored, recalled)
+    names = label_names(run.config.data, (*annotations.labels, *detections.labels))
+    drawn = draw_timelines(
+        run.folder,
+        replace(annotations, labels=tuple(names[label] for label in annotations.labels)),
+        replace(detections, labels=tuple(names[label] for label in detections.labels)),
+        subset,
+        config.timelines,
+    )
+    run.counts.update({"timelines": drawn})
+    run.summary = f"average mAP {_in_words(scored)}, {drawn} time-line pictures"
+
+
+def _proposals_of_subset(run: StageRun, annotations: AnnotationTable) -> tuple[Predictions, list[str]]:
+    """Return the proposals of the scored videos, and a note on those of others, which would dilute the recall."""
+    proposals = read_predictions(run.upstream("proposals") / PROPOSALS_NAME)
+    annotated = zip(annotations.video_ids, annotations.subsets, strict=True)
+    kept = select_videos(
+        proposals, {video for video, name in annotated if name == run.config.data.validation_subset}
+    )
+    left_out = len(proposals) - len(kept)
+    note = f"note: proposals: {left_out} of {len(proposals)} are in videos of other subsets and left out"
+    return kept, [note] if left_out else []
+
+
+def score_separately(run: StageRun, annotations: AnnotationTable) -> Evaluation | None:
+    """Score verbs and nouns of EPIC-KITCHENS-100 from the files of one task each; None where there are none."""
+    folder, protocol = run.upstream("classification"), PROTOCOLS["ek100-separate"]
+    files = {task: folder / name for task, name in SEPARATE_NAMES.items()}
+    if run.config.evaluation.protocol != "ek100" or not all(path.is_file() for path in files.values()):
+        return None
+    predictions = {task: read_predictions_file(path, protocol) for task, path in files.items()}
+    return evaluate_tables(annotations, predictions, protocol, subset=run.config.data.validation_subset)
+
+
+def _in_words(scored: Evaluation) -> str:
+    figures = {task: f"{100 * found.average_mAP:.2f} %" for task, found in scored.detection.items()}
+    return ", ".join(f"{task} {figure}" if len(figures) > 1 else figure for task, figure in figures.items())
+
+
+def _metrics(scored: Evaluation, recalled: Evaluation, separate: Evaluation | None) -> dict[str, Any]:
     content = evaluation_to_json(scored)
     recall = evaluation_to_json(recalled)
     content |= {"AR": recall["AR"], "AR_version": recalled.version, "top_k_recall": recall["top_k_recall"]}
     content["sanity"] |= recall["sanity"]
-    write_json(run.folder.parent / METRICS_NAME, content)
+    if separate is not None:
+        content["separate"] = evaluation_to_json(separate)
+    return content
+
+
+def _write_tables(
+    folder: Path,
+    scored: Evaluation,
+    recalled: Evaluation,
+    separate: Evaluation | None,
+    left_out: list[str],
+) -> None:
+    """Write what the screen shows, and everything in full."""
     notes = [f"note: {note}" for note in dict.fromkeys(scored.notes + recalled.notes)]
-    summary = "\n".join([render_summary(scored, recalled), "", *notes])
-    write_text(run.folder / SUMMARY_NAME, summary + "\n" * bool(notes))
-    tables = "\n\n".join([render_evaluation(scored), render_evaluation(recalled), *notes])
-    write_text(run.folder / TABLES_NAME, tables + "\n")
-    write_run_report(run, annotations, detections, proposals, scored, recalled)
-    drawn = draw_timelines(run.folder, annotations, detections, subset, config.timelines)
-    run.counts.update({"timelines": drawn})
-    run.summary = f"average mAP {100 * content['average_mAP']['action']:.2f} %, {drawn} time-line pictures"
+    shown, full = [render_summary(scored, recalled)], [render_evaluation(scored), render_evaluation(recalled)]
+    if separate is not None:
+        shown.append(f"{SEPARATE_TITLE}\n{align(precision_rows(separate.detection))}")
+        full.append(f"{SEPARATE_TITLE}\n\n{render_evaluation(separate)}")
+    write_text(folder / SUMMARY_NAME, "\n".join(["\n\n".join(shown), "", *notes]) + "\n" * bool(notes))
+    write_text(folder / TABLES_NAME, "\n\n".join([*full, *left_out, *notes]) + "\n")
 
 
 def write_run_report(
@@ -93,6 +158,16 @@ def write_run_report(
             "proposals": run.upstream("proposals") / PROPOSALS_NAME,
         },
     )
+
+
+def label_names(config: DataConfig, labels: Iterable[str]) -> dict[str, str]:
+    """Name labels for readers: "open door" for the "3,12" of EPIC-KITCHENS-100, if its class lists are there."""
+    lists = (config.ek100_verb_classes, config.ek100_noun_classes)
+    if config.format != "ek100" or not all(find_file(config.root, name).is_file() for name in lists):
+        return {label: label for label in labels}
+    heads = read_ek100_heads(config)
+    classes = {label: split_label(label)[:2] for label in labels}
+    return {label: f"{heads['verb'][verb]} {heads['noun'][noun]}" for label, (verb, noun) in classes.items()}
 
 
 def draw_timelines(

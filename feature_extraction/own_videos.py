@@ -24,7 +24,7 @@ from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.lock import hold
 from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
 from runtime.stage import MAX_LISTED
-from video_datasets.dataset import VIDEO_SUFFIXES
+from video_datasets.dataset import VIDEO_SUFFIXES, video_files
 from video_datasets.time_grid import TimeGrid
 
 
@@ -110,9 +110,7 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
-            continue
+    for path in sorted(video_files(folder)):
         video_id, name = path.stem.removeprefix("v_"), str(path.relative_to(folder))
         if video_id in found:
             problems[name] = f"has the id '{video_id}' of {found[video_id].relative_to(folder)}; rename one"

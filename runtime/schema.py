@@ -349,9 +349,7 @@ class ClassificationConfig:
             _require(value > 0, f"classification.{name} must be positive, found {value}")
         for name in ("sls_pt", "sls_tl", "sls_td"):
             level = getattr(self, name)
-            _require(
-                level is None or 0 <= level <= 5, f"classification.{name} must be 0 to 5, found {level}"
-            )
+            _require(level is None or 0 <= level <= 5, f"classification.{name} must be 0 to 5, found {level}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,16 +54,17 @@ SETTINGS = (
 FILES = {
     "config.yaml",
     "metrics.json",
-    "finetune/weights.pt",
-    "finetune/checkpoint.pt",
-    "finetune/metrics.jsonl",
+    "finetune/best.pt",
+    *(
+        f"{folder}/{name}"
+        for folder in ("finetune", "bmn")
+        for name in ("weights.pt", "checkpoint.pt", "metrics.jsonl", "timing.jsonl", "curves.png")
+    ),
     "features/features.h5",
-    "bmn/weights.pt",
-    "bmn/checkpoint.pt",
-    "bmn/metrics.jsonl",
     "proposals/proposals.h5",
     "classification/detections.json",
     "classification/detections_testing.json",
+    "evaluation/report.html",
     "evaluation/summary.txt",
     "evaluation/tables.txt",
     *(f"{folder}/stage.json" for folder in STAGES.values()),

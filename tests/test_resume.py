@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -41,35 +42,62 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("resume") / "data"
-    ensure_mini(folder, seed=3, size=MiniSize(training=16, validation=8, testing=2, duration_s=(4.0, 8.0)))
-    return folder
+@dataclass(frozen=True)
+class Data:
+    """A mini data set.
+
+    Attributes:
+        layout: "hacs" or "ek100".
+        root: its folder.
+    """
+
+    layout: str
+    root: Path
+
+    def run_dir(self, name: str) -> Path:
+        return self.root.parent / name
+
+
+SIZES = {
+    "hacs": MiniSize(training=16, validation=8, testing=2, duration_s=(4.0, 8.0)),
+    "ek100": MiniSize(training=4, validation=4, testing=2, duration_s=(5.0, 8.0)),
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=["hacs", pytest.param("ek100", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
+)
+def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Data:
+    layout = request.param
+    root = tmp_path_factory.mktemp(f"resume_{layout}") / "data"
+    ensure_mini(root, layout=layout, seed=3, size=SIZES[layout])
+    return Data(layout, root)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(data: Path) -> Path:
-    run_dir = data.parent / "uninterrupted"
+def uninterrupted(data: Data) -> Path:
+    run_dir = data.run_dir("uninterrupted")
     _finish(data, run_dir)
     return run_dir
 
 
-def _start(data: Path, run_dir: Path) -> subprocess.Popen[bytes]:
+def _start(data: Data, run_dir: Path) -> subprocess.Popen[bytes]:
     """Start all stages, one after the other, in a process group of their own."""
-    words = ["--config", "configs/hacs_mini.yaml", *SETTINGS, f"data.root={data}", f"run_dir={run_dir}"]
+    config = f"configs/{data.layout}_mini.yaml"
+    words = ["--config", config, *SETTINGS, f"data.root={data.root}", f"run_dir={run_dir}"]
     code = (
         "import subprocess, sys\n"
         f"for stage in {tuple(STAGES.values())!r}:\n"
         "    code = subprocess.call([sys.executable, '-m', stage, *sys.argv[1:]])\n"
         "    if code: sys.exit(code)\n"
     )
-    with (data.parent / f"{run_dir.name}.log").open("ab") as log:
+    with data.run_dir(f"{run_dir.name}.log").open("ab") as log:
         command = [sys.executable, "-c", code, *words]
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
 
-def _kill_within(stage: str, data: Path, run_dir: Path, delay_s: float) -> bool:
+def _kill_within(stage: str, data: Data, run_dir: Path, delay_s: float) -> bool:
     """Start the run and kill it `delay_s` after a stage has begun; return whether that stage was cut off."""
     process = _start(data, run_dir)
     record = run_dir / stage / "stage.json"
@@ -82,8 +110,8 @@ def _kill_within(stage: str, data: Path, run_dir: Path, delay_s: float) -> bool:
     return bool(json.loads(record.read_text())["state"] == "running")
 
 
-def _finish(data: Path, run_dir: Path) -> None:
-    assert _start(data, run_dir).wait() == 0, (data.parent / f"{run_dir.name}.log").read_text()[-3000:]
+def _finish(data: Data, run_dir: Path) -> None:
+    assert _start(data, run_dir).wait() == 0, data.run_dir(f"{run_dir.name}.log").read_text()[-3000:]
 
 
 def _same_results(one: Path, other: Path) -> None:
@@ -104,9 +132,9 @@ def _same_results(one: Path, other: Path) -> None:
     assert not list(other.rglob("*.part"))
 
 
-def test_a_run_killed_in_three_stages_ends_like_an_uninterrupted_one(data: Path, uninterrupted: Path) -> None:
+def test_a_run_killed_in_three_stages_ends_like_an_uninterrupted_one(data: Data, uninterrupted: Path) -> None:
     rng = random.Random(0)
-    run_dir = data.parent / "killed"
+    run_dir = data.run_dir("killed")
     cut_off = [
         _kill_within(stage, data, run_dir, rng.uniform(0.0, 2.5)) for stage in ("finetune", "features", "bmn")
     ]
@@ -117,11 +145,11 @@ def test_a_run_killed_in_three_stages_ends_like_an_uninterrupted_one(data: Path,
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_thirty_kills_over_all_stages(data: Path, uninterrupted: Path) -> None:
+def test_thirty_kills_over_all_stages(data: Data, uninterrupted: Path) -> None:
     rng = random.Random(1)
     cut_off = []
     for attempt in range(5):
-        run_dir = data.parent / f"killed-{attempt}"
+        run_dir = data.run_dir(f"killed-{attempt}")
         for stage in STAGES:
             if _kill_within(stage, data, run_dir, rng.uniform(0.0, 4.0)):
                 cut_off.append(stage)

@@ -15,6 +15,11 @@ from runtime.config import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
+from video_datasets.ek100_annotations import describe_ek100
+
+MAX_NAMED = 8
+"""Missing videos that are named."""
+_CLASS_NAMES = {"action": "classes", "verb": "verbs", "noun": "nouns"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m video_datasets",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"example:\n  python -m video_datasets --config configs/hacs_mini.yaml\n\n{EXIT_CODES_HELP}",
+        epilog=(
+            "examples:\n"
+            "  python -m video_datasets --config configs/hacs_mini.yaml\n"
+            f"  python -m video_datasets --config configs/ek100.yaml data.root=/data/ek100\n\n{EXIT_CODES_HELP}"
+        ),
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
@@ -37,20 +46,27 @@ def look(config_file: str, overrides: Sequence[str]) -> int:
     if config.data.mini:
         from video_datasets.mini import ensure_mini
 
-        ensure_mini(Path(config.data.root), layout="hacs", seed=config.seed)
-    dataset = load_dataset(config.data)
+        ensure_mini(Path(config.data.root), layout=config.data.format, seed=config.seed)
+    dataset = load_dataset(config.data, for_training=False)
     print(describe(dataset, config.data), file=sys.stderr)
     return 0
 
 
 def describe(dataset: VideoDataset, config: DataConfig) -> str:
     """Return a few lines: videos, files and segments per subset, and the annotations' problems."""
-    lines = [f"data: {config.root}: {len(dataset.videos)} videos, {len(dataset.labels)} classes"]
+    classes = ", ".join(f"{len(names)} {_CLASS_NAMES[head]}" for head, names in dataset.heads.items())
+    lines = [f"data: {config.root}: {len(dataset.videos)} videos, {classes}"]
     for subset, count in sorted(Counter(video.subset for video in dataset.videos.values()).items()):
         videos = list(dataset.subset(subset))
-        on_disk = sum(video.path is not None for video in videos)
+        missing = [video.video_id for video in videos if video.path is None]
+        on_disk = count - len(missing)
         segments = sum(len(video.segments) for video in videos)
         lines.append(f"  {subset}: {count} videos, {on_disk} on disk, {segments} labelled segments")
+        if missing and on_disk:
+            more = ", ..." if len(missing) > MAX_NAMED else ""
+            lines.append(f"    not on disk: {', '.join(missing[:MAX_NAMED])}{more}")
+    if config.format == "ek100":
+        lines += [f"  {line}" for line in describe_ek100(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
     return "\n".join(lines)
 

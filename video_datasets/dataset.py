@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
@@ -16,12 +19,31 @@ from runtime.errors import InputError
 from runtime.fingerprint import file_state, listing_state
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
+from video_datasets.ek100_annotations import (
+    TIME_ROUNDING_S,
+    ek100_annotation_files,
+    find_file,
+    read_ek100_heads,
+    read_ek100_subsets,
+    read_ek100_validation,
+)
+from video_datasets.ek100_labels import split_label
 from video_datasets.ids import refuse_unsafe_id
+from video_datasets.kinetics_csv import read_kinetics
 from video_datasets.own_csv import read_own_csv
+from video_datasets.ssv2_json import read_ssv2
 
-_READERS = {"hacs": read_activitynet_json, "csv": read_own_csv}
+_READERS: dict[str, Callable[[Path], AnnotationTable]] = {
+    "hacs": read_activitynet_json,
+    "csv": read_own_csv,
+    "kinetics": read_kinetics,
+    "ssv2": read_ssv2,
+}
+"""Of the formats whose annotations are one file, or the files of one folder."""
 ROUNDING_S = 0.1
 """Annotated times are rounded: an end so little behind the video's is clipped without a word."""
+MAX_REASONS = 3
+"""Problems of the annotations that a message names."""
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
 
 
@@ -53,16 +75,47 @@ class Video:
 
 @dataclass(frozen=True)
 class VideoDataset:
-    """Videos by id, the class list, and what was wrong with the annotations.
+    """Videos by id, the classes, and what was wrong with the annotations.
 
     Attributes:
-        labels: class names, sorted; a label's position is its class index.
-        problems: "video id, segment start-end s" -> what was dropped or clipped.
+        labels: labels of the training segments, sorted; for EPIC-KITCHENS-100 actions "verb,noun".
+        problems: "video id, segment start-end s" (or a file's name) -> what was dropped, clipped or missing.
+        heads: what a network is to tell apart, as names in class order: {"action": `labels`}, or
+            {"verb": all 97, "noun": all 300} for EPIC-KITCHENS-100.
     """
 
     videos: dict[str, Video]
     labels: tuple[str, ...]
     problems: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.heads:
+            object.__setattr__(self, "heads", {"action": self.labels})
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {label: index for index, label in enumerate(self.labels)}
+
+    def class_indices(self, label: str) -> dict[str, int]:
+        """Return the class index of a label for each head.
+
+        Raises:
+            InputError: if no head knows the label.
+
+        >>> VideoDataset({}, ("run", "sit")).class_indices("sit")
+        {'action': 1}
+        """
+        if "verb" in self.heads:
+            verb, noun, _ = split_label(label)
+            return {"verb": verb, "noun": noun}
+        if label not in self._positions:
+            close = difflib.get_close_matches(label, self.labels, n=2)
+            raise InputError(
+                f"label '{label}' is not among the {len(self.labels)} classes of the training subset;"
+                f" closest known: {', '.join(close or self.labels[:2])}"
+            )
+        return {"action": self._positions[label]}
 
     def subset(self, name: str) -> Iterator[Video]:
         """Yield the videos of one subset, in file order."""
@@ -70,39 +123,68 @@ class VideoDataset:
 
 
 def annotation_file(config: DataConfig) -> Path:
-    """Return the path of the annotation file."""
+    """Return the path of the annotation file; for EPIC-KITCHENS-100 of the one that evaluation reads."""
+    if config.format == "ek100":
+        return find_file(config.root, config.ek100_validation)
     return Path(config.root) / config.annotations
 
 
+def annotations_state(config: DataConfig) -> str:
+    """Describe all annotation files of a data set by name and size, for a stage's fingerprint."""
+    path = annotation_file(config)
+    if config.format == "ek100":
+        files = ek100_annotation_files(config)
+    elif path.is_dir():
+        files = tuple(sorted(file for file in path.iterdir() if file.is_file()))
+    else:
+        files = (path,)
+    return ", ".join(map(file_state, files))
+
+
 def read_annotations(config: DataConfig) -> AnnotationTable:
-    """Read the raw annotations of a run's data set, in whatever format they are."""
+    """Read the raw annotations that a run is evaluated on, in whatever format they are.
+
+    Returns:
+        All rows of the annotation file as they stand; for EPIC-KITCHENS-100 those of the validation file.
+    """
+    _refuse_unrendered(config)
+    if config.format == "ek100":
+        return read_ek100_validation(config)
+    return _READERS[config.format](annotation_file(config))
+
+
+def _refuse_unrendered(config: DataConfig) -> None:
     path = annotation_file(config)
     if config.mini and not path.is_file():
         raise InputError(
             f"{path}: not rendered yet; first call `python -m video_datasets` with the same words"
         )
-    return _READERS[config.format](path)
 
 
-def load_dataset(config: DataConfig) -> VideoDataset:
+def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDataset:
     """Read and clean the data set of a run.
 
     Labelled segments outside their video, reversed, or of no length are dropped, those that reach over the
     end are clipped; each is listed in `problems`.
 
+    Args:
+        config: where everything is.
+        for_training: whether segments to train on are a must.
+
     Raises:
         FileNotFoundError: if there is no annotation file.
         InputError: if it cannot be read, an id is unsafe as a file name, no segment is left for training, or
-            a label of the validation subset is not among those of the training subset.
+            a label of the validation subset is no class: not among those of the training subset, or for
+            EPIC-KITCHENS-100 not among the 97 verbs and 300 nouns.
     """
-    path = annotation_file(config)
-    table = read_annotations(config)
-    files = index_video_files(Path(config.root) / config.videos)
     problems: dict[str, str] = {}
-    segments = _clean_segments(table, problems)
+    table, heads, rounding_s = _read_all(config, problems)
+    origin = str(annotation_file(config))
+    files = index_video_files(Path(config.root) / config.videos)
+    segments = _clean_segments(table, problems, rounding_s)
     videos = {}
     for index, video_id in enumerate(table.video_ids):
-        refuse_unsafe_id(video_id, str(path))
+        refuse_unsafe_id(video_id, origin)
         videos[video_id] = Video(
             video_id=video_id,
             subset=table.subsets[index],
@@ -113,33 +195,46 @@ def load_dataset(config: DataConfig) -> VideoDataset:
     labels = sorted(
         {s.label for v in videos.values() if v.subset == config.training_subset for s in v.segments}
     )
-    if not labels:
+    if for_training and not labels:
+        reasons = "".join(f"; {where}: {problem}" for where, problem in list(problems.items())[:MAX_REASONS])
         raise InputError(
-            f"{path}: no usable labelled segment in subset '{config.training_subset}';"
-            f" subsets found: {sorted(set(table.subsets))}"
+            f"{origin}: no usable labelled segment in subset '{config.training_subset}';"
+            f" subsets found: {sorted(set(table.subsets))}{reasons}"
         )
-    dataset = VideoDataset(videos, tuple(labels), problems)
-    _refuse_unknown_labels(dataset, config.validation_subset, str(path))
+    dataset = VideoDataset(videos, tuple(labels), problems, heads)
+    if labels or heads:
+        _refuse_unknown_labels(dataset, config, origin)
     return dataset
 
 
-def _refuse_unknown_labels(dataset: VideoDataset, subset: str, origin: str) -> None:
+def _read_all(
+    config: DataConfig, problems: dict[str, str]
+) -> tuple[AnnotationTable, dict[str, tuple[str, ...]], float]:
+    """Annotations of all subsets, heads other than the labels themselves, and how far times are rounded."""
+    if config.format != "ek100":
+        return read_annotations(config), {}, ROUNDING_S
+    _refuse_unrendered(config)
+    return read_ek100_subsets(config, problems), read_ek100_heads(config), TIME_ROUNDING_S
+
+
+def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig, origin: str) -> None:
     """A class that no training segment shows cannot be told: most likely it is misspelt."""
-    for video in dataset.subset(subset):
-        for segment in video.segments:
-            if segment.label not in dataset.labels:
-                close = difflib.get_close_matches(segment.label, dataset.labels, n=2)
-                raise InputError(
-                    f"{origin}: video '{video.video_id}' of subset '{subset}' has label '{segment.label}', which no "
-                    f"training segment has; closest known: {', '.join(close or dataset.labels[:2])}"
-                )
+    for subset in (config.training_subset, config.validation_subset):
+        for video in dataset.subset(subset):
+            for segment in video.segments:
+                try:
+                    dataset.class_indices(segment.label)
+                except InputError as error:
+                    raise InputError(
+                        f"{origin}: video '{video.video_id}' of subset '{subset}': {error}"
+                    ) from None
 
 
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
-    """Describe annotation file, video files and the decoder for a stage's fingerprint."""
+    """Describe annotation files, video files and the decoder for a stage's fingerprint."""
     files = index_video_files(Path(config.root) / config.videos)
     return {
-        "annotations": file_state(annotation_file(config)),
+        "annotations": annotations_state(config),
         "videos": listing_state(files.values()),
         "decoder": f"PyAV {metadata.version('av')}",
     }
@@ -151,18 +246,49 @@ def index_video_files(folder: Path) -> dict[str, Path]:
     HACS's downloader writes `<class>/v_<id>.mp4`; the annotations name the id alone.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            found.setdefault(path.stem.removeprefix("v_"), path)
+    for path in sorted(video_files(folder)):
+        found.setdefault(path.stem.removeprefix("v_"), path)
     return found
 
 
-def _clean_segments(table: AnnotationTable, problems: dict[str, str]) -> list[list[Segment]]:
+def video_files(folder: Path) -> Iterator[Path]:
+    """Yield the video files below `folder`, at any depth and also through links."""
+    yield from _video_files(folder, set())
+
+
+def _video_files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
+    """The same; `entered` keeps from going in circles."""
+    if not folder.is_dir():
+        return
+    state = folder.stat()
+    if (state.st_dev, state.st_ino) in entered:
+        return
+    entered.add((state.st_dev, state.st_ino))
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _video_files(folder / entry.name, entered)
+        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
+            yield folder / entry.name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds, by name; unlike a Path, an entry mostly knows its kind without asking the disk again."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except PermissionError as error:  # such as lost+found at the top of a disk
+        print(f"videos: {folder} is left out: {error.strerror}", file=sys.stderr)
+        return []
+
+
+def _clean_segments(
+    table: AnnotationTable, problems: dict[str, str], rounding_s: float
+) -> list[list[Segment]]:
     segments: list[list[Segment]] = [[] for _ in table.video_ids]
     for row, index in enumerate(table.video_index):
         start_s, end_s = float(table.start_s[row]), float(table.end_s[row])
         duration_s = float(table.durations_s[index])
-        problem = segment_problem(start_s, end_s, duration_s)
+        problem = segment_problem(start_s, end_s, duration_s, rounding_s)
         if not table.labels[row].strip():
             problem = "has no label, dropped"
         if problem:
@@ -174,8 +300,14 @@ def _clean_segments(table: AnnotationTable, problems: dict[str, str]) -> list[li
     return segments
 
 
-def segment_problem(start_s: float, end_s: float, duration_s: float) -> str:
+def segment_problem(start_s: float, end_s: float, duration_s: float, rounding_s: float = ROUNDING_S) -> str:
     """Say what is wrong with an annotated segment; empty when nothing is.
+
+    Args:
+        start_s: as annotated.
+        end_s: as annotated.
+        duration_s: of the video; NaN or 0 where it is unknown.
+        rounding_s: how far behind the video's end an end may lie without a word.
 
     >>> segment_problem(5.0, 12.0, 10.0)
     'reaches over the end of the video (10 s), clipped'
@@ -190,6 +322,6 @@ def segment_problem(start_s: float, end_s: float, duration_s: float) -> str:
         return f"lies outside the video (0-{duration_s:g} s), dropped"
     if start_s < 0:
         return "starts before the video, clipped"
-    if end_s > duration_s + ROUNDING_S > ROUNDING_S:
+    if end_s > duration_s + rounding_s > rounding_s:
         return f"reaches over the end of the video ({duration_s:g} s), clipped"
     return ""

@@ -1,7 +1,7 @@
 """Annotations of Kinetics-400 (600, 700): the official CSV files, or the plain lists that many labs keep instead.
 
-    label,youtube_id,time_start,time_end,split          train.csv, validate.csv (or val.csv), test.csv
-    testifying,---QUuC4vJs,84,94,validate               -> ---QUuC4vJs_000084_000094.mp4, class "testifying"
+    label,youtube_id,time_start,time_end,split          train.csv, validate.csv (or val.csv), test.csv (there the
+    testifying,---QUuC4vJs,84,94,validate               labels may be missing): ---QUuC4vJs_000084_000094.mp4
 
     abseiling/0347ZoDXyP0_000095_000105.mp4 0           train.txt, val.txt (or .csv, .list): path and label,
     abseiling/035LtPeUFTE_000085_000095.mp4,0           with a space, tab or comma between
@@ -23,8 +23,10 @@ from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
 from video_datasets.whole_videos import SUBSETS, LabelledFile, whole_video_table
 
-COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+COLUMNS = ("youtube_id", "time_start", "time_end")
 SUFFIXES = (".csv", ".txt", ".list")
+_FILE_AND_LABEL = re.compile(r"(?P<path>.+?\.[A-Za-z]\w{1,3})[\s,]+(?P<label>[^/\\]+)$")
+"""Behind the suffix of a file, all is its label, be it of several words."""
 _PATH_AND_LABEL = re.compile(r"(?P<path>.+?)[\s,]+(?P<label>[^\s,]+)$")
 
 
@@ -65,15 +67,16 @@ def _read_file(path: Path) -> Iterator[LabelledFile]:
 
 def _official_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
     reader = csv.DictReader(lines)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    columns = COLUMNS if SUBSETS.get(path.stem.lower()) == "testing" else ("label", *COLUMNS)
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise InputError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)};"
+            f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)};"
             f" found: {lines[0]}"
         )
     for row in reader:
         where = f"{path}: line {reader.line_num}"
-        label, youtube_id, start, end = ((row[name] or "").strip() for name in COLUMNS)
+        label, youtube_id, start, end = ((row.get(name) or "").strip() for name in ("label", *COLUMNS))
         try:
             video_id = f"{youtube_id}_{int(float(start)):06d}_{int(float(end)):06d}"
         except (ValueError, OverflowError):
@@ -90,7 +93,7 @@ def _listed_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
         where = f"{path}: line {number}"
         if not line.strip():
             continue
-        found = _PATH_AND_LABEL.match(line.strip())
+        found = _FILE_AND_LABEL.match(line.strip()) or _PATH_AND_LABEL.match(line.strip())
         if not found:
             raise InputError(f"{where}: expected `path label` or `path,label`, found '{line.strip()[:80]}'")
         stem = PurePosixPath(found["path"].replace("\\", "/")).stem

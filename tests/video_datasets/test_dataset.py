@@ -112,7 +112,10 @@ def test_a_label_that_training_never_shows_stops(tmp_path: Path) -> None:
         "b": _entry("training", [(1, 2)], label="Archery"),
         "v": _entry("validation", [(1, 2)], label="Playing drum"),
     }
-    message = r"video 'v' of subset 'validation' has label 'Playing drum'.*closest known: Playing drums"
+    message = (
+        r"video 'v' of subset 'validation': label 'Playing drum' is not among the 2 classes of the training "
+        r"subset; closest known: Playing drums"
+    )
     with pytest.raises(InputError, match=message):
         load_dataset(_write(tmp_path, database))
 
@@ -162,6 +165,29 @@ def test_files_are_found_at_any_depth_by_id(tmp_path: Path) -> None:
     expected = {"-abc": names[0], "x.y": names[1], "plain": names[2], "v_3": names[5]}
     assert found == {video_id: tmp_path / name for video_id, name in expected.items()}
     assert index_video_files(tmp_path / "absent") == {}
+
+
+def test_files_are_found_through_links_that_may_lead_in_circles(tmp_path: Path) -> None:
+    root, disk = tmp_path / "root", tmp_path / "disk"
+    (root / "here").mkdir(parents=True)
+    (disk / "P01" / "videos").mkdir(parents=True)
+    (disk / "P01" / "videos" / "P01_01.MP4").touch()
+    (disk / "P01" / "back").symlink_to(root, target_is_directory=True)
+    (root / "here" / "itself").symlink_to(root / "here", target_is_directory=True)
+    (root / "linked").symlink_to(disk, target_is_directory=True)
+    (root / "linked.mp4").symlink_to(disk / "P01" / "videos" / "P01_01.MP4")
+    found = index_video_files(root)
+    expected = {"P01_01": root / "linked" / "P01" / "videos" / "P01_01.MP4", "linked": root / "linked.mp4"}
+    assert found == expected
+
+
+def test_heads_of_a_data_set_of_one_label_a_segment(tmp_path: Path) -> None:
+    database = {"a": _entry("training", [(1, 2)], label="b"), "b": _entry("training", [(1, 2)], label="a")}
+    dataset = load_dataset(_write(tmp_path, database))
+    assert dataset.heads == {"action": ("a", "b")}
+    assert (dataset.class_indices("a"), dataset.class_indices("b")) == ({"action": 0}, {"action": 1})
+    with pytest.raises(InputError, match="label 'c' is not among the 2 classes"):
+        dataset.class_indices("c")
 
 
 def test_the_fingerprint_notices_another_file(tmp_path: Path) -> None:

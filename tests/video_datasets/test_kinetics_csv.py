@@ -57,6 +57,29 @@ def test_labels_that_are_names_stay_as_they_are(tmp_path: Path) -> None:
     assert read_kinetics(_write(tmp_path, train__list="a.mp4 7\nb.mp4 run\n")).labels == ("7", "run")
 
 
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_labels_of_several_words_stay_whole(tmp_path: Path, separator: str) -> None:
+    lines = [
+        f"riding a bike/a.mp4{separator}riding a bike",
+        f"v1.0 x/b.MP4{separator}fixing a bike",
+        "frames/c 4",
+    ]
+    table = read_kinetics(_write(tmp_path, train__csv="\n".join(lines)) / "train.csv")
+    assert table.video_ids == ("a", "b", "c")
+    assert table.labels == ("riding a bike", "fixing a bike", "4")
+
+
+def test_the_column_of_labels_may_be_missing_where_they_are_kept_back(tmp_path: Path) -> None:
+    unlabelled = "youtube_id,time_start,time_end,split\nhidden,1,11,test\n"
+    _write(tmp_path, train__csv=OFFICIAL.format(split="train"), test__csv=unlabelled)
+    table = read_kinetics(tmp_path)
+    assert (table.video_ids[0], table.subsets[0]) == ("hidden_000001_000011", "testing")
+    assert table.labels == ("testifying", "playing, say, cards")
+    (tmp_path / "train.csv").write_text(unlabelled)
+    with pytest.raises(ValueError, match=r"train\.csv: .*missing: label"):
+        read_kinetics(tmp_path)
+
+
 def test_one_file_with_a_split_column_will_do(tmp_path: Path) -> None:
     rows = "label,youtube_id,time_start,time_end,split\nrun,a,0,10,train\nrun,b,0,10,val\n"
     table = read_kinetics(_write(tmp_path, kinetics__csv=rows) / "kinetics.csv")

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from runtime.errors import InputError
 from video_datasets.mini import MiniSize, ensure_mini
 from video_datasets.mini.__main__ import main
-from video_datasets.mini.hacs_layout import ANNOTATION_NAME, video_path
+from video_datasets.mini.hacs_layout import ANNOTATION_NAME, plan_files, video_path
 from video_datasets.mini.plan import TwinPlan, VideoPlan, draw_plan
-from video_datasets.mini.render import draw_pictures, write_twins
+from video_datasets.mini.render import RENDERER_VERSION, draw_pictures, write_twins
 from video_datasets.mini.scene import NOISE_PEAK, SCENE_RANGE
 
 TINY = MiniSize(training=4, validation=2, testing=2, duration_s=(2.0, 2.5))
@@ -76,10 +76,10 @@ def test_other_processes_give_the_same_bytes(rendered: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3, 4, 8])  # one of each clock
 def test_files_are_shown_at_the_planned_times_and_twins_are_reversed(place: int, tmp_path: Path) -> None:
-    twins = draw_plan(SEED, MiniSize(duration_s=(2.0, 2.0)))[place]
-    paths = tmp_path / "a.mp4", tmp_path / "b.mp4"
-    write_twins(twins, *paths)
-    (forward, forward_s), (backward, backward_s) = map(decode, paths)
+    size = MiniSize(duration_s=(2.0, 2.0))
+    twins, files = draw_plan(SEED, size)[place], plan_files(tmp_path, SEED, size)[place]
+    write_twins(files)
+    (forward, forward_s), (backward, backward_s) = map(decode, files.paths)
     for video, times_s in ((twins.forward, forward_s), (twins.backward, backward_s)):
         planned_s = np.append(video.clock.ticks, video.clock.n_ticks) / float(video.clock.ticks_per_s)
         np.testing.assert_allclose(times_s, planned_s, atol=1e-4)
@@ -116,6 +116,24 @@ def test_the_state_moves_one_way_within_any_two_seconds(place: int) -> None:
         frames = np.searchsorted(twins.forward.clock.middles_s, moments_s)
         values = [measure(twins.motion.state, pictures[k]) for k in frames]
         assert (np.diff(values) > 0).all()
+
+
+QUARTERS = {
+    0: (106.29, 153.27, 113.19, 118.92),
+    1: (100.29, 147.30, 107.26, 125.65),
+    2: (109.51, 153.52, 115.62, 120.60),
+    3: (105.02, 150.09, 110.76, 133.78),
+}
+"""Mean brightness of the quarters of a picture of each motion, taken when renderer version 1 was new."""
+
+
+@pytest.mark.parametrize("place", QUARTERS)
+def test_pictures_are_those_of_renderer_version_1(place: int) -> None:
+    pictures = list(draw_pictures(draw_plan(SEED, MiniSize(duration_s=(2.0, 2.0)))[place]))
+    middle = pictures[len(pictures) // 2].astype(float)
+    quarters = [q.mean() for half in np.array_split(middle, 2) for q in np.array_split(half, 2, axis=1)]
+    assert RENDERER_VERSION == 1
+    assert quarters == pytest.approx(QUARTERS[place], abs=0.05)
 
 
 def test_cut_off_rendering_is_finished(rendered: Path, tmp_path: Path) -> None:
@@ -165,7 +183,7 @@ def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_layout_and_negative_seed_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown layout 'thumos', known: hacs"):
+    with pytest.raises(InputError, match="unknown layout 'thumos', known: hacs, ek100"):
         ensure_mini(tmp_path, layout="thumos", seed=0)
     with pytest.raises(InputError, match="seed must be 0 or more, found -1"):
         ensure_mini(tmp_path, layout="hacs", seed=-1)

@@ -1,5 +1,7 @@
 """The object whose change is the action: a disc, box or diamond with a pale rim and a pale wedge.
 
+Around the rim there may be a band, by which one object is told from another.
+
 Everything happens within the central square of the picture, so that a centre crop keeps it.
 """
 
@@ -18,12 +20,34 @@ HOT_RGB = np.array([245.0, 190.0, 30.0], np.float32)
 RIM_RGB = np.array([240.0, 240.0, 235.0], np.float32)
 RIM_FRACTION = 0.14
 MIN_RIM_PX = 2.0
+DARK_STRIPE = 0.15
+"""Brightness of a band's dark stripes."""
 SIZES = (0.15, 0.60)
 """Width of the smallest and of the largest actor, as a fraction of the picture's short side."""
 WIDEST_WEDGE = np.pi * 0.8
 """Half the angle of the wedge at aperture 1."""
 EXPONENTS = (1.0, 2.0, 6.0)
 """|x|^p + |y|^p = 1 is a diamond, a disc, a box."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """What surrounds an actor's rim.
+
+    Attributes:
+        rgb: colour.
+        fraction: width, as a fraction of the actor's radius.
+        stripes: how often it turns dark on the way round.
+    """
+
+    rgb: NDArray[np.float32]
+    fraction: float
+    stripes: int
+
+    def colours(self, y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the colour at offsets (h, 1) and (w,) from the actor's centre, of shape (h, w, 3)."""
+        dark = np.sin(self.stripes * np.arctan2(y, x)) < 0
+        return self.rgb * np.where(dark, DARK_STRIPE, 1.0).astype(np.float32)[..., None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,7 @@ class Actor:
         wedges: (K,), half angle of the wedge, in radians.
         facing: unit vector (2,), where the wedge points.
         exponent: its shape.
+        band: around its rim; None: there is none.
     """
 
     first: int
@@ -47,6 +72,7 @@ class Actor:
     wedges: NDArray[np.float32]
     facing: NDArray[np.float32]
     exponent: float
+    band: Band | None = None
 
     def draw_on(self, picture: Picture, k: int) -> None:
         """Draw it as it is in frame k, clipped at the picture's edges; nothing outside its instance."""
@@ -60,10 +86,15 @@ class Actor:
         x = (np.arange(left, left + patch.shape[1], dtype=np.float32) - column) / radius
         distance = _norm(y, x, self.exponent)
         opaque = np.clip((1 - distance) * radius + 0.5, 0, 1)
+        band_px = self.band.fraction * radius if self.band else 0.0
         rim_px = max(MIN_RIM_PX, RIM_FRACTION * radius)
-        coloured = np.clip((1 - distance) * radius - rim_px + 0.5, 0, 1)
+        coloured = np.clip((1 - distance) * radius - rim_px - band_px + 0.5, 0, 1)
         coloured *= self._outside_wedge(y, x, radius, self.wedges[j])
         colour = RIM_RGB + coloured[..., None] * (self.colours[j] - RIM_RGB)
+        if self.band:
+            banded = self.band.colours(y, x)
+            within = np.clip((1 - distance) * radius - band_px + 0.5, 0, 1)
+            colour = banded + within[..., None] * (colour - banded)
         patch[...] = patch + opaque[..., None] * (colour - patch)
 
     def _outside_wedge(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from runtime.lock import LOCK_NAME, hold
 from runtime.parallel import parallel_map
 from runtime.progress import progress
 from video_datasets.annotations import read_json_object
-from video_datasets.mini import hacs_layout
-from video_datasets.mini.plan import MiniSize, TwinPlan, draw_plan
+from video_datasets.mini import ek100_layout, hacs_layout
+from video_datasets.mini.layout import Layout, TwinFiles
+from video_datasets.mini.plan import MiniSize
 from video_datasets.mini.render import RENDERER_VERSION, write_twins
 
-LAYOUTS = ("hacs",)
+LAYOUTS: dict[str, Layout] = {"hacs": hacs_layout, "ek100": ek100_layout}
 RECORD_NAME = "mini.json"
 """Beside the annotations: the parameters of the data set, written before the first video."""
 
@@ -39,9 +39,9 @@ def ensure_mini(
 
     Args:
         out: folder of the data set, made when missing.
-        layout: whose layout of files and annotations: "hacs".
+        layout: whose layout of files and annotations: "hacs" or "ek100".
         seed: >= 0; another seed is another data set.
-        size: numbers and lengths of videos; None: the standard ones.
+        size: numbers and lengths of videos; None: the standard ones of the layout.
         workers: processes that render; None: one a core.
 
     Returns:
@@ -54,19 +54,17 @@ def ensure_mini(
         raise InputError(f"mini data set: unknown layout {layout!r}, known: {', '.join(LAYOUTS)}")
     if seed < 0:
         raise InputError(f"mini data set: the seed must be 0 or more, found {seed}")
-    size = size or MiniSize()
+    maker = LAYOUTS[layout]
+    size = size or maker.STANDARD_SIZE
     wanted = _record(layout, seed, size)
-    annotation_path = out / hacs_layout.ANNOTATION_NAME
-    if _matches(out, wanted) and annotation_path.exists():
+    if _matches(out, wanted) and (out / maker.COMPLETE_NAME).exists():
         return False
     out.mkdir(parents=True, exist_ok=True)
     with hold(out, "video_datasets.mini"):
         write_json(out / RECORD_NAME, wanted)
         sweep_temporary_files(out)
-        plan = draw_plan(seed, size)
-        _render_all(out, plan, workers or cpu_count())
-        videos = [video for twins in plan for video in (twins.forward, twins.backward)]
-        write_json(annotation_path, hacs_layout.annotation_content(videos))
+        _render_all(maker.plan_files(out, seed, size), workers or cpu_count())
+        maker.write_annotations(out, seed, size)
     return True
 
 
@@ -103,14 +101,8 @@ def _matches(out: Path, wanted: dict[str, Any]) -> bool:
     return True
 
 
-def _render_all(out: Path, plan: list[TwinPlan], workers: int) -> None:
-    results = parallel_map(partial(_render, out), plan, workers=workers)
-    bar = progress(results, description="rendering", total=len(plan), unit="pair")
+def _render_all(files: list[TwinFiles], workers: int) -> None:
+    results = parallel_map(write_twins, files, workers=workers)
+    bar = progress(results, description="rendering", total=len(files), unit="pair")
     for failure in [result for _, result in bar if result is not None]:
         raise failure
-
-
-def _render(out: Path, twins: TwinPlan) -> None:
-    write_twins(
-        twins, hacs_layout.video_path(out, twins.forward), hacs_layout.video_path(out, twins.backward)
-    )

@@ -7,13 +7,36 @@ DIR/HACS_segments_v1.1.1.json                ids without "v_", durations as text
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from video_datasets.mini.plan import VideoPlan
+from runtime.atomic import write_json
+from video_datasets.mini.layout import TwinFiles
+from video_datasets.mini.plan import MiniSize, VideoPlan, draw_plan
+from video_datasets.mini.render import draw_pictures
 
-ANNOTATION_NAME = "HACS_segments_v1.1.1.json"
+STANDARD_SIZE = MiniSize()
+COMPLETE_NAME = ANNOTATION_NAME = "HACS_segments_v1.1.1.json"
 UNLABELLED_SUBSET = "testing"
+
+
+def plan_files(root: Path, seed: int, size: MiniSize) -> list[TwinFiles]:
+    """Return all files to render, in the order of the plan."""
+    return [
+        TwinFiles(
+            partial(draw_pictures, twins),
+            (video_path(root, twins.forward), video_path(root, twins.backward)),
+            (twins.forward.clock, twins.backward.clock),
+        )
+        for twins in draw_plan(seed, size)
+    ]
+
+
+def write_annotations(root: Path, seed: int, size: MiniSize) -> None:
+    """Write the annotation file."""
+    videos = [video for twins in draw_plan(seed, size) for video in (twins.forward, twins.backward)]
+    write_json(root / ANNOTATION_NAME, annotation_content(videos))
 
 
 def video_path(root: Path, video: VideoPlan) -> Path:

@@ -14,6 +14,7 @@ No class changes under a horizontal flip, the usual augmentation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,10 @@ REST_RANGES = {"size": (0.55, 0.75), "height": (0.35, 0.65), "heat": (0.3, 0.7),
 
 
 def draw_states(
-    rng: np.random.Generator, motion: Motion, progress: NDArray[np.float64]
+    rng: np.random.Generator,
+    motion: Motion,
+    progress: NDArray[np.float64],
+    rest_ranges: Mapping[str, tuple[float, float]] = REST_RANGES,
 ) -> dict[str, NDArray[np.float64]]:
     """Draw the resting states of one instance and return all states over its course.
 
@@ -54,9 +58,10 @@ def draw_states(
         rng: source of the resting states.
         motion: what changes.
         progress: shape (K,), position of each frame within the instance, 0 at its start and 1 at its end.
+        rest_ranges: of the other states.
 
     Returns:
         The four states by name, each of shape (K,), in [0, 1], for the change 0 -> 1.
     """
-    resting = {state: np.full_like(progress, rng.uniform(*bounds)) for state, bounds in REST_RANGES.items()}
+    resting = {state: np.full_like(progress, rng.uniform(*bounds)) for state, bounds in rest_ranges.items()}
     return resting | {motion.state: progress}

@@ -1,15 +1,14 @@
-"""Rendering of two twin videos: drawn once, encoded forwards and backwards."""
+"""The pictures of mini-HACS; and the rendering of any two twin videos: drawn once, encoded forwards and backwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-from av.video.frame import VideoFrame
 
 from video_datasets.mini.actor import Actor, draw_actor
 from video_datasets.mini.encode import to_yuv, write_mp4
+from video_datasets.mini.layout import TwinFiles
 from video_datasets.mini.plan import TwinPlan
 from video_datasets.mini.scene import (
     N_NOISE,
@@ -27,18 +26,13 @@ RENDERER_VERSION = 1
 SIZES_HW = ((112, 112), (112, 148), (112, 198), (120, 160), (128, 128), (128, 170), (148, 112))
 
 
-def write_twins(twins: TwinPlan, forward_path: Path, backward_path: Path) -> None:
-    """Render both videos of `twins`, unless both files are there already."""
-    if forward_path.exists() and backward_path.exists():
+def write_twins(files: TwinFiles) -> None:
+    """Render both videos, unless both files are there already."""
+    if all(path.exists() for path in files.paths):
         return
-    frames = render_forward(twins)
-    write_mp4(forward_path, frames, twins.forward.clock)
-    write_mp4(backward_path, frames[::-1], twins.backward.clock)
-
-
-def render_forward(twins: TwinPlan) -> list[VideoFrame]:
-    """Render the frames of the forward video."""
-    return to_yuv(draw_pictures(twins))
+    frames = to_yuv(files.draw())
+    write_mp4(files.paths[0], frames, files.clocks[0])
+    write_mp4(files.paths[1], frames[::-1], files.clocks[1])
 
 
 def draw_pictures(twins: TwinPlan) -> Iterator[Picture]:

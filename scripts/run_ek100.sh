@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# EPIC-KITCHENS-100 from raw video to mAP of verbs, nouns and actions, every stage in order. A finished stage is
+# skipped, a cut-off one goes on.
+#
+#   bash scripts/run_ek100.sh                                   the built-in mini-EK100, on a laptop
+#   bash scripts/run_ek100.sh model=r2d_mini seed=1             the same with another model, another seed
+#   bash scripts/run_ek100.sh configs/ek100.yaml [key=value]    the real EPIC-KITCHENS-100
+#   bash scripts/run_ek100.sh configs/ek100.yaml --force        every stage anew
+#
+#   bash scripts/run_ek100.sh configs/ek100.yaml features.store=FILE.h5 \
+#       classification.source=scores classification.class_scores=DIR
+#                                                               released features and class scores: no finetuning
+#
+# Relative paths in key=value words and in the config count from the project's folder. More: docs/ek100.md.
+set -u
+default_config=configs/ek100_mini.yaml
+source "$(dirname "${BASH_SOURCE[0]}")/run_stages.sh"

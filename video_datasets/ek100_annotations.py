@@ -1,0 +1,242 @@
+"""The annotation files of EPIC-KITCHENS-100 together: one table with subsets and durations, and the class names.
+
+    EPIC_100_train.csv, EPIC_100_validation.csv     labelled segments
+    EPIC_100_test_timestamps.csv                    segments without labels; only its videos are of use here
+    EPIC_100_video_info.csv                         duration, frame rate and resolution of all 700 videos
+    EPIC_100_verb_classes.csv, ..._noun_classes     names of the 97 verbs and 300 nouns
+
+Each may be compressed (`.csv.gz`). Times come from the timestamps, never from the frame numbers: these count at
+60 fps for videos PXX_YY, whatever the file's own rate, and at 50 fps for those of the extension, PXX_1YY.
+Source: epic-kitchens/epic-kitchens-100-annotations.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import InputError
+from runtime.schema import DataConfig
+from video_datasets.annotations import AnnotationTable, read_ek100_csv, read_text
+from video_datasets.ek100_labels import NUM_NOUNS, NUM_VERBS
+
+TESTING_SUBSET = "testing"
+TIME_ROUNDING_S = 0.005
+"""Timestamps are given in hundredths of a second."""
+EXTENSION_ID = re.compile(r"P\d+_1\d\d")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """One line of EPIC_100_video_info.csv; `resolution` is text such as "1920x1080"."""
+
+    duration_s: float
+    fps: float
+    resolution: str
+
+
+def is_extension(video_id: str) -> bool:
+    """Say whether a video was recorded for the extension of 2020: 50 fps, and frame numbers that count so.
+
+    >>> is_extension("P01_101"), is_extension("P01_11")
+    (True, False)
+    """
+    return EXTENSION_ID.fullmatch(video_id) is not None
+
+
+def find_file(root: str | Path, name: str) -> Path:
+    """Return the path of an annotation file, or of its `.gz` where only that is there."""
+    path = Path(root) / name
+    compressed = path.with_name(path.name + ".gz")
+    return compressed if compressed.is_file() and not path.is_file() else path
+
+
+def ek100_annotation_files(config: DataConfig) -> tuple[Path, ...]:
+    """Return the annotation files of all subsets and the video info, also those that are not there."""
+    names = (config.ek100_training, config.ek100_validation, config.ek100_testing, config.ek100_video_info)
+    return tuple(find_file(config.root, name) for name in names)
+
+
+def read_ek100_validation(config: DataConfig) -> AnnotationTable:
+    """Read the validation file: its rows as they stand, the subset filled in."""
+    table = read_ek100_csv(find_file(config.root, config.ek100_validation))
+    return replace(table, subsets=(config.validation_subset,) * len(table.video_ids))
+
+
+def read_ek100_subsets(config: DataConfig, problems: dict[str, str]) -> AnnotationTable:
+    """Read all subsets into one table with durations, rows of training before those of validation.
+
+    Args:
+        config: where the files are.
+        problems: gets what is odd: a missing training or validation file, videos without video info.
+
+    Raises:
+        FileNotFoundError: if neither training nor validation segments are there, or no video info.
+        InputError: if a file cannot be read, or a video is in two of the files.
+    """
+    training, validation, testing, video_info = ek100_annotation_files(config)
+    tables = []
+    for path, subset in ((training, config.training_subset), (validation, config.validation_subset)):
+        if path.is_file():
+            tables.append(_with_subset(read_ek100_csv(path), subset))
+        else:
+            problems[path.name] = f"no such file, so there are no {subset} videos"
+    if not tables:
+        raise FileNotFoundError(
+            f"{training} and {validation}: no such files; they are in epic-kitchens/epic-kitchens-100-annotations"
+        )
+    if testing.is_file():
+        tables.append(_unlabelled(read_test_videos(testing)))
+    table = _join(tables)
+    _refuse_double_videos(table, (training, validation, testing))
+    infos = read_video_info(video_info)
+    for video_id in table.video_ids:
+        if video_id not in infos:
+            problems[video_id] = f"not in {video_info.name}, so its duration is unknown"
+    durations_s = [infos[v].duration_s if v in infos else np.nan for v in table.video_ids]
+    return replace(table, durations_s=np.array(durations_s, dtype=np.float64))
+
+
+def read_ek100_heads(config: DataConfig) -> dict[str, tuple[str, ...]]:
+    """Read the names of all verbs and nouns, in class order: {"verb": 97 names, "noun": 300 names}."""
+    verbs = find_file(config.root, config.ek100_verb_classes)
+    nouns = find_file(config.root, config.ek100_noun_classes)
+    return {"verb": read_class_names(verbs, NUM_VERBS), "noun": read_class_names(nouns, NUM_NOUNS)}
+
+
+def read_class_names(path: Path, count: int) -> tuple[str, ...]:
+    """Read EPIC_100_verb_classes.csv or EPIC_100_noun_classes.csv.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it does not hold the classes 0 to `count` - 1, each once.
+    """
+    names: dict[int, str] = {}
+    for where, (number, key) in _rows(path, ("id", "key")):
+        if not number.isdecimal():
+            raise InputError(f"{where}: 'id' must be a whole number, found '{number}'")
+        if int(number) in names:
+            raise InputError(f"{where}: 'id' {number} is there twice")
+        names[int(number)] = key
+    if names.keys() != set(range(count)):
+        found = f"{len(names)} classes, {min(names)} to {max(names)}" if names else "none"
+        raise InputError(
+            f"{path}: expected the classes 0 to {count - 1}, found {found}"
+            f" (of the two noun files take the one of 300 classes, not EPIC_100_noun_classes_v2.csv)"
+        )
+    return tuple(names[number] for number in range(count))
+
+
+def read_video_info(path: Path) -> dict[str, VideoInfo]:
+    """Read EPIC_100_video_info.csv: video id -> duration, frame rate and resolution.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if a column is missing or a number cannot be read; the message names the line.
+    """
+    return {
+        video_id: VideoInfo(_number(duration, "duration", where), _number(fps, "fps", where), resolution)
+        for where, (video_id, duration, fps, resolution) in _rows(
+            path, ("video_id", "duration", "fps", "resolution")
+        )
+    }
+
+
+def read_test_videos(path: Path) -> tuple[str, ...]:
+    """Read which videos EPIC_100_test_timestamps.csv names, in order of first appearance."""
+    return tuple(dict.fromkeys(video_id for _, (video_id,) in _rows(path, ("video_id",))))
+
+
+def describe_ek100(config: DataConfig, video_ids: Sequence[str]) -> list[str]:
+    """Return lines about what only EPIC-KITCHENS-100 has: the extension's videos, frame rates, resolutions."""
+    infos = read_video_info(find_file(config.root, config.ek100_video_info))
+    known = [infos[video_id] for video_id in video_ids if video_id in infos]
+    rates = Counter(f"{info.fps:.5g}" for info in known)
+    sizes = Counter(info.resolution for info in known)
+    return [
+        f"extension videos (PXX_1YY): {sum(map(is_extension, video_ids))}",
+        f"hours: {sum(info.duration_s for info in known) / 3600:.2f}",
+        f"frame rates: {_counts(rates)}",
+        f"resolutions: {_counts(sizes)}",
+        f"videos in {config.ek100_video_info} without annotations: {len(infos.keys() - set(video_ids))}",
+    ]
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in counts.most_common())
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield for every line where it is, for messages, and the wanted columns."""
+    reader = csv.DictReader(read_text(path).splitlines())
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(
+            f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)};"
+            f" found: {', '.join(reader.fieldnames or ())}"
+        )
+    for line in reader:
+        where = f"{path}: line {reader.line_num}"
+        values = tuple((line[name] or "").strip() for name in columns)
+        if not all(values):
+            raise InputError(f"{where}: expected a value in every column, found {', '.join(values)}")
+        yield where, values
+
+
+def _number(text: str, column: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{where}: '{column}' must be a number, found '{text}'") from None
+
+
+def _with_subset(table: AnnotationTable, subset: str) -> AnnotationTable:
+    return replace(table, subsets=(subset,) * len(table.video_ids))
+
+
+def _unlabelled(video_ids: tuple[str, ...]) -> AnnotationTable:
+    """Videos without rows."""
+    none = np.zeros(0)
+    return AnnotationTable(
+        video_ids=video_ids,
+        subsets=(TESTING_SUBSET,) * len(video_ids),
+        durations_s=np.full(len(video_ids), np.nan),
+        video_index=none.astype(np.int32),
+        start_s=none,
+        end_s=none,
+        labels=(),
+        verb_ids=none.astype(np.int64),
+        noun_ids=none.astype(np.int64),
+    )
+
+
+def _join(tables: Sequence[AnnotationTable]) -> AnnotationTable:
+    """Put tables of different videos one after another."""
+    offsets = np.cumsum([0, *(len(table.video_ids) for table in tables)])
+    indices = [table.video_index + offset for table, offset in zip(tables, offsets, strict=False)]
+    return AnnotationTable(
+        video_ids=tuple(video_id for table in tables for video_id in table.video_ids),
+        subsets=tuple(subset for table in tables for subset in table.subsets),
+        durations_s=np.concatenate([table.durations_s for table in tables]),
+        video_index=np.concatenate(indices).astype(np.int32),
+        start_s=np.concatenate([table.start_s for table in tables]),
+        end_s=np.concatenate([table.end_s for table in tables]),
+        labels=tuple(label for table in tables for label in table.labels),
+        verb_ids=np.concatenate([table.verb_ids for table in tables if table.verb_ids is not None]),
+        noun_ids=np.concatenate([table.noun_ids for table in tables if table.noun_ids is not None]),
+    )
+
+
+def _refuse_double_videos(table: AnnotationTable, files: Sequence[Path]) -> None:
+    twice = [video_id for video_id, count in Counter(table.video_ids).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{', '.join(path.name for path in files)}: a video may be in one of them only, but"
+            f" {len(twice)} are in two, the first is '{twice[0]}'"
+        )
