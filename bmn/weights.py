@@ -62,6 +62,7 @@ def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
         content = checkpoint.load(path)
         try:
             if "architecture" in content:  # of a run
+                _refuse_other_sizes(content["architecture"], _architecture(model, config))
                 model.load_state_dict(content["model"])
             else:
                 load_original_weights(model, path)
@@ -82,7 +83,7 @@ def save_bmn(path: Path, model: BMN, config: BmnConfig, grid: TimeGrid, resolved
     windows = window_grid(config, grid)
     content = {
         "model": model.state_dict(),
-        "architecture": {"in_channels": model.in_channels, **_sizes(config)},
+        "architecture": _architecture(model, config),
         "grid": grid.to_dict(),
         "windows": windows and {"step_cells": windows.step_cells, "cell_features": windows.cell_features},
         "config": resolved,
@@ -102,6 +103,19 @@ def load_bmn(path: Path) -> TrainedBmn:
     grid = TimeGrid.from_dict(content["grid"])
     windows = content["windows"] and WindowGrid(grid=grid, tscale=model.tscale, **content["windows"])
     return TrainedBmn(model.eval(), grid, windows)
+
+
+def _refuse_other_sizes(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Some sizes, the map's among them, shape no parameter: such weights would load, for other segments."""
+    different = [
+        f"{key}={found.get(key)} (here: {value})" for key, value in wanted.items() if found.get(key) != value
+    ]
+    if different:
+        raise ValueError(f"it was trained with {', '.join(different)}")
+
+
+def _architecture(model: BMN, config: BmnConfig) -> dict[str, Any]:
+    return {"in_channels": model.in_channels, **_sizes(config)}
 
 
 def _sizes(config: BmnConfig) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class Piece:
         keys: one per item.
         start: place of the first item in the batch.
         batch_size: items of the whole batch, over all processes.
-        weight: share of the batch's mean that the piece stands for. 0 for the item that a process without a share
-            works on, so that it takes part in the exchange of gradients: a batch of fewer items than processes.
+        weight: share of the batch's mean that the piece stands for. 0 for the item that a process works on where it
+            has none left, so that it takes part in every exchange (`batch_pieces`).
     """
 
     keys: tuple[ItemKey, ...]
@@ -108,16 +108,20 @@ def steps_per_epoch(num_items: int, batch_size: int) -> int:
 def batch_pieces(keys: list[ItemKey], rank: int, world_size: int, micro_batch: int) -> list[Piece]:
     """Return one process's pieces of a batch, nearly equal in size.
 
+    All processes have the same number of them: synchronised batch norm waits for the others in every forward.
+
     >>> keys = [(0, item) for item in range(7)]
     >>> [[item for _, item in piece.keys] for piece in batch_pieces(keys, 1, 2, micro_batch=2)]
     [[4, 5], [6]]
     """
     start, stop = even_bounds(len(keys), world_size)[rank]
-    if start == stop:
-        return [Piece(tuple(keys[:1]), start=0, batch_size=len(keys), weight=0.0)]
-    count = math.ceil((stop - start) / micro_batch) if micro_batch else 1
+    largest_share = math.ceil(len(keys) / world_size)
+    count = math.ceil(largest_share / micro_batch) if micro_batch else 1
+    idle = Piece(tuple(keys[:1]), start=0, batch_size=len(keys), weight=0.0)
     return [
         Piece(tuple(keys[start + low : start + high]), start + low, len(keys), (high - low) / len(keys))
+        if low < high
+        else idle
         for low, high in even_bounds(stop - start, count)
     ]
 

@@ -195,6 +195,12 @@ class Trainer:
             f"step {self.step} of {self.plan.total_steps}",
             file=sys.stderr,
         )
+        if config.warmup_epochs >= config.epochs:
+            print(
+                f"warning: warm-up takes {config.warmup_epochs:g} epochs of {config.epochs}, so the learning rate "
+                f"never comes near its peak; set {description}.warmup_epochs below {description}.epochs",
+                file=sys.stderr,
+            )
 
     def _watched(self, rate: float) -> dict[str, str]:
         return {

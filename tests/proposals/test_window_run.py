@@ -273,6 +273,15 @@ def test_bad_weights_are_refused(
     assert str(weights) in screen
 
 
+def test_weights_of_other_sizes_are_refused_even_where_every_shape_fits(
+    learnt: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(source, tmp_path / "run")
+    settings = ("bmn.epochs=0", "bmn.tscale=24", f"bmn.init_weights={learnt / 'bmn/weights.pt'}")
+    assert train_bmn(words(source, run, *settings)) == 2
+    assert "it was trained with tscale=20 (here: 24)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

@@ -59,6 +59,7 @@ def test_the_pieces_of_all_processes_are_the_batch(size: int, world_size: int, m
     assert all(len(piece.keys) <= (micro_batch or size) for piece in pieces)
     counts = [sum(len(piece.keys) for piece in share if piece.weight) for share in shares]
     assert max(counts) - min(counts) <= 1
+    assert len({len(share) for share in shares}) == 1  # or synchronised batch norm would wait for ever
     for share, count in zip(shares, counts, strict=True):
         assert share  # a process without a share works on one item that counts nothing
         if not count:

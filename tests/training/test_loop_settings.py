@@ -225,6 +225,17 @@ def test_the_user_is_told_what_a_step_is(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == expected
 
 
+def test_the_user_is_told_of_a_warm_up_that_outlasts_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _trainer(Task(), tmp_path, warmup_epochs=8).run("toy")
+    epochs = CONFIG["epochs"]
+    assert (
+        f"warm-up takes 8 epochs of {epochs}, so the learning rate never comes near"
+        in capsys.readouterr().err
+    )
+
+
 def test_times_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(CutOffError):
         _trainer(Task(cut_off_at=5), tmp_path, every_s=0).run("test")
