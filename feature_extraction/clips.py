@@ -44,6 +44,7 @@ class ClipAssembler:
         indices = self.grid.clip_frames_of(self.next_clip).clip(0, None if n_frames is None else n_frames - 1)
         self.next_clip += 1
         clip = [self.frames[int(index)] for index in indices]
-        needed_from = max(int(self.grid.clip_frames_of(self.next_clip)[0]), 0)
+        first = max(int(self.grid.clip_frames_of(self.next_clip)[0]), 0)
+        needed_from = min(first, max(self.frames))  # the newest may be the video's last, which later clips repeat
         self.frames = {index: frame for index, frame in self.frames.items() if index >= needed_from}
         return clip

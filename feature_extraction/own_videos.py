@@ -63,9 +63,11 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
         Exit code: 0, or 1 when videos were left out, which are listed.
 
     Raises:
-        InputError: if the folder holds no videos, none of them gives features, FILE.h5 is in use or was made with
+        InputError: if the folder holds no videos, none of them gives features, FILE.h5 is a folder, in use or made with
             other settings, or the weights do not fit the network.
     """
+    if asked.out.is_dir():
+        raise InputError(f"--out {asked.out}: is a folder; expected the HDF5 file to be, such as {asked.out / 'my.h5'}")
     files, problems = find_videos(asked.videos)
     parts = asked.out.with_name(asked.out.name + ".parts")
     loaded = Recipe(

@@ -107,8 +107,8 @@ def write_video_features(
         Path of the file.
 
     Raises:
-        InputError: if the id is unsafe.
-        ValueError: if the arrays do not fit together, or a value is not finite (float16 ends at 65504).
+        InputError: if the id is unsafe, or a value is not finite (float16 ends at 65504).
+        ValueError: if the arrays do not fit together.
     """
     path = Path(folder) / video_file_name(video_id)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
@@ -142,7 +142,7 @@ def add_video(
     with np.errstate(over="ignore"):  # reported just below
         stored = np.asarray(features_TC).astype(dtype, copy=False)
     if not np.isfinite(stored).all():
-        raise ValueError(f"video {video_id!r}: features hold nan or values beyond the range of {dtype}")
+        raise InputError(f"video {video_id!r}: features hold nan or values beyond the range of {dtype}")
     dataset = file.create_dataset(video_id, data=stored)
     for name, value in grid.to_dict().items():
         dataset.attrs[_GRID_PREFIX + name] = value
@@ -210,7 +210,8 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         path: HDF5 file or folder.
 
     Raises:
-        InputError: if there is no such file or folder, or the file is no HDF5 file.
+        InputError: if there is no such file or folder, or the file is no HDF5 file; from methods, if it is
+            damaged within.
 
     Example:
         >>> store = FeatureStore("runs/hacs/features")            # doctest: +SKIP
@@ -236,7 +237,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         return type(self), (self.path,)
 
     def __getitem__(self, video_id: str) -> FeatureRecord:
-        with self.open_video(video_id) as file:
+        with self._damage_told(video_id), self.open_video(video_id) as file:
             info = _read_info(file[video_id])
             return FeatureRecord(
                 features=file[video_id][()].astype(np.float32, copy=False),
@@ -260,11 +261,12 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def any_id(self) -> str | None:
         """Return the id of some video without listing all of them, None if there is none."""
-        return next(self._found_ids(), None)
+        with self._damage_told():
+            return next(self._found_ids(), None)
 
     def info(self, video_id: str) -> FeatureInfo:
         """Return shape, type, grid and attributes of a video, without reading its features."""
-        with self.open_video(video_id) as file:
+        with self._damage_told(video_id), self.open_video(video_id) as file:
             return _read_info(file[video_id])
 
     def duration_s(self, video_id: str) -> float:
@@ -310,8 +312,20 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def _listed(self) -> list[str]:
         if self._ids is None:
-            self._ids = sorted(set(self._found_ids()))
+            with self._damage_told():
+                self._ids = sorted(set(self._found_ids()))
         return self._ids
+
+    @contextlib.contextmanager
+    def _damage_told(self, video_id: str = "") -> Iterator[None]:
+        """Turn what h5py raises over damage within a file into an InputError."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (OSError, RuntimeError, ValueError) as error:  # ValueError: of the time grid
+            where = f"{self.path}: video {video_id!r}" if video_id else str(self.path)
+            raise InputError(f"{where}: damaged ({error}); copy it again, or extract again") from error
 
     def _found_ids(self) -> Iterator[str]:
         """Yield ids as they are found, some of them twice."""

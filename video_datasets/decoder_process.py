@@ -127,7 +127,7 @@ class DecodedVideo:
                 pixels = np.empty(math.prod(shape), dtype=np.uint8)
                 self.connection.recv_bytes_into(pixels.data)
                 return indices, pixels.reshape(shape)
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
             self._process.join()
             raise VideoError(self.job.path, _death(self._process.exitcode)) from error
         if kind == "error":

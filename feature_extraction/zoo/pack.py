@@ -42,8 +42,8 @@ def pack(
         A line for the screen, and whether the features come from random weights.
 
     Raises:
-        InputError: if there is no store or no figures, or `out` holds a finished pack.
-        ValueError: if a value does not fit into `dtype`; names the video.
+        InputError: if there is no store or no figures, `out` holds a finished pack, or a value does not fit into
+            `dtype`; names the video.
     """
     if (out / SUMS_NAME).exists():
         raise InputError(f"{out}: holds a finished pack; remove it, or choose another folder")

@@ -37,7 +37,7 @@ def open_sources(
     Args:
         path: the folder, searched at any depth, or the file.
         files: kind of the files in a folder, one of `READERS`; None: the only kind that is there.
-        prefix: before the video id in file names; files without it are left out.
+        prefix: before the video id in the names of files or arrays; those without it are left out.
         suffix: behind the video id, before the dot; likewise.
         pieces_of: grid of the rows, if every file is a piece of a video (`released.find_pieces`).
 
@@ -53,7 +53,11 @@ def open_sources(
         sources = _hdf5_sources(path, prefix, suffix)
     else:
         arrays = read_released_file(path)
-        sources = {_video_id(name, prefix, suffix): partial(arrays.__getitem__, name) for name in arrays}
+        sources = {
+            _video_id(name, prefix, suffix): partial(arrays.__getitem__, name)
+            for name in arrays
+            if name.startswith(prefix) and name.endswith(suffix)
+        }
     if not sources:
         raise InputError(f"{path}: no feature files found; --files, --prefix and --suffix say which to take")
     for video_id in sources:
@@ -90,13 +94,13 @@ def _folder_sources(
 def _hdf5_sources(path: Path, prefix: str, suffix: str) -> Sources:
     try:
         file = h5py.File(path, "r")  # closed with the last reader
-    except OSError as error:
-        raise InputError(f"{path}: not an HDF5 file, or cut short ({error})") from error
-    names = [name for name in file if name.startswith(prefix) and name.endswith(suffix)]
+        names = [name for name in file if isinstance(file.get(name), h5py.Dataset)]
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: not an HDF5 file, or damaged ({error})") from error
     return {
         _video_id(name, prefix, suffix): partial(_read_dataset, file, name)
         for name in names
-        if isinstance(file.get(name), h5py.Dataset)
+        if name.startswith(prefix) and name.endswith(suffix)
     }
 
 

@@ -63,8 +63,8 @@ def verify(
     try:
         with h5py.File(path, "r") as file:
             readable = _check_features(file, index, result)
-    except OSError as error:
-        result.problems.append((PACKED_NAME, f"missing, cut short, or not an HDF5 file ({error})"))
+    except (OSError, RuntimeError) as error:
+        result.problems.append((PACKED_NAME, f"missing, damaged, or not an HDF5 file ({error})"))
         return result
     if videos is not None and readable:
         from feature_extraction.zoo.reextract import compare_with_videos
