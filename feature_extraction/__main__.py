@@ -93,6 +93,8 @@ def _stage(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, words)
     if not arguments.dry_run:
         return run_stage(stage_spec(config), config, work, force=arguments.force)
+    if config.features.store is not None:
+        raise InputError("--dry-run looks ahead at an extraction, but with features.store there is none")
     from feature_extraction.extract import preview
 
     report = preview(config)

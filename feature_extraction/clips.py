@@ -45,6 +45,7 @@ class ClipAssembler:
         self.next_clip += 1
         clip = [self.frames[int(index)] for index in indices]
         first = max(int(self.grid.clip_frames_of(self.next_clip)[0]), 0)
-        needed_from = min(first, max(self.frames))  # the newest may be the video's last, which later clips repeat
+        # The newest frame may be the video's last, which later clips repeat.
+        needed_from = min(first, max(self.frames))
         self.frames = {index: frame for index, frame in self.frames.items() if index >= needed_from}
         return clip

@@ -19,6 +19,7 @@ Frames decoded and promised stand in the attributes of each video's features.
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 from feature_extraction.many import extract_all, watched
@@ -100,9 +101,9 @@ def _list_other_lengths(run: StageRun, videos: dict[str, Video]) -> None:
                 run.skip(name, f"kept, but {words}")
 
 
-def merge_parts(folder: Path, destination: Path) -> int:
+def merge_parts(folder: Path, destination: Path, *, without: Container[str] = ()) -> int:
     """Merge the per-video files of a folder, remove them, and return the number of videos."""
-    count = merge_features(folder, destination)
+    count = merge_features(folder, destination, without=without)
     for video_id in FeatureStore(destination):
         (folder / video_file_name(video_id)).unlink(missing_ok=True)
     return count

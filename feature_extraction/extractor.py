@@ -11,7 +11,7 @@ twentieth of TAda2D-R50's arithmetic) is computed per clip: it would save less t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,9 @@ BATCH_CLIPS = 8
 _CPU_BATCH_PIXELS = 3_000_000
 """On a CPU, less for large frames: TAda2D-R50 takes 1.8 GB for 8 clips of 8 frames of 224 x 398 px, 1.1 GB for 4."""
 
+_PREPARED_TOGETHER = 16
+"""Frames; a block of decoded 32 x 32 px holds 1365 of them, which scaled to 224 px would take gigabytes."""
+
 
 @dataclass
 class Extractor:
@@ -53,9 +56,10 @@ class Extractor:
     crops: str = "whole"
     _batch: Tensor = field(default_factory=lambda: torch.empty(0), init=False, repr=False)
 
-    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> Iterable[Tensor]:
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> Iterator[Tensor]:
         """Scale and normalise frames: uint8 (n, H, W, 3) to n tensors (3, h, w) on the device."""
-        return prepare_frames(torch.from_numpy(frames_NHWC).to(self.device), self.short_side_px).unbind(1)
+        for frames in torch.from_numpy(frames_NHWC).split(_PREPARED_TOGETHER):
+            yield from prepare_frames(frames.to(self.device), self.short_side_px).unbind(1)
 
     def batch_clips(self, frame_CHW: Tensor) -> int:
         """Clips per forward pass for frames of this size; depends on nothing else, so results are repeatable."""

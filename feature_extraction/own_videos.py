@@ -67,7 +67,9 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
             other settings, or the weights do not fit the network.
     """
     if asked.out.is_dir():
-        raise InputError(f"--out {asked.out}: is a folder; expected the HDF5 file to be, such as {asked.out / 'my.h5'}")
+        raise InputError(
+            f"--out {asked.out}: is a folder; expected the HDF5 file to be, such as {asked.out / 'my.h5'}"
+        )
     files, problems = find_videos(asked.videos)
     parts = asked.out.with_name(asked.out.name + ".parts")
     loaded = Recipe(
@@ -144,10 +146,11 @@ def _extract(
         earlier.unlink(missing_ok=True)
         if asked.out.exists():
             earlier.symlink_to(asked.out.resolve())  # merging takes it along
-        if not len(FeatureStore(parts)):
+        # What an earlier command made of a file that has changed since, and now fails, is not taken along.
+        if not set(FeatureStore(parts)) - failed.keys():
             some = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
             raise InputError(f"{asked.videos}: none of the {len(todo)} videos gave features: {some}")
-        count = merge_parts(parts, asked.out)
+        count = merge_parts(parts, asked.out, without=failed)
     shutil.rmtree(parts)
     _say(f"{asked.out}: {count} videos, {loaded.num_channels} channels")
     return failed

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,9 @@ def add_video(
     dataset.attrs["complete"] = True  # last
 
 
-def merge_features(folder: Path | str, destination: Path | str | None = None) -> int:
+def merge_features(
+    folder: Path | str, destination: Path | str | None = None, *, without: Container[str] = ()
+) -> int:
     """Copy all complete videos of a folder into one file, one video at a time, whole or not at all.
 
     For a while the features lie on the disk twice: a file that grows while its sources are deleted one by one
@@ -160,19 +162,21 @@ def merge_features(folder: Path | str, destination: Path | str | None = None) ->
     Args:
         folder: folder of per-video files (an earlier merged file in it is taken along).
         destination: the merged file; None: `features.h5` in the folder.
+        without: ids that are not taken along.
 
     Returns:
         Number of videos in the merged file.
     """
     store = FeatureStore(folder)
+    ids = [video_id for video_id in store if video_id not in without]
     destination = Path(folder) / MERGED_NAME if destination is None else Path(destination)
     with atomic_path(destination) as temporary, h5py.File(temporary, "w") as merged:
         times = merged.create_group(TIMES_GROUP)
-        for video_id in store:
+        for video_id in ids:
             with store.open_video(video_id) as file:
                 file.copy(video_id, merged)
                 file.copy(f"{TIMES_GROUP}/{video_id}", times)
-        return len(store)
+        return len(ids)
 
 
 # ---- reading

@@ -35,6 +35,13 @@ def test_finetuned_weights(tmp_path: Path) -> None:
         load_network("r2d_mini", tmp_path / "w.pt")
 
 
+@pytest.mark.parametrize("content", [b"hi", b"hello world", b"<html>404</html>", b"", b"\x80\x02K"])
+def test_files_that_hold_no_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"w\.pth: cannot be read as a file of weights"):
+        load_network("tada2d_mini", tmp_path / "w.pth")
+
+
 def test_a_checkpoint_with_another_head(tmp_path: Path) -> None:
     model = create_model("tada2d_mini", num_classes=3)
     torch.save({"model_state": model.state_dict(), "epoch": 3}, tmp_path / "k400.pyth")

@@ -47,6 +47,13 @@ def test_only_frames_of_coming_clips_are_held(grid: TimeGrid) -> None:
     assert held_short <= grid.clip_span_frames + grid.stride_frames + grid.clip_frames * grid.interval_frames
 
 
+def test_the_last_frame_is_kept_for_the_clips_behind_it() -> None:
+    # Frame 112 ends clip 13 and the video; clip 14 lies wholly behind and repeats it.
+    grid = TimeGrid(fps=30, stride_frames=8, clip_frames=4, interval_frames=2, spacing="linspace")
+    clips, _ = _stream(grid, 113)
+    assert clips[13:] == [[105, 107, 109, 112], [112] * 4]
+
+
 def test_hacs_holds_a_clip_and_little_more() -> None:
     _, most_held = _stream(TimeGrid(fps=30, stride_frames=16), 3000)
     assert most_held <= 9

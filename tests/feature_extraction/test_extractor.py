@@ -52,6 +52,14 @@ def test_three_crops_stand_side_by_side_left_middle_right(model: VideoNetwork) -
     assert np.abs(left - right).max() > 0.01 * np.abs(left).max()
 
 
+def test_small_frames_are_prepared_in_bounded_memory(model: VideoNetwork) -> None:
+    frames = FRAMES[:40]
+    prepared = list(Extractor(model, HACS, 32, CPU).prepare(frames))
+    assert torch.equal(torch.stack(prepared, dim=1), prepare_frames(frames, 32))
+    # Frames that wait for their clips hold the memory of those that were prepared with them.
+    assert max(frame.untyped_storage().nbytes() for frame in prepared) <= 16 * prepared[0].nbytes
+
+
 def test_the_whole_region(model: VideoNetwork) -> None:
     found = features(Extractor(model, HACS, 32, CPU))
     np.testing.assert_allclose(found, by_hand(model, slice(None)), rtol=1e-4, atol=1e-6)

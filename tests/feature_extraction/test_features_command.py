@@ -32,6 +32,14 @@ def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_has_nothing_to_say_of_a_given_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"run_dir={tmp_path / 'run'}", f"features.store={tmp_path / 's.h5'}"]
+    assert main(["--config", CONFIG, "--dry-run", *words]) == 2
+    assert "with features.store there is none" in capsys.readouterr().err
+
+
 def test_the_address_of_a_cluster_is_a_word_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_cut_off_before_merging_it_is_merged_by_the_next_attempt(
     (videos / "page.mp4").unlink()
     (videos / "sub" / "one.mp4").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("feature_extraction.own_videos.merge_parts", lambda *_: 1 / 0)
+        patch.setattr("feature_extraction.own_videos.merge_parts", lambda *_, **__: 1 / 0)
         assert call(videos, out) == 3
     assert not out.exists()
     assert call(videos, out) == 0
@@ -177,3 +177,24 @@ def test_ids_must_be_usable(videos: Path) -> None:
     found, problems = find_videos(videos)
     assert found.keys() == {"one", "two", "page", "abc"}
     assert problems["features.mp4"] == "video id 'features' is a name of the store's own; rename the video"
+
+
+def test_features_of_a_file_that_has_changed_and_now_fails_go_away(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.h5"
+    call(videos, out)
+    (videos / "one.mp4").write_text("<html>404</html>")
+    assert call(videos, out) == 1
+    assert "left out: one: not a video" in capsys.readouterr().err
+    assert list(FeatureStore(out)) == ["two"]
+
+
+def test_a_folder_as_output_is_refused_before_the_work(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert call(videos, out) == 2
+    assert "out: is a folder; expected the HDF5 file to be" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "videos"]

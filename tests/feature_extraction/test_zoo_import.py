@@ -329,3 +329,12 @@ def test_bad_arguments_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -
     words = [*HACS_WORDS, "--files", "npy", "--durations", str(tmp_path / "d.csv")]
     assert run_import(source, tmp_path / "new.h5", *words) == 2
     assert "line 2: 'duration_s' must be a number of seconds, found 'x'" in capsys.readouterr().err
+
+
+def test_arrays_of_a_pkl_without_the_prefix_are_left_out(tmp_path: Path) -> None:
+    """As in folders and HDF5 files; else `a` would silently replace `v_a`."""
+    torch.save({"v_a": values(7, seed=1), "a": values(7, seed=2)}, tmp_path / "all.pkl")
+    assert run_import(tmp_path / "all.pkl", tmp_path / "x.h5", *HACS_WORDS, "--prefix", "v_") == 0
+    store = FeatureStore(tmp_path / "x.h5")
+    assert list(store) == ["a"]
+    np.testing.assert_array_equal(store["a"].features, values(7, seed=1))

@@ -200,7 +200,7 @@ def test_every_change_is_found_at_its_place(
         (lambda p: (p / "README.md").write_text("else"), "README.md: another SHA-256"),
         (lambda p: (p / "index.csv").unlink(), "index.csv: no such file"),
         (lambda p: (p / "index.csv").write_text("a,b\n"), "index.csv: expected the columns video_id"),
-        (lambda p: (p / "features.hdf5").unlink(), "features.hdf5: missing, cut short, or not an HDF5 file"),
+        (lambda p: (p / "features.hdf5").unlink(), "features.hdf5: missing, damaged, or not an HDF5 file"),
         (
             lambda p: (p / "features.hdf5").write_bytes((p / "features.hdf5").read_bytes()[:3000]),
             "features.hdf5",
@@ -300,3 +300,55 @@ def test_the_right_weights_are_asked_for(
     _edit(packed, lambda f: [f[name].attrs.__delitem__("crops") for name in f if name != "_times"])
     assert main(words) == 2
     assert "do not say how they were extracted (no crops)" in capsys.readouterr().err
+
+
+# ---- damaged stores
+
+
+def _flip_names(content: bytearray) -> None:
+    """Damage the heap that holds the names of the root group."""
+    content[content.index(b"HEAP")] ^= 1
+
+
+def _flip_attributes(content: bytearray) -> None:
+    """Damage the name of one field of the time grid."""
+    content[content.index(b"grid.fps")] ^= 1
+
+
+@pytest.mark.parametrize("damage", [_flip_names, _flip_attributes])
+@pytest.mark.parametrize("command", [["pack"], ["export", "--format", "npy"]])
+def test_damage_within_a_store_is_told(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    damage: Callable[[bytearray], None],
+    command: list[str],
+) -> None:
+    path = tmp_path / "damaged.h5"
+    merge_features(run / "features", path)
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    assert main([command[0], str(path), "--out", str(tmp_path / "new"), *command[1:]]) == 2
+    assert "damaged (" in capsys.readouterr().err
+
+
+def test_damage_of_a_pack_and_of_an_imported_file_is_told(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = packed / "features.hdf5"
+    content = bytearray(path.read_bytes())
+    _flip_names(content)
+    path.write_bytes(content)
+    assert main(["verify", str(packed)]) == 2
+    assert "features.hdf5: missing, damaged, or not an HDF5 file" in capsys.readouterr().out
+    assert main(["import", str(path), "--out", str(tmp_path / "x.h5"), "--preset", "tadaconv-hacs"]) == 2
+    assert "features.hdf5: not an HDF5 file, or damaged" in capsys.readouterr().err
+
+
+def test_values_beyond_float16_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grid = TimeGrid(fps=30, stride_frames=16)
+    values = np.full((2, 3), 1e6, np.float32)
+    write_video_features(tmp_path, "a", values, grid.times_s(32), grid, attributes={}, dtype="float32")
+    assert main(["pack", str(tmp_path), "--out", str(tmp_path / "new")]) == 2
+    assert "video 'a': features hold nan or values beyond the range of float16" in capsys.readouterr().err

@@ -90,6 +90,17 @@ def test_a_crash_costs_one_video(video: Path) -> None:
         list(DecodedVideo(job(video, signal.raise_signal)))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
+def test_a_child_killed_in_the_middle_of_a_message_costs_one_video(video: Path) -> None:
+    decoded = DecodedVideo(job(video))
+    assert decoded.connection.poll(30)
+    time.sleep(0.2)  # a block of frames is larger than the pipe, so the child stands within one
+    assert decoded.pid is not None
+    os.kill(decoded.pid, signal.SIGKILL)
+    with pytest.raises(VideoError, match="the decoder was killed by SIGKILL"):
+        list(decoded)
+
+
 def test_an_error_in_the_child_is_told(video: Path) -> None:
     with pytest.raises(VideoError, match=r"cannot be decoded \(TypeError"):
         list(DecodedVideo(job(video, "x".join)))
