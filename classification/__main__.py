@@ -6,17 +6,15 @@ itself, on its features, on clips of the video, or by imported results (`feature
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runtime.config import load_config
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.command import stage_command
+from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.fingerprint import listing_state
 from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec, run_stage
+from runtime.stage import StageRun, StageSpec
 from video_datasets.dataset import annotations_state, dataset_inputs
 
 SPEC = StageSpec(
@@ -71,23 +69,7 @@ def work(run: StageRun) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m classification",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
-    parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
-    arguments = parser.parse_intermixed_args(argv)
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in runtime.command
-
-    def act() -> int:
-        config = load_config(arguments.config, arguments.overrides)
-        return run_stage(stage_spec(config), config, work, force=arguments.force)
-
-    return guarded(act)
+    return stage_command(SPEC, work, __doc__, argv, spec_of=stage_spec, epilog=EPILOG)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def classify(run: StageRun) -> None:
     for video_id in progress(labelled, description="classification", unit="video"):
         if finished.load(video_id) is None:
             segments_s, scores = proposals.of_video(video_id)
-            probabilities = _class_probabilities(store[video_id], segments_s, backbone.model.head, config)
+            probabilities = video_probabilities(store[video_id], segments_s, backbone.model.head, config)
             found = label_proposals(
                 segments_s,
                 scores,
@@ -65,7 +65,7 @@ def classify(run: StageRun) -> None:
     run.summary = f"{len(detections)} detections in {len(labelled)} videos"
 
 
-def _class_probabilities(
+def video_probabilities(
     record: FeatureRecord, segments_s: np.ndarray, head: torch.nn.Module, config: ClassificationConfig
 ) -> np.ndarray:
     """Class probabilities (K,) of a video; the head is linear, so a mean feature gives the mean logits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from runtime.errors import InputError
+from runtime.fingerprint import file_sha256
 from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
@@ -110,7 +110,7 @@ def load_network(name: str, weights: Path | None) -> Backbone:
     except ValueError as error:
         raise InputError(f"{weights}: {error}") from error
     return Backbone(
-        model.eval(), name, {}, weights_sha256(model.state_dict()), weights.name, _file_sha256(weights)
+        model.eval(), name, {}, weights_sha256(model.state_dict()), weights.name, file_sha256(weights)
     )
 
 
@@ -129,9 +129,4 @@ def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
     model = create_model(content["name"], num_classes=head_sizes(heads))
     model.load_state_dict(content["model"])
     sha256 = weights_sha256(content["model"])
-    return Backbone(model.eval(), content["name"], heads, sha256, path.name, _file_sha256(path))
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Backbone(model.eval(), content["name"], heads, sha256, path.name, file_sha256(path))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from classification.action_sources import FeatureSource, Sampling
-from classification.labelling import class_probabilities, features_inside, label_proposals
+from classification.classify import video_probabilities
+from classification.labelling import label_proposals
 from classification.verb_noun import fuse_verb_noun
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import Backbone
@@ -61,15 +61,10 @@ def _one_class_a_video(
     backbone: Backbone,
     config: ClassificationConfig,
 ) -> Labelled:
-    record = store[video_id]
-    looked_at = segments_s[: config.top_proposals] if config.source == "proposals" else segments_s[:0]
-    feature = record.features[features_inside(record.times, looked_at)].mean(axis=0)
-    with torch.inference_mode():
-        logits: torch.Tensor = backbone.model.head(torch.from_numpy(feature)[None])
     segments, found, classes = label_proposals(
         segments_s,
         scores,
-        class_probabilities(logits[0].double().numpy(), config.temperature),
+        video_probabilities(store[video_id], segments_s, backbone.model.head, config),
         top_classes=config.top_classes,
         max_detections=config.max_detections,
     )

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runtime.config import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.processes import world_size
+from runtime.schema import RunConfig
 from runtime.stage import StageSpec, Work, run_stage
 
 
-def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[str] | None = None) -> int:
+def stage_command(
+    spec: StageSpec,
+    work: Work,
+    description: str,
+    argv: Sequence[str] | None = None,
+    *,
+    spec_of: Callable[[RunConfig], StageSpec] | None = None,
+    epilog: str | None = None,
+) -> int:
     """Run a stage from the command line and return its exit code.
 
     Args:
@@ -21,12 +30,14 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
             skipped in a fraction of a second.
         description: first paragraph of `--help`.
         argv: arguments; None takes those of the process.
+        spec_of: returns the stage as a configuration makes it; None: always `spec`.
+        epilog: last paragraphs of `--help`; None: examples that suit any stage.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.command}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_epilog(spec),
+        epilog=_epilog(spec) if epilog is None else epilog,
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
     parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
@@ -35,11 +46,12 @@ def stage_command(spec: StageSpec, work: Work, description: str, argv: Sequence[
     # Torch's threads (GNU OpenMP on Linux) spin while they wait, which makes a training step ten times slower where
     # other programs want the cores; with short spins it loses a tenth on a quiet machine. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    code = guarded(
-        lambda: run_stage(
-            spec, load_config(arguments.config, arguments.overrides), work, force=arguments.force
-        )
-    )
+
+    def act() -> int:
+        config = load_config(arguments.config, arguments.overrides)
+        return run_stage(spec_of(config) if spec_of else spec, config, work, force=arguments.force)
+
+    code = guarded(act)
     # To torchrun every code but 0 is a failure, and ends the other processes.
     return EXIT_DONE if code == EXIT_SKIPPED_ITEMS and world_size() > 1 else code
 

@@ -19,6 +19,12 @@ def digest(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+def file_sha256(path: Path) -> str:
+    """Hash a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def file_state(path: Path) -> str:
     """Describe one input file by name and size, or say that it is missing."""
     return f"{path.name} ({path.stat().st_size} bytes)" if path.is_file() else f"{path.name} (missing)"

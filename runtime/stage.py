@@ -16,7 +16,6 @@ complete stage, but process 0 alone decides, writes and speaks. The work begins 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -33,7 +32,7 @@ from runtime.atomic import sweep_temporary_files, write_json, write_text
 from runtime.config import config_to_dict, config_to_yaml
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
-from runtime.fingerprint import differences, digest
+from runtime.fingerprint import differences, digest, file_sha256
 from runtime.lock import hold
 from runtime.processes import is_main, world_size
 from runtime.resources import peak_memory_mb, versions
@@ -254,7 +253,7 @@ def _carry_out(
         work(run)
         record["state"] = "complete"
         if spec.weights:
-            record["weights_sha256"] = hashlib.sha256((folder / spec.weights).read_bytes()).hexdigest()
+            record["weights_sha256"] = file_sha256(folder / spec.weights)
         record["counts"] = run.counts
         record["skipped"] = run.skipped
         record["summary"] = run.summary

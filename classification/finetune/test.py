@@ -6,14 +6,14 @@ Prints top-1, top-5 and mean class accuracy (verb, noun and action for EPIC-KITC
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from runtime.config import load_config
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.command import stage_command
+from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec, run_stage
+from runtime.stage import StageRun, StageSpec
 from video_datasets.dataset import dataset_inputs
 
 EPILOG = f"""examples:
@@ -30,16 +30,20 @@ def _inputs(config: RunConfig) -> dict[str, str]:
     return {**dataset_inputs(config.data), "views": views}
 
 
+SPEC = StageSpec(
+    name="finetune_test",
+    command="classification.finetune.test",
+    sections=("data", "grid"),
+    reads=("finetune",),
+    inputs=_inputs,
+    shows="table.txt",
+)
+
+
 def spec_of(config: RunConfig) -> StageSpec:
     """Return the stage: one folder for each number of views, so that several tests of a run lie side by side."""
-    return StageSpec(
-        name=f"finetune_test_{config.finetune.test_clips}x{config.finetune.test_crops}",
-        command="classification.finetune.test",
-        sections=("data", "grid"),
-        reads=("finetune",),
-        inputs=_inputs,
-        shows="table.txt",
-    )
+    settings = config.finetune
+    return replace(SPEC, name=f"{SPEC.name}_{settings.test_clips}x{settings.test_crops}")
 
 
 def work(run: StageRun) -> None:
@@ -51,22 +55,7 @@ def work(run: StageRun) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m classification.finetune.test",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file of the finetuned run")
-    parser.add_argument("--force", action="store_true", help="test again from nothing")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
-    arguments = parser.parse_intermixed_args(argv)
-
-    def act() -> int:
-        config = load_config(arguments.config, arguments.overrides)
-        return run_stage(spec_of(config), config, work, force=arguments.force)
-
-    return guarded(act)
+    return stage_command(SPEC, work, __doc__, argv, spec_of=spec_of, epilog=EPILOG)
 
 
 if __name__ == "__main__":

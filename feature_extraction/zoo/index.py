@@ -14,6 +14,7 @@ import numpy as np
 from feature_extraction.store import TIMES_GROUP
 from runtime.atomic import write_text
 from runtime.errors import InputError
+from runtime.fingerprint import file_sha256
 from video_datasets.annotations import read_text
 
 INDEX_NAME = "index.csv"
@@ -70,12 +71,6 @@ def read_index(path: Path) -> dict[str, IndexRow]:
             raise InputError(f"{path}: line {reader.line_num}: video '{row['video_id']}' is there twice")
         rows[row["video_id"]] = row
     return rows
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file of any size."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:

@@ -13,7 +13,6 @@ from feature_extraction.zoo.index import (
     INDEX_NAME,
     SUMS_NAME,
     IndexRow,
-    file_sha256,
     index_row,
     read_index,
     read_sums,
@@ -21,6 +20,7 @@ from feature_extraction.zoo.index import (
 from feature_extraction.zoo.pack import CARD_NAME
 from feature_extraction.zoo.summary import PACKED_NAME
 from runtime.errors import InputError
+from runtime.fingerprint import file_sha256
 from runtime.progress import progress
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid

@@ -108,7 +108,7 @@ def _opentad_read(path: Path) -> np.ndarray:
         return np.load(path)["feats"].astype(np.float32)
     if path.suffix == ".csv":
         return pd.read_csv(path, dtype="float32").to_numpy().astype(np.float32)
-    return torch.load(path).float().numpy()
+    return torch.load(path, weights_only=True).float().numpy()
 
 
 @pytest.mark.parametrize("file_format", ["npy", "npz", "pt", "csv"])
