@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-PEAK_SHARE_OF_MAX = 0.5
-"""A position above this share of the largest probability is a candidate without being a peak."""
-
 
 class Candidates(NamedTuple):
     """Columns over the candidates, ordered by duration, then by start."""
@@ -32,20 +29,23 @@ class Candidates(NamedTuple):
     """(n,) IoU by regression, channel 0."""
 
 
-def candidate_pairs(start: np.ndarray, end: np.ndarray, confidence_map: np.ndarray) -> Candidates:
+def candidate_pairs(
+    start: np.ndarray, end: np.ndarray, confidence_map: np.ndarray, peak_share: float = 0.5
+) -> Candidates:
     """Pair every candidate start with every candidate end within reach of the map.
 
     Source: BMN (Lin et al., ICCV 2019), Sec. 5.2; rules of the TAdaConv code (`tal_tools.py`):
 
     a) position 0 is always a candidate start, position T - 1 always a candidate end;
     b) a position inside (1 ... T - 2) is a candidate if it is strictly higher than both neighbours or exceeds
-       half of the sequence's maximum;
+       half of the sequence's maximum (`peak_share` of it);
     c) the end's probability is read at position t + d + 1, which has to exist: no candidate ends at T.
 
     Args:
         start: start probabilities (T,).
         end: end probabilities (T,).
         confidence_map: (2, D, T), channel 0 = regression, 1 = classification.
+        peak_share: share of the largest probability above which a position need not be a peak.
 
     Returns:
         The candidates; none if T < 2.
@@ -55,7 +55,7 @@ def candidate_pairs(start: np.ndarray, end: np.ndarray, confidence_map: np.ndarr
     """
     _check_maps(start, end, confidence_map)
     _, dscale, tscale = confidence_map.shape
-    is_start, is_end = _peaks(start), _peaks(end)
+    is_start, is_end = _peaks(start, peak_share), _peaks(end, peak_share)
     is_start[0], is_end[-1] = True, True
 
     end_index_DT = np.arange(1, dscale + 1)[:, None] + np.arange(tscale)
@@ -70,12 +70,12 @@ def candidate_pairs(start: np.ndarray, end: np.ndarray, confidence_map: np.ndarr
     )
 
 
-def _peaks(probability: np.ndarray) -> np.ndarray:
+def _peaks(probability: np.ndarray, peak_share: float) -> np.ndarray:
     """Rule b), False at both ends of the sequence."""
     peaks = np.zeros(len(probability), dtype=bool)
     inner = probability[1:-1]
     is_highest = (inner > probability[:-2]) & (inner > probability[2:])
-    peaks[1:-1] = is_highest | (inner > PEAK_SHARE_OF_MAX * probability.max())
+    peaks[1:-1] = is_highest | (inner > peak_share * probability.max())
     return peaks
 
 

@@ -19,6 +19,8 @@ class ProposalConstants:
     int(duration_s) + 1 proposals a video.
     """
 
+    peak_share: float = 0.5
+    """A start or end above this share of the largest probability is a candidate without being a peak."""
     cls_power: float = 1.2
     """Exponent of the classification confidence."""
     reg_power: float = 1.0
@@ -68,7 +70,7 @@ def proposals_from_maps(
     span_s = duration_s if span_s is None else span_s
     if not (np.isfinite([duration_s, span_s]).all() and duration_s > 0 and span_s > 0):
         raise ValueError(f"duration_s and span_s must be positive, got {duration_s} and {span_s}")
-    candidates = candidate_pairs(start, end, confidence_map)
+    candidates = candidate_pairs(start, end, confidence_map, constants.peak_share)
     scores = proposal_scores(
         candidates.cls_score,
         candidates.reg_score,

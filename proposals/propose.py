@@ -59,6 +59,7 @@ def proposal_constants(config: ProposalsConfig, duration_s: float) -> ProposalCo
     """Translate the config section for the arithmetic on one video."""
     per_s = config.proposals_per_s
     return ProposalConstants(
+        peak_share=config.peak_share,
         cls_power=config.clr_power,
         reg_power=config.reg_power,
         select_score=config.min_score,

@@ -261,6 +261,8 @@ class BmnConfig(TrainingConfig):
 class ProposalsConfig:
     """Score and soft-NMS of BMN's candidates (TCANet's values for HACS)."""
 
+    peak_share: float = 0.5
+    """A start or end is a candidate if its probability is a peak or exceeds this share of the video's largest."""
     clr_power: float = 1.2
     """Exponent of the classification confidence."""
     reg_power: float = 1.0
@@ -282,7 +284,7 @@ class ProposalsConfig:
     EPIC-KITCHENS-100)."""
 
     def __post_init__(self) -> None:
-        _require_at_least(self, "proposals", max_proposals=1, proposals_per_s=0, min_score=0)
+        _require_at_least(self, "proposals", max_proposals=1, proposals_per_s=0, min_score=0, peak_share=0)
         _require_at_least(self, "proposals", soft_nms_low_threshold=0, soft_nms_high_threshold=0)
         power = self.soft_nms_iou_power
         _require(power > 0, f"proposals.soft_nms_iou_power must be positive, found {power}")

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from proposals import candidate_pairs, proposal_scores
 
 
-def slow_pairs(start: np.ndarray, end: np.ndarray, dscale: int) -> list[tuple[int, int]]:
+def slow_pairs(start: np.ndarray, end: np.ndarray, dscale: int, peak_share: float) -> list[tuple[int, int]]:
     tscale = len(start)
 
     def is_candidate(scores: np.ndarray, i: int) -> bool:
         if i in (0, tscale - 1):
             return False
         return bool(
-            (scores[i] > scores[i - 1] and scores[i] > scores[i + 1]) or scores[i] > 0.5 * max(scores)
+            (scores[i] > scores[i - 1] and scores[i] > scores[i + 1]) or scores[i] > peak_share * max(scores)
         )
 
     return [
@@ -40,13 +40,13 @@ def test_equals_original(shared: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 10), st.integers(0, 2**32 - 1))
-def test_equals_plain_loops(tscale: int, dscale: int, seed: int) -> None:
+@given(st.integers(1, 9), st.integers(1, 10), st.sampled_from([0.5, 0.8]), st.integers(0, 2**32 - 1))
+def test_equals_plain_loops(tscale: int, dscale: int, peak_share: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     start, end = rng.integers(0, 5, (2, tscale)) / 4  # few levels: plateaus and ties
     confidence_map = rng.random((2, dscale, tscale))
-    found = candidate_pairs(start, end, confidence_map)
-    pairs = slow_pairs(start, end, dscale)
+    found = candidate_pairs(start, end, confidence_map, peak_share)
+    pairs = slow_pairs(start, end, dscale, peak_share)
     assert list(zip(found.start_index, found.end_index, strict=True)) == pairs
     for row, (first, last) in enumerate(pairs):
         assert found.segments[row].tolist() == [first / tscale, last / tscale]

@@ -19,10 +19,11 @@ def slow_soft_nms(
     segments: np.ndarray, scores: np.ndarray, alpha: float, low: float, high: float, power: float, keep: int
 ) -> tuple[list[int], list[float]]:
     pool = sorted(range(len(scores)), key=lambda i: -scores[i])
-    current = dict(enumerate(scores.tolist()))
+    current = {i: alpha * math.log(score) if score else -math.inf for i, score in enumerate(scores.tolist())}
     kept = []
     while pool and len(kept) < keep:
-        best = max(pool, key=current.__getitem__)
+        highest = max(current[i] for i in pool)
+        best = next(i for i in pool if current[i] >= highest - 1e-12)
         pool.remove(best)
         kept.append(best)
         (start, end) = segments[best]
@@ -31,8 +32,8 @@ def slow_soft_nms(
             union = (end - start) + (segments[i][1] - segments[i][0]) - inter
             iou = inter / union if union > 0 else 0.0
             if iou > low + (high - low) * (end - start):
-                current[i] *= math.exp(-(iou**power) / alpha)
-    return kept, [current[i] for i in kept]
+                current[i] -= iou**power
+    return kept, [math.exp(current[i] / alpha) for i in kept]
 
 
 @pytest.mark.parametrize("pool", ["n50", "n400"])
