@@ -135,6 +135,8 @@ class FinetuneConfig(TrainingConfig):
 
     init_weights: str | None = None
     """Checkpoint to start from (Kinetics-400 or ImageNet); none: random initialisation."""
+    weights: Literal["last", "best"] = "last"
+    """What the later stages take: the weights of the last epoch (paper), or those with the best validation accuracy."""
     batch_size: int = 512
     """Paper: 16 clips on each of 32 GPUs."""
     clips_per_segment: int = 1

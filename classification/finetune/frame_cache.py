@@ -38,6 +38,7 @@ class FrameCache:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.folder, self.start_step = folder, step
+        self._known: dict[str, tuple[int, np.ndarray]] = {}
 
     def holds(self, video: Video) -> bool:
         """Whether a video could be decoded to the cache."""
@@ -45,19 +46,26 @@ class FrameCache:
 
     def num_frames(self, video: Video) -> int:
         """Return the frames N of a video's uniform grid."""
-        with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
-            return int(file.attrs["num_frames"])
+        return self._extent(video)[0]
 
     def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
         """Return grid frames (n,), multiples of the step, as uint8 (n, H, W, 3)."""
+        cached = self._extent(video)[1]
+        rows = np.searchsorted(cached, frames)
+        if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
+            raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
+        first = int(rows.min())
         with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
-            cached = file["indices"][()] if "indices" in file else frames[:0]
-            rows = np.searchsorted(cached, frames)
-            if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
-                raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
-            first = int(rows.min())
             block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
         return block[rows - first]
+
+    def _extent(self, video: Video) -> tuple[int, np.ndarray]:
+        """Return the N of a video's grid and which frames are cached; read once, since opening a file takes long."""
+        if video.video_id not in self._known:
+            with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
+                indices = file["indices"][()] if "indices" in file else np.empty(0, np.int64)
+                self._known[video.video_id] = int(file.attrs["num_frames"]), indices
+        return self._known[video.video_id]
 
 
 def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) -> FrameCache:

@@ -24,6 +24,7 @@ from runtime.errors import InputError
 from runtime.schema import RunConfig
 from runtime.stage import StageRun
 from tadaconv import create_model, load_weights
+from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
 from training.distributed import is_main, main_first, shard, sum_over_ranks
@@ -122,6 +123,8 @@ def finetune(run: StageRun) -> None:
     task = build_task(run, dataset)
     trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")
+    if config.weights == "best":
+        task.model.load_state_dict(checkpoint.load(trainer.best_path)["model"])
     save_backbone(run.folder / "weights.pt", task.model, run.config.model, dataset.heads, trainer.resolved)
     if is_main():
         for folder in (FRAMES_FOLDER, TIMES_FOLDER):  # large, and of no further use
@@ -134,6 +137,8 @@ def finetune(run: StageRun) -> None:
     )
     if "validation_accuracy" in last:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
+    if config.weights == "best":
+        run.summary += "; kept: the epoch with the best validation accuracy"
 
 
 def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
@@ -151,6 +156,11 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
     mirrored = mirrored_labels(dataset.labels, swap=config.flip_left_right == "swap")
     segments = labelled_segments(training_videos, dataset.class_indices, mirrored)
     validation = labelled_segments(validation_videos, dataset.class_indices)
+    if config.weights == "best" and not validation:
+        raise InputError(
+            "finetune.weights=best needs labelled segments with a video file in the subset "
+            f"'{data.validation_subset}', found none; take finetune.weights=last"
+        )
     return FinetuneTask(
         model,
         SegmentClips(segments, source, grid, config, run.config.seed),
