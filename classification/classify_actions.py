@@ -142,7 +142,7 @@ def make_source(run: StageRun, dataset: VideoDataset) -> ActionSource:
         store = FeatureStore(run.upstream("features"))
         check_store(store, grid, backbone.sha256)
         return FeatureSource(store, backbone.model.head, sampling)
-    model = optimize_for_inference(backbone.model).to(device)
+    model = optimize_for_inference(backbone.model.to(device))
     return ClipSource(
         dataset.videos,
         Extractor(model, grid, config.short_side_px, device),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from feature_extraction.extractor import VideoExtraction
 from feature_extraction.recipe import LoadedRecipe
@@ -48,18 +51,40 @@ def _extract_here(loaded: LoadedRecipe, jobs: Iterable[DecodeJob]) -> Iterator[t
     """Extract each video once, in this process, as its frames come in."""
     runtime = loaded.recipe.runtime
     under_way: dict[str, VideoExtraction] = {}
+    too_large: dict[str, str] = {}
     messages = decode_interleaved(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
     for job, message in messages:
-        extraction = under_way.setdefault(job.video_id, VideoExtraction(loaded.extractor))
+        name = job.video_id
         if isinstance(message, tuple):
-            extraction.add(*message)
+            if name not in too_large:
+                extraction = under_way.setdefault(name, VideoExtraction(loaded.extractor))
+                reason = _within_memory(partial(extraction.add, *message))
+                if reason:
+                    too_large[name] = reason
+                    del under_way[name]
             continue
-        del under_way[job.video_id]
+        extraction = under_way.pop(name) if name in under_way else VideoExtraction(loaded.extractor)
         if isinstance(message, VideoError):
-            yield job, Outcome(job.video_id, message.reason, 0)
+            too_large.pop(name, None)
+            yield job, Outcome(name, message.reason, 0)
         else:
-            reason = loaded.write(extraction, job, message)
-            yield job, Outcome(job.video_id, reason, 0 if reason else message.frames_decoded)
+            reason = too_large.pop(name, "") or _within_memory(
+                partial(loaded.write, extraction, job, message)
+            )
+            yield job, Outcome(name, reason, 0 if reason else message.frames_decoded)
+
+
+def _within_memory(act: Callable[[], str | None]) -> str:
+    """Act on one video and return what it returns, or that memory ran out: frames of other videos may be smaller."""
+    try:
+        return act() or ""
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(
+            error
+        ):
+            raise
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        return f"not enough memory for its clips: {first_line}"
 
 
 def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[Outcome]:

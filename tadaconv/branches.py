@@ -88,11 +88,15 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""
-        x = F.relu(self.a_bn(self.a(x)), inplace=True)
-        for name, _ in self.branch.middle:
-            x = F.relu(self.normalise(name, self.convolve(name, x)), inplace=True)
+        x = self.middle(F.relu(self.a_bn(self.a(x)), inplace=True))
         y: Tensor = self.c_bn(self.c(x))
         return y
+
+    def middle(self, x: Tensor) -> Tensor:
+        """Between ``a`` and ``c``: (B, width, T, H, W) to (B, width, T, H', W')."""
+        for name, _ in self.branch.middle:
+            x = F.relu(self.normalise(name, self.convolve(name, x)), inplace=True)
+        return x
 
     def convolve(self, name: str, x: Tensor) -> Tensor:
         """Apply one convolution of the middle, with its own router where it is calibrated."""

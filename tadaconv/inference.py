@@ -6,7 +6,8 @@ two normalised paths
 
     b_bn(y) + b_avgpool_bn(average of y over 3 frames)  =  side y[t - 1] + centre y[t] + side y[t + 1] + bias
 
-is one filter of three temporal taps per channel.
+is one filter of three temporal taps per channel. ReLUs and shortcuts go into the convolution in front of them
+(`tadaconv.fused`).
 
 TAda2D then costs a few percent more than a plain per-frame ResNet treated the same way.
 """
@@ -23,10 +24,11 @@ from torch import Tensor, nn
 from tadaconv.aggregation import Aggregation
 from tadaconv.branches import Bottleneck
 from tadaconv.calibration import Calibration
+from tadaconv.fused import FusedConv
 from tadaconv.layers import ClipConv
 from tadaconv.network import VideoNetwork
 from tadaconv.operators import TAdaConv2d, TAdaConv3d
-from tadaconv.resnet import ResidualBlock
+from tadaconv.resnet import ResidualBlock, Stem
 
 Convolution = nn.Conv3d | TAdaConv2d | TAdaConv3d
 
@@ -34,8 +36,8 @@ Convolution = nn.Conv3d | TAdaConv2d | TAdaConv3d
 def optimize_for_inference(model: VideoNetwork, dtype: torch.dtype | None = None) -> VideoNetwork:
     """Copy a network into an equivalent one that is faster and can only be evaluated.
 
-    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient; its
-    state dict has other keys than the model's, so save the model, not the copy.
+    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient. It stays
+    on the model's device and cannot be saved: move the model first, and save the model.
 
     Args:
         model: a network of ``create_model``; left as it is.
@@ -48,15 +50,17 @@ def optimize_for_inference(model: VideoNetwork, dtype: torch.dtype | None = None
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(model.modules()):
-        if isinstance(module, ResidualBlock) and isinstance(module.conv_branch, Bottleneck):
-            module.conv_branch = _with_taps(module.conv_branch)
-    for module in list(model.modules()):
         _fold_convolutions(module)
+    for module in list(model.modules()):
+        _fuse(module)
     if dtype is not None:
         outside = next(model.head.parameters()).dtype
         model.backbone.to(dtype)
         model.backbone.register_forward_pre_hook(partial(_convert_inputs, dtype=dtype))
         model.backbone.register_forward_hook(partial(_convert_output, dtype=outside))
+    for module in model.modules():
+        if isinstance(module, FusedConv):
+            module.pack_()
     return model
 
 
@@ -68,16 +72,6 @@ def _convert_output(
     _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, *, dtype: torch.dtype
 ) -> Tensor:
     return output.to(dtype)
-
-
-def _with_taps(branch: Bottleneck) -> nn.Module:
-    """A branch of TAda2D with its two normalisations folded; others as they are."""
-    spec = branch.branch
-    is_tada2d = "b" in spec.calibrated and (spec.aggregation, spec.calibration) == (
-        Aggregation(),
-        Calibration(),
-    )
-    return _FoldedTAda2DBranch(branch) if is_tada2d else branch
 
 
 def _fold_convolutions(module: nn.Module) -> None:
@@ -123,8 +117,79 @@ def _uncalibrated(conv: nn.Module) -> ClipConv:
     return plain
 
 
-class _FoldedTAda2DBranch(nn.Module):
-    """The branch TADA2D, whose two normalisations and temporal average are three taps and a bias.
+def _fuse(module: nn.Module) -> None:
+    """Put the fused forms in place of the stems and blocks among the children."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, ResidualBlock):
+            setattr(module, name, _FusedBlock(child))
+        elif isinstance(child, Stem):
+            setattr(module, name, _FusedStem(child))
+
+
+class _FusedStem(nn.Module):
+    """A stem whose convolution ends in the ReLU."""
+
+    def __init__(self, stem: Stem) -> None:
+        super().__init__()
+        self.a, self.pooled = FusedConv(stem.a), stem.pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As Stem."""
+        return self.pooled(self.a(x, relu=True))
+
+
+class _FusedBlock(nn.Module):
+    """A residual block whose last convolution adds the shortcut.
+
+    Overwrites its input where that is the shortcut: the output of the block before, which nobody else needs.
+    """
+
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        branch = block.conv_branch
+        assert isinstance(branch, Bottleneck)  # for the type checker
+        self.short_cut = None if block.short_cut is None else _fused(block.short_cut)
+        self.a, self.inner, self.c = FusedConv(branch.a), _inner(branch), FusedConv(branch.c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ResidualBlock."""
+        shortcut = x if self.short_cut is None else self.short_cut(x)
+        return self.c.add_relu_(self.inner.middle(self.a(x, relu=True)), shortcut)
+
+
+def _inner(branch: Bottleneck) -> _FoldedTAda2D | _PlainMiddle | Bottleneck:
+    """What computes the middle of a folded bottleneck."""
+    spec = branch.branch
+    if not spec.calibrated and spec.aggregation is None:
+        return _PlainMiddle([_fused(branch.get_submodule(name)) for name, _ in spec.middle])
+    is_tada2d = "b" in spec.calibrated and (spec.aggregation, spec.calibration) == (
+        Aggregation(),
+        Calibration(),
+    )
+    return _FoldedTAda2D(branch) if is_tada2d else branch
+
+
+def _fused(conv: nn.Module) -> FusedConv:
+    assert isinstance(conv, ClipConv)  # for the type checker
+    return FusedConv(conv)
+
+
+class _PlainMiddle(nn.Module):
+    """Plain convolutions, each with its ReLU."""
+
+    def __init__(self, convs: list[FusedConv]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(convs)
+
+    def middle(self, x: Tensor) -> Tensor:
+        """As Bottleneck."""
+        for conv in self.convs:
+            x = conv(x, relu=True)
+        return x
+
+
+class _FoldedTAda2D(nn.Module):
+    """The middle of the branch TADA2D, whose two normalisations and temporal average are three taps and a bias.
 
     Nobody else needs the input of the calibrated convolution, so alpha scales it in place, which leaves an
     ordinary convolution.
@@ -136,9 +201,7 @@ class _FoldedTAda2DBranch(nn.Module):
 
     def __init__(self, branch: Bottleneck) -> None:
         super().__init__()
-        self.a, self.a_bn = branch.a, branch.a_bn
-        self.b, self.b_rf = _uncalibrated(branch.get_submodule("b")), branch.get_submodule("b_rf")
-        self.c, self.c_bn = branch.c, branch.c_bn
+        self.b, self.b_rf = FusedConv(_uncalibrated(branch.get_submodule("b"))), branch.get_submodule("b_rf")
         scale, shift = _scale_and_shift(branch.get_submodule("b_bn"))
         average_scale, average_shift = _scale_and_shift(branch.b_avgpool_bn)
         for name, values in (
@@ -148,11 +211,10 @@ class _FoldedTAda2DBranch(nn.Module):
         ):
             self.register_buffer(name, values.to(branch.c.weight.dtype).view(-1, 1, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""
-        x = F.relu(self.a_bn(self.a(x)), inplace=True)
-        x = self.b(x.mul_(self.b_rf(x)))
-        taps = torch.addcmul(self.bias, x, self.centre)
-        taps[:, :, 1:].addcmul_(x[:, :, :-1], self.side)
-        taps[:, :, :-1].addcmul_(x[:, :, 1:], self.side)
-        return self.c_bn(self.c(F.relu(taps, inplace=True)))
+    def middle(self, x: Tensor) -> Tensor:
+        """As Bottleneck; overwrites its input."""
+        y: Tensor = self.b(x.mul_(self.b_rf(x)))
+        taps = torch.addcmul(self.bias, y, self.centre)
+        taps[:, :, 1:].addcmul_(y[:, :, :-1], self.side)
+        taps[:, :, :-1].addcmul_(y[:, :, 1:], self.side)
+        return F.relu(taps, inplace=True)

@@ -66,7 +66,10 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, T, H, W) to (B, stem_width, T, H', W')."""
-        x = F.relu(self.a_bn(self.a(x)), inplace=True)
+        return self.pooled(F.relu(self.a_bn(self.a(x)), inplace=True))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What comes behind the ReLU: nothing, or the max pooling."""
         if not self.pool:
             return x
         pooled = F.max_pool2d(fold_frames(x), kernel_size=3, stride=2, padding=1)

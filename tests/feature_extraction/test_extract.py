@@ -193,3 +193,56 @@ def test_a_backbone_comes_back_as_it_was(tmp_path: Path, model: VideoNetwork) ->
     clip = torch.randn(1, 3, 8, 32, 32)
     with torch.no_grad():
         assert torch.equal(backbone.model(clip), model(clip))
+
+
+@pytest.mark.parametrize("step", ["add", "finish"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_video_for_which_memory_runs_out_is_listed(
+    run: StageRun,
+    videos: dict[str, Video],
+    step: str,
+    error: RuntimeError,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    *_, large, small = videos
+    path = videos[large].path
+    assert path is not None
+    own = dict(stream_grid_frames(path, HACS.fps))
+    add, finish = VideoExtraction.add, VideoExtraction.finish
+    attempts: list[VideoExtraction] = []
+
+    def failing_add(self: VideoExtraction, indices: np.ndarray, frames: np.ndarray) -> None:
+        add(self, indices, frames)
+        if np.array_equal(own[int(indices[0])], frames[0]) and self not in attempts:
+            attempts.append(self)
+            if step == "add":
+                raise error
+
+    def failing_finish(self: VideoExtraction, n_frames: int) -> np.ndarray:
+        if self in attempts:
+            raise error
+        return finish(self, n_frames)
+
+    monkeypatch.setattr(VideoExtraction, "add", failing_add)
+    monkeypatch.setattr(VideoExtraction, "finish", failing_finish)
+    extract(run)
+    assert set(FeatureStore(run.folder / "features.h5")) == {small}
+    assert run.skipped[large] == f"not enough memory for its clips: {str(error).splitlines()[0]}"
+    assert len(attempts) == 2
+
+
+def test_other_errors_of_the_network_are_not_a_matter_of_one_video(
+    run: StageRun, videos: dict[str, Video], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: VideoExtraction, *given: Any) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(VideoExtraction, "add", failing)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        extract(run)
