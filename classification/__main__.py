@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from classification.outputs import supervision_levels
 from runtime.command import stage_command
 from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.fingerprint import listing_state
@@ -37,14 +38,23 @@ ONE_SET_OF_CLASSES = ("video", "proposals")
 
 
 def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: what `classification.source` reads."""
+    """Return the stage as the config makes it: what `classification.source` reads.
+
+    Raises:
+        InputError: if verbs and nouns are asked for without the supervision levels that a submission declares.
+    """
+    if config.classification.source not in ONE_SET_OF_CLASSES:
+        supervision_levels(config.classification)  # before anything is done, or redone
     if config.classification.source == "clips":
-        return replace(
-            SPEC, reads=("finetune", "proposals"), inputs=lambda config: dataset_inputs(config.data)
-        )
+        return replace(SPEC, reads=("finetune", "proposals"), inputs=_clip_inputs)
     if config.classification.source == "scores":
         return replace(SPEC, reads=("proposals",), inputs=_released_inputs)
     return SPEC
+
+
+def _clip_inputs(config: RunConfig) -> dict[str, str]:
+    share = f"{config.features.min_decoded_share:g}"
+    return {**dataset_inputs(config.data), "features.min_decoded_share": share}
 
 
 def _released_inputs(config: RunConfig) -> dict[str, str]:

@@ -19,7 +19,7 @@ from classification.class_scores import read_class_scores
 from classification.proposal_clips import clip_features
 from feature_extraction import FeatureStore
 from feature_extraction.extractor import Extractor
-from feature_extraction.zoo.released import Piece
+from feature_extraction.zoo.released import Piece, refuse_missing_end
 from runtime.errors import InputError
 from runtime.schema import ClassificationConfig
 from tadaconv.heads import ClassificationHead
@@ -158,11 +158,13 @@ class ReleasedSource:
 
     Attributes:
         pieces: of every video.
+        durations_s: of every video, NaN where it is unknown.
         class_counts: head -> classes.
         sampling: how; its grid is that of the rows.
     """
 
     pieces: Mapping[str, list[Piece]]
+    durations_s: Mapping[str, float]
     class_counts: Mapping[str, int]
     sampling: Sampling
 
@@ -170,8 +172,9 @@ class ReleasedSource:
         """Return the probabilities of proposals of a video."""
         if video_id not in self.pieces:
             raise InputError("no classification results")
-        grid = self.sampling.grid
-        logits = read_class_scores(self.pieces[video_id], grid, self.class_counts)
+        grid, pieces = self.sampling.grid, self.pieces[video_id]
+        refuse_missing_end(pieces, self.durations_s[video_id])
+        logits = read_class_scores(pieces, grid, self.class_counts)
         times_s = grid.feature_to_seconds(np.arange(len(next(iter(logits.values())))))
         return self.sampling.of_rows(logits, times_s, segments_s)
 

@@ -27,7 +27,7 @@ from classification.action_sources import (
     Sampling,
 )
 from classification.class_scores import class_score_files
-from classification.outputs import detection_table, write_subsets
+from classification.outputs import detection_table, supervision_levels, write_subsets
 from classification.proposal_rows import ProposalRows
 from classification.verb_noun import fuse_verb_noun
 from evaluation.check import check_file
@@ -56,7 +56,6 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Per task, the labels "verb,noun" by class number; of one task alone, the other class means nothing."""
 SEPARATE_FILES = {"verb": "verbs.h5", "noun": "nouns.h5"}
-SUPERVISION = ("sls_pt", "sls_tl", "sls_td")
 
 
 def classify_actions(run: StageRun) -> None:
@@ -69,7 +68,7 @@ def classify_actions(run: StageRun) -> None:
             do not fit together, or what was written breaks a rule of the challenge.
     """
     config = run.config.classification
-    levels = _supervision_levels(config)
+    levels = supervision_levels(config)
     dataset = load_dataset(run.config.data, for_training=False)
     _refuse_one_head(dataset, run)
     source = make_source(run, dataset)
@@ -96,18 +95,6 @@ def classify_actions(run: StageRun) -> None:
     finished.clear()
     run.counts.update({"videos": len(labelled), "detections": len(tables["action"])})
     run.summary = f"{len(tables['action'])} detections in {len(labelled)} videos"
-
-
-def _supervision_levels(config: ClassificationConfig) -> dict[str, int]:
-    levels = {name: getattr(config, name) for name in SUPERVISION}
-    unset = [f"classification.{name}" for name, level in levels.items() if level is None]
-    if unset:
-        raise InputError(
-            f"{', '.join(unset)} not set: a submission to the EPIC-KITCHENS-100 challenge declares how much "
-            f"supervision went into it, each from 0 to 5; what they mean is in runtime/schema.py. Trained on the "
-            f"training subset from weights of public videos: 2, 3 and 3"
-        )
-    return levels
 
 
 def _refuse_one_head(dataset: VideoDataset, run: StageRun) -> None:
@@ -142,7 +129,7 @@ def make_source(run: StageRun, dataset: VideoDataset) -> ActionSource:
         store = FeatureStore(run.upstream("features"))
         check_store(store, grid, backbone.sha256)
         return FeatureSource(store, backbone.model.head, sampling)
-    model = optimize_for_inference(backbone.model.to(device))
+    model = optimize_for_inference(backbone.model, device=device)
     return ClipSource(
         dataset.videos,
         Extractor(model, grid, config.short_side_px, device),
@@ -158,7 +145,9 @@ def _released_source(
 ) -> ReleasedSource:
     assert config.class_scores is not None
     pieces = find_pieces(class_score_files(config.class_scores))
-    return ReleasedSource(pieces, {head: len(names) for head, names in dataset.heads.items()}, sampling)
+    durations_s = {video_id: video.duration_s for video_id, video in dataset.videos.items()}
+    class_counts = {head: len(names) for head, names in dataset.heads.items()}
+    return ReleasedSource(pieces, durations_s, class_counts, sampling)
 
 
 def _refuse_other_classes(backbone: Backbone, dataset: VideoDataset) -> None:

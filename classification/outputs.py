@@ -1,4 +1,4 @@
-"""What the stage leaves: detections of many videos as one table, and one file for every subset."""
+"""What the stage leaves: detections of many videos as one table, one file for every subset, and what it declares."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.items import Arrays
+from runtime.schema import ClassificationConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import VideoDataset
 from video_datasets.predictions import Predictions, select_videos
+
+SUPERVISION = ("sls_pt", "sls_tl", "sls_td")
+
+
+def supervision_levels(config: ClassificationConfig) -> dict[str, int]:
+    """Return the supervision levels that a submission declares.
+
+    Raises:
+        InputError: if one is not set.
+    """
+    levels = {name: getattr(config, name) for name in SUPERVISION}
+    unset = [f"classification.{name}" for name, level in levels.items() if level is None]
+    if unset:
+        raise InputError(
+            f"{', '.join(unset)} not set: a submission to the EPIC-KITCHENS-100 challenge declares how much "
+            f"supervision went into it, each from 0 to 5; what they mean is in runtime/schema.py. Trained on the "
+            f"training subset from weights of public videos: 2, 3 and 3"
+        )
+    return levels
 
 
 def detection_table(labels: tuple[str, ...], found: Mapping[str, Arrays]) -> Predictions:

@@ -36,7 +36,7 @@ from video_datasets.time_grid import TimeGrid
 def extract(run: StageRun) -> None:
     """Extract features of all videos on disk; leaves features.h5 in the folder."""
     loaded = _recipe(run.config, run.upstream("finetune") / "weights.pt", run.folder).load()
-    videos = load_dataset(run.config.data).videos
+    videos = load_dataset(run.config.data, for_training=False).videos
     on_disk = _on_disk(run, videos)
     store = FeatureStore(run.folder)
     todo = {name: path for name, path in on_disk.items() if name not in store}
@@ -56,7 +56,7 @@ def preview(config: RunConfig) -> Preflight:
     weights = folder / "finetune" / "weights.pt"
     loaded = _recipe(config, weights if weights.is_file() else None, folder / "features").load()
     finished = list(FeatureStore(loaded.recipe.folder)) if loaded.recipe.folder.is_dir() else []
-    return _look_ahead(loaded, load_dataset(config.data).videos, finished)
+    return _look_ahead(loaded, load_dataset(config.data, for_training=False).videos, finished)
 
 
 def _recipe(config: RunConfig, weights: Path | None, folder: Path) -> Recipe:

@@ -45,9 +45,8 @@ def use_store(run: StageRun) -> None:
     store = FeatureStore(file)
     wanted = TimeGrid.from_config(run.config.grid)
     channels: int | None = None
-    for video_id in progress(
-        list(load_dataset(run.config.data).videos), description="checking", unit="video"
-    ):
+    videos = load_dataset(run.config.data, for_training=False).videos
+    for video_id in progress(list(videos), description="checking", unit="video"):
         if video_id not in store:
             run.skip(video_id, f"not in {file.name}")
             continue

@@ -24,8 +24,8 @@ from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.lock import hold
 from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
 from runtime.stage import MAX_LISTED
-from video_datasets.dataset import VIDEO_SUFFIXES, video_files
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video_search import VIDEO_SUFFIXES, video_files
 
 
 @dataclass(frozen=True, kw_only=True)

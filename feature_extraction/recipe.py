@@ -86,7 +86,7 @@ class LoadedRecipe:
         self.recipe = recipe
         self.backbone = backbone
         self.extractor = Extractor(
-            optimize_for_inference(backbone.model.to(device), _COMPUTED_IN[features.precision]),
+            optimize_for_inference(backbone.model, _COMPUTED_IN[features.precision], device),
             recipe.grid,
             features.short_side_px,
             device,

@@ -28,8 +28,8 @@ from evaluation.sanity import encodable
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.progress import progress
-from video_datasets.dataset import VIDEO_SUFFIXES
 from video_datasets.decoding import VideoError, read_header
+from video_datasets.video_search import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from pipeline.detector import Detector, VideoDetections

@@ -28,8 +28,9 @@ from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import RunConfig
 from video_datasets.annotations import AnnotationTable
-from video_datasets.dataset import annotation_file, index_video_files, read_annotations
+from video_datasets.dataset import annotation_file, read_annotations
 from video_datasets.predictions import read_predictions
+from video_datasets.video_search import index_video_files
 
 TIMELINE = "timeline"
 """Section that the player joins."""

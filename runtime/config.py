@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises:
         InputError: file missing or not YAML, unknown key (the closest known one is named), value of the
-            wrong type or out of range, or a mandatory key left out.
+            wrong type, out of range or not finite, or a mandatory key left out.
     """
     file = Path(path)
     layers = [_read_yaml(file), _read_overrides(overrides)]
@@ -60,6 +61,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     except ValueError as error:  # of the schema: out of range
         raise InputError(f"{file} with overrides {list(overrides)}: {error}") from error
     assert isinstance(config, RunConfig)
+    _refuse_not_finite(config, file, overrides)
     return config
 
 
@@ -155,6 +157,14 @@ def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:
         close = list(dict.fromkeys(by_name + by_spelling))[:2]
         hint = f"; closest known: {', '.join(close)}" if close else "; see runtime/schema.py for all keys"
         raise InputError(f"unknown key '{key}' in {origin}{hint}")
+
+
+def _refuse_not_finite(config: RunConfig, file: Path, overrides: Sequence[str]) -> None:
+    for key, value in flatten(config_to_dict(config)).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(
+                f"{file} with overrides {list(overrides)}: {key} must be a finite number, found {value}"
+            )
 
 
 def _run_dir_suffix(overrides: DictConfig) -> str:

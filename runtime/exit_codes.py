@@ -22,6 +22,7 @@ BAD_INPUT = (
     DiskFullError,
     FileNotFoundError,
     FileExistsError,
+    IsADirectoryError,
     NotADirectoryError,
     PermissionError,
 )

@@ -48,6 +48,7 @@ class TrainingConfig:
         require_at_least(self, section, epochs=self.lowest_epochs, validate_every_epochs=1)
         require_at_least(self, section, batch_size=1, micro_batch=0)
         require_at_least(self, section, weight_decay=0, warmup_epochs=0, clip_gradient_norm=0)
+        require_at_least(self, section, warmup_start_learning_rate=0)
         for name in ("learning_rate", "new_layer_rate_factor"):
             value = getattr(self, name)
             require(value > 0, f"{section}.{name} must be positive, found {value}")

@@ -9,6 +9,9 @@ values is the fingerprint. Running a stage again then means:
     cut off, same fingerprint      the stage's own work goes on where it stopped
     other fingerprint              the change is named and nothing is touched, unless forced
 
+A complete stage that is forced is set aside as `<stage>.replaced` until the new one is complete; where the new one ends
+before it has made anything, say on a bad key, it comes back.
+
 A stage that trains may be started with several processes (`torchrun`): all of them call the stage's work, or skip a
 complete stage, but process 0 alone decides, writes and speaks. The work begins by waiting for process 0
 (`training.device.prepare_device`); where that refuses, `torchrun` ends the others there.
@@ -137,15 +140,22 @@ def run_stage(spec: StageSpec, config: RunConfig, work: Work, *, force: bool = F
     with hold(run_dir, spec.command):
         folder = run_dir / spec.name
         parts = fingerprint_parts(spec, config)
-        if force and folder.exists():
-            shutil.rmtree(folder)
+        if _is_complete(folder):
+            _remove(_replaced_folder(folder))  # left by a process that was killed at its end
+            if force:
+                folder.rename(_replaced_folder(folder))
+        elif force:
+            _remove(folder)
         record = read_record(folder)
         if record and (record["state"] == "complete" or _holds_results(folder)):
             _refuse_changed_inputs(spec, folder, record, parts)
         if record.get("state") == "complete":
             _say(f"{spec.name}: complete, nothing to do ({record['summary'] or 'done'})")
         else:
-            record = _carry_out(spec, config, folder, parts, record, work)
+            try:
+                record = _carry_out(spec, config, folder, parts, record, work)
+            finally:
+                _settle_replaced(folder)
         _list_skipped(spec, folder, record["skipped"])
         if spec.shows:
             print((folder / spec.shows).read_text(encoding="utf-8"), end="")
@@ -201,6 +211,43 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _holds_results(folder: Path) -> bool:
     """Whether anything was made there: a stage that failed at once, say on a bad key, has nothing to protect."""
     return folder.is_dir() and any(path.name != RECORD_NAME for path in folder.iterdir())
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        return bool(read_record(folder).get("state") == "complete")
+    except InputError:  # damaged
+        return False
+
+
+def _replaced_folder(folder: Path) -> Path:
+    """Return where the complete results of a stage's folder are while the stage is redone."""
+    return folder.with_name(f"{folder.name}.replaced")
+
+
+def _settle_replaced(folder: Path) -> None:
+    """After the work: remove the results that it replaced, or put them back if it has made nothing.
+
+    Killed anywhere in here or before, nothing is lost: they go only once the new ones are complete.
+    """
+    replaced = _replaced_folder(folder)
+    if not replaced.exists():
+        return
+    if _is_complete(folder):
+        _remove(replaced)
+    elif _holds_results(folder):
+        _say(f"{folder.name}: not complete; until it is, the results from before --force are in {replaced}")
+    else:
+        _remove(folder)
+        replaced.rename(folder)
+        _say(f"{folder.name}: the results from before --force are back in {folder}")
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def _upstream_fingerprint(folder: Path, stage: str) -> str:

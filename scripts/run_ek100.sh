@@ -4,13 +4,18 @@
 #
 #   bash scripts/run_ek100.sh                                   the built-in mini-EK100, on a laptop
 #   bash scripts/run_ek100.sh model=r2d_mini seed=1             the same with another model, another seed
-#   bash scripts/run_ek100.sh configs/ek100.yaml [key=value]    the real EPIC-KITCHENS-100
-#   bash scripts/run_ek100.sh configs/ek100.yaml --force        every stage anew
+#   bash scripts/run_ek100.sh model=r2d_mini --force            every stage anew
 #
-#   bash scripts/run_ek100.sh configs/ek100.yaml features.store=FILE.h5 \
-#       classification.source=scores classification.class_scores=DIR
+#   bash scripts/run_ek100.sh configs/ek100.yaml data.root=DIR \
+#       classification.sls_pt=2 classification.sls_tl=3 classification.sls_td=3
+#                                                               the real EPIC-KITCHENS-100
+#   bash scripts/run_ek100.sh configs/ek100.yaml data.root=DIR features.store=FILE.h5 \
+#       grid.convention=centred_on_last grid.spacing=linspace \
+#       classification.source=scores classification.class_scores=DIR \
+#       classification.sls_pt=2 classification.sls_tl=3 classification.sls_td=3
 #                                                               released features and class scores: no finetuning
 #
+# A submission declares its supervision levels (sls_...); set yours, what they mean is in runtime/schema.py.
 # Relative paths in key=value words and in the config count from the project's folder. More: docs/ek100.md.
 set -u
 default_config=configs/ek100_mini.yaml

@@ -31,14 +31,23 @@ cd "$root" || exit 2
 
 python -m video_datasets --config "$config" ${words[@]+"${words[@]}"} || exit
 
-# Imported features with imported class scores need no finetuned model.
+# Imported features with imported class scores need no finetuned model. What the classification would refuse after hours, the
+# supervision levels, is refused here.
 plan="$(python - "$config" ${words[@]+"${words[@]}"} <<'PYTHON'
 import sys
+from classification.__main__ import stage_spec
 from runtime.config import load_config
-config = load_config(sys.argv[1], sys.argv[2:])
-finetunes = config.features.store is None or config.classification.source != "scores"
-print("classification.finetune " * finetunes + "feature_extraction bmn proposals classification evaluation")
-print(config.run_dir)
+from runtime.exit_codes import guarded
+
+def plan():
+    config = load_config(sys.argv[1], sys.argv[2:])
+    stage_spec(config)
+    finetunes = config.features.store is None or config.classification.source != "scores"
+    print("classification.finetune " * finetunes + "feature_extraction bmn proposals classification evaluation")
+    print(config.run_dir)
+    return 0
+
+sys.exit(guarded(plan))
 PYTHON
 )" || exit
 {

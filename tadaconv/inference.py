@@ -33,22 +33,25 @@ from tadaconv.resnet import ResidualBlock, Stem
 Convolution = nn.Conv3d | TAdaConv2d | TAdaConv3d
 
 
-def optimize_for_inference(model: VideoNetwork, dtype: torch.dtype | None = None) -> VideoNetwork:
+def optimize_for_inference(
+    model: VideoNetwork, dtype: torch.dtype | None = None, device: torch.device | None = None
+) -> VideoNetwork:
     """Copy a network into an equivalent one that is faster and can only be evaluated.
 
-    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient. It stays
-    on the model's device and cannot be saved: move the model first, and save the model.
+    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient. It can
+    neither be moved nor saved: name its device here, and save the model.
 
     Args:
         model: a network of ``create_model``; left as it is.
         dtype: what the backbone computes in, for example ``torch.bfloat16``: faster where the processor has
             instructions for it (and several times slower where it has not), at errors of about half a
             percent; None: as the model. Clips and features keep the model's type.
+        device: where the copy computes; None: where the model is.
 
     Returns:
         A network with the same ``forward``, ``forward_features`` and ``num_features``.
     """
-    model = copy.deepcopy(model).eval().requires_grad_(False)
+    model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     for module in list(model.modules()):
         _fold_convolutions(module)
     for module in list(model.modules()):

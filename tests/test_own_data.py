@@ -129,10 +129,10 @@ def test_no_ground_truth_to_score_is_said(
 
 HEADER = "video,start_s,end_s,label,subset\n"
 BAD_FILES = {
-    "video,start,end\n": "missing: start_s, end_s, label, subset",
+    "video,start\n": r"missing: end_s \(or end\), label",
     HEADER + "a,x,2,run,training\n": "line 2: 'start_s' must be a number of seconds, found 'x'",
     HEADER + "a,1,2,,training\n": "line 2: a segment without a label",
-    HEADER + ",1,2,run,training\n": "line 2: 'video' and 'subset' must not be empty",
+    HEADER + ",1,2,run,training\n": "line 2: 'video' must not be empty",
     HEADER + "a,1,2,run,training\na,3,4,run,validation\n": "line 3: video 'a' is in subset 'validation' here",
     "<html>": "HTML",
     "": "empty",

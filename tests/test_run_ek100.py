@@ -86,6 +86,29 @@ def test_released_features_and_scores_need_no_finetuning(run_script: Script, tmp
     assert "expected a feature store in one HDF5 file" in found.stderr
 
 
+def test_unset_supervision_levels_stop_it_before_any_stage(run_script: Script, tmp_path: Path) -> None:
+    size = MiniSize(training=2, validation=2, testing=0, duration_s=(3.0, 3.0))
+    ensure_mini(tmp_path / "data", layout="ek100", size=size, workers=1)
+    words = ["configs/ek100.yaml", f"data.root={tmp_path / 'data'}", f"run_dir={tmp_path / 'run'}"]
+    found = run_script(*words, "classification.sls_tl=3")
+    assert found.returncode == 2
+    message = (
+        "error: classification.sls_pt, classification.sls_td not set: a submission to the EPIC-KITCHENS-100"
+    )
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["README.md", "docs/ek100.md", "scripts/run_ek100.sh"])
+def test_shown_commands_declare_the_supervision_levels(text: str) -> None:
+    commands = (ROOT / text).read_text().replace("\\\n", "").splitlines()
+    shown = [line for line in commands if "run_ek100.sh configs/ek100.yaml" in line]
+    assert shown
+    for line in shown:
+        assert all(f"classification.{name}=" in line for name in ("sls_pt", "sls_tl", "sls_td")), line
+
+
 @pytest.mark.slow
 def test_all_stages_and_again(run_script: Script, tmp_path: Path) -> None:
     size = MiniSize(training=2, validation=2, testing=2, duration_s=(5.0, 7.0))

@@ -160,7 +160,7 @@ class Trainer:
                 rate = self.learning_rate(self.step / self.plan.steps_per_epoch)
                 with self.clock.step(items=pieces[0].batch_size):
                     losses = self.stepper.run(self.step, rate, pieces, batches)
-                self._add_to_totals(losses)
+                self._add_to_totals(losses, pieces[0].batch_size)
                 self.step += 1
                 self.scalars.add("step", {**losses, "learning_rate": rate}, self.step)
                 watch.look(self.clock.reading)
@@ -186,11 +186,11 @@ class Trainer:
         if not is_main():
             return
         config, processes = self.config, world_size()
-        per_process = math.ceil(config.batch_size / processes)
-        per_forward = min(per_process, config.micro_batch or per_process)
+        largest = next(self.plan.steps(0))  # of all batches; its first piece is the largest, too
         print(
             f"{description}: {processes} process{'es' if processes > 1 else ''} on {self.device.type}, "
-            f"batches of {config.batch_size} items, {per_forward} a forward; {config.optimizer}, "
+            f"batches of {largest[0].batch_size} items{self._why_smaller(largest[0].batch_size)}, "
+            f"{len(largest[0].keys)} a forward; {config.optimizer}, "
             f"peak learning rate {config.learning_rate:g}, {config.precision}; "
             f"step {self.step} of {self.plan.total_steps}",
             file=sys.stderr,
@@ -202,30 +202,39 @@ class Trainer:
                 file=sys.stderr,
             )
 
+    def _why_smaller(self, batch_items: int) -> str:
+        """Say why batches have fewer items than the settings ask for; nothing if they have as many."""
+        asked, items, batches = self.config.batch_size, self.plan.num_items, self.plan.steps_per_epoch
+        if batch_items == asked:
+            return ""
+        if batches == 1:
+            return f" (batch_size={asked} is more than the {items} items)"
+        return f" (batch_size={asked} cuts the {items} items into {batches} nearly equal batches)"
+
     def _watched(self, rate: float) -> dict[str, str]:
         return {
-            "loss": f"{self.totals['loss'] / self.totals['steps']:.3f}" if self.totals else "",
+            "loss": f"{self.totals['loss'] / self.totals['items']:.3f}" if self.totals else "",
             "lr": f"{rate:.2g}",
             "data_wait": f"{100 * self.clock.reading.since(self.epoch_began).data_wait_share:.0f}%",
         }
 
-    def _add_to_totals(self, losses: dict[str, float]) -> None:
+    def _add_to_totals(self, losses: dict[str, float], items: int) -> None:
         if not all(map(math.isfinite, losses.values())):
             raise FloatingPointError(
                 f"loss is not finite at step {self.step}: {losses}; lower the learning rate"
             )
-        for name, value in {**losses, "steps": 1.0}.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value
+        for name, mean in {**losses, "items": 1.0}.items():
+            self.totals[name] = self.totals.get(name, 0.0) + items * mean
 
     def _end_epoch(self) -> None:
         epoch = self.step // self.plan.steps_per_epoch
         validates = epoch % self.config.validate_every_epochs == 0 or epoch == self.config.epochs
         if validates:
             self._save_checkpoint()  # with the totals of the epoch, which tell that its end is still to come
-        steps = self.totals["steps"]
+        items = self.totals["items"]
         rate = self.stepper.optimizer.param_groups[0]["lr"]
         line = {"epoch": epoch, "step": self.step, "learning_rate": rate}
-        line.update({name: total / steps for name, total in self.totals.items() if name != "steps"})
+        line.update({name: total / items for name, total in self.totals.items() if name != "items"})
         if validates:
             line.update(self._validate())
         self.totals = {}

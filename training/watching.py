@@ -27,7 +27,7 @@ TIMING_NAME = "timing.jsonl"
 SLOW_LOADING_SHARE = 0.2
 """Above this, the user is told that the device waits for data."""
 WARMUP_STEPS, WATCHED_S = 10, 20.0
-"""Loading is judged over so many seconds of steps, after so many steps in which the loader starts up."""
+"""Loading is judged over every so many seconds of steps, after so many steps in which the loader starts up."""
 
 
 class Reading(NamedTuple):
@@ -105,19 +105,20 @@ class LoadingWatch:
 
     def __init__(self, loader_workers: int) -> None:
         self.loader_workers = loader_workers
-        self.warmed_up: Reading | None = None
-        self.judged = False
+        self.window_began: Reading | None = None
+        self.warned = False
 
     def look(self, reading: Reading) -> None:
-        """Judge when enough was seen after the warm-up."""
-        if self.warmed_up is None:
-            self.warmed_up = reading if reading.steps >= WARMUP_STEPS else None
+        """Judge at the end of every window of time after the warm-up, until there was a warning."""
+        if self.window_began is None:
+            self.window_began = reading if reading.steps >= WARMUP_STEPS else None
             return
-        watched = reading.since(self.warmed_up)
-        if self.judged or watched.duration_s < WATCHED_S:
+        watched = reading.since(self.window_began)
+        if self.warned or watched.duration_s < WATCHED_S:
             return
-        self.judged = True
+        self.window_began = reading
         if watched.data_wait_share > SLOW_LOADING_SHARE:
+            self.warned = True
             text = (
                 f"warning: {100 * watched.data_wait_share:.0f} % of the training time is waiting for data; "
                 f"raise runtime.loader_workers (now {self.loader_workers}) if there are cores to spare"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +20,7 @@ from video_datasets.annotations import AnnotationTable, read_activitynet_json
 from video_datasets.ek100_annotations import (
     TIME_ROUNDING_S,
     ek100_annotation_files,
+    ek100_subset_file,
     find_file,
     read_ek100_heads,
     read_ek100_subsets,
@@ -32,6 +31,7 @@ from video_datasets.ids import refuse_unsafe_id
 from video_datasets.kinetics_csv import read_kinetics
 from video_datasets.own_csv import read_own_csv
 from video_datasets.ssv2_json import read_ssv2
+from video_datasets.video_search import index_video_files, video_files_by_id
 
 _READERS: dict[str, Callable[[Path], AnnotationTable]] = {
     "hacs": read_activitynet_json,
@@ -44,7 +44,6 @@ ROUNDING_S = 0.1
 """Annotated times are rounded: an end so little behind the video's is clipped without a word."""
 MAX_REASONS = 3
 """Problems of the annotations that a message names."""
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
 
 
 @dataclass(frozen=True)
@@ -179,31 +178,33 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
     """
     problems: dict[str, str] = {}
     table, heads, rounding_s = _read_all(config, problems)
-    origin = str(annotation_file(config))
-    files = index_video_files(Path(config.root) / config.videos)
+    files = video_files_by_id(Path(config.root) / config.videos)
     segments = _clean_segments(table, problems, rounding_s)
     videos = {}
     for index, video_id in enumerate(table.video_ids):
-        refuse_unsafe_id(video_id, origin)
+        refuse_unsafe_id(video_id, _origin(config, table.subsets[index]))
         videos[video_id] = Video(
             video_id=video_id,
             subset=table.subsets[index],
-            path=files.get(video_id),
+            path=files[video_id][0] if video_id in files else None,
             duration_s=float(table.durations_s[index]),
             segments=tuple(segments[index]),
         )
+        if len({path.stat().st_size for path in files.get(video_id, [])}) > 1:
+            names = ", ".join(map(str, files[video_id]))
+            problems[video_id] = f"files of one name that differ, the first is used: {names}"
     labels = sorted(
         {s.label for v in videos.values() if v.subset == config.training_subset for s in v.segments}
     )
     if for_training and not labels:
         reasons = "".join(f"; {where}: {problem}" for where, problem in list(problems.items())[:MAX_REASONS])
         raise InputError(
-            f"{origin}: no usable labelled segment in subset '{config.training_subset}';"
-            f" subsets found: {sorted(set(table.subsets))}{reasons}"
+            f"{_origin(config, config.training_subset)}: no usable labelled segment in subset"
+            f" '{config.training_subset}'; subsets found: {sorted(set(table.subsets))}{reasons}"
         )
     dataset = VideoDataset(videos, tuple(labels), problems, heads)
     if labels or heads:
-        _refuse_unknown_labels(dataset, config, origin)
+        _refuse_unknown_labels(dataset, config)
     return dataset
 
 
@@ -217,7 +218,12 @@ def _read_all(
     return read_ek100_subsets(config, problems), read_ek100_heads(config), TIME_ROUNDING_S
 
 
-def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig, origin: str) -> None:
+def _origin(config: DataConfig, subset: str) -> str:
+    """The file that a subset's videos stand in, for messages."""
+    return str(ek100_subset_file(config, subset) if config.format == "ek100" else annotation_file(config))
+
+
+def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig) -> None:
     """A class that no training segment shows cannot be told: most likely it is misspelt."""
     for subset in (config.training_subset, config.validation_subset):
         for video in dataset.subset(subset):
@@ -225,9 +231,8 @@ def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig, origin: st
                 try:
                     dataset.class_indices(segment.label)
                 except InputError as error:
-                    raise InputError(
-                        f"{origin}: video '{video.video_id}' of subset '{subset}': {error}"
-                    ) from None
+                    where = f"{_origin(config, subset)}: video '{video.video_id}' of subset '{subset}'"
+                    raise InputError(f"{where}: {error}") from None
 
 
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
@@ -238,47 +243,6 @@ def dataset_inputs(config: DataConfig) -> dict[str, str]:
         "videos": listing_state(files.values()),
         "decoder": f"PyAV {metadata.version('av')}",
     }
-
-
-def index_video_files(folder: Path) -> dict[str, Path]:
-    """Map video ids to files: every video file below `folder`, its name without suffix and leading "v_".
-
-    HACS's downloader writes `<class>/v_<id>.mp4`; the annotations name the id alone.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(video_files(folder)):
-        found.setdefault(path.stem.removeprefix("v_"), path)
-    return found
-
-
-def video_files(folder: Path) -> Iterator[Path]:
-    """Yield the video files below `folder`, at any depth and also through links."""
-    yield from _video_files(folder, set())
-
-
-def _video_files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
-    """The same; `entered` keeps from going in circles."""
-    if not folder.is_dir():
-        return
-    state = folder.stat()
-    if (state.st_dev, state.st_ino) in entered:
-        return
-    entered.add((state.st_dev, state.st_ino))
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from _video_files(folder / entry.name, entered)
-        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
-            yield folder / entry.name
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder holds, by name; unlike a Path, an entry mostly knows its kind without asking the disk again."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except PermissionError as error:  # such as lost+found at the top of a disk
-        print(f"videos: {folder} is left out: {error.strerror}", file=sys.stderr)
-        return []
 
 
 def _clean_segments(

@@ -13,6 +13,7 @@ Source: epic-kitchens/epic-kitchens-100-annotations.
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,16 @@ def ek100_annotation_files(config: DataConfig) -> tuple[Path, ...]:
     """Return the annotation files of all subsets and the video info, also those that are not there."""
     names = (config.ek100_training, config.ek100_validation, config.ek100_testing, config.ek100_video_info)
     return tuple(find_file(config.root, name) for name in names)
+
+
+def ek100_subset_file(config: DataConfig, subset: str) -> Path:
+    """Return the annotation file that a subset's videos stand in."""
+    names = {
+        TESTING_SUBSET: config.ek100_testing,
+        config.training_subset: config.ek100_training,
+        config.validation_subset: config.ek100_validation,
+    }
+    return find_file(config.root, names[subset])
 
 
 def read_ek100_validation(config: DataConfig) -> AnnotationTable:
@@ -138,14 +149,19 @@ def read_video_info(path: Path) -> dict[str, VideoInfo]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing or a number cannot be read; the message names the line.
+        InputError: if a column is missing, a number is not positive, or a video is there twice with other values;
+            the message names the line.
     """
-    return {
-        video_id: VideoInfo(_number(duration, "duration", where), _number(fps, "fps", where), resolution)
-        for where, (video_id, duration, fps, resolution) in _rows(
-            path, ("video_id", "duration", "fps", "resolution")
-        )
-    }
+    infos: dict[str, VideoInfo] = {}
+    columns = ("video_id", "duration", "fps", "resolution")
+    for where, (video_id, duration, fps, resolution) in _rows(path, columns):
+        info = VideoInfo(_positive(duration, "duration", where), _positive(fps, "fps", where), resolution)
+        if infos.setdefault(video_id, info) != info:
+            raise InputError(
+                f"{where}: video '{video_id}' is there twice with other values, first {infos[video_id]}, now {info};"
+                f" remove one of the lines"
+            )
+    return infos
 
 
 def read_test_videos(path: Path) -> tuple[str, ...]:
@@ -189,11 +205,14 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, 
         yield where, values
 
 
-def _number(text: str, column: str, where: str) -> float:
+def _positive(text: str, column: str, where: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise InputError(f"{where}: '{column}' must be a number, found '{text}'") from None
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise InputError(f"{where}: '{column}' must be a positive number, found '{text}'")
+    return value
 
 
 def _with_subset(table: AnnotationTable, subset: str) -> AnnotationTable:

@@ -4,11 +4,11 @@
     testifying,---QUuC4vJs,84,94,validate               labels may be missing): ---QUuC4vJs_000084_000094.mp4
 
     abseiling/0347ZoDXyP0_000095_000105.mp4 0           train.txt, val.txt (or .csv, .list): path and label,
-    abseiling/035LtPeUFTE_000085_000095.mp4,0           with a space, tab or comma between
+    abseiling/035LtPeUFTE_000085_000095.mp4,0           with a space, tab or comma between; no header
 
 Every file is one ten-second piece with one label, at any depth of the video folder; its name without the suffix is
-its id. Classes are in order of their names, which for the official ones is their official number. Numbers as labels are
-filled with zeros ("007"), so that order of names is order of numbers.
+its id, which no other file may have. Classes are in order of their names, which for the official ones is their official
+number. Numbers as labels are filled with zeros ("007"), so that order of names is order of numbers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ SUFFIXES = (".csv", ".txt", ".list")
 _FILE_AND_LABEL = re.compile(r"(?P<path>.+?\.[A-Za-z]\w{1,3})[\s,]+(?P<label>[^/\\]+)$")
 """Behind the suffix of a file, all is its label, be it of several words."""
 _PATH_AND_LABEL = re.compile(r"(?P<path>.+?)[\s,]+(?P<label>[^\s,]+)$")
+_TWO_NUMBERS = re.compile(r"[\s,][\d.]+[\s,]+\d+$")
+"""End of a line `path frames label`, as VideoMAE and lists of extracted frames have it."""
+_FORM = "expected `path label` or `path,label`"
 
 
 def read_kinetics(path: str | Path) -> AnnotationTable:
@@ -41,7 +44,8 @@ def read_kinetics(path: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if there is no such file or folder, or no such file in the folder.
-        InputError: if a line cannot be read, or a video stands in two parts; the message names the line.
+        InputError: if a line cannot be read, a list has a header or more columns than two, or a video stands in two
+            parts or has two labels or paths; the message names the line.
     """
     path = Path(path)
     files = [entry for file in _list_files(path) for entry in _read_file(file)]
@@ -89,15 +93,31 @@ def _official_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
 
 def _listed_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
     subset = _subset(path.stem, str(path))
-    for number, line in enumerate(lines, start=1):
-        where = f"{path}: line {number}"
-        if not line.strip():
-            continue
-        found = _FILE_AND_LABEL.match(line.strip()) or _PATH_AND_LABEL.match(line.strip())
-        if not found:
-            raise InputError(f"{where}: expected `path label` or `path,label`, found '{line.strip()[:80]}'")
-        stem = PurePosixPath(found["path"].replace("\\", "/")).stem
-        yield LabelledFile(stem.removeprefix("v_"), subset, found["label"], where)
+    numbered = ((f"{path}: line {number}", line.strip()) for number, line in enumerate(lines, start=1))
+    found = [(where, _path_and_label(line, where)) for where, line in numbered if line]
+    _refuse_header(found)
+    for where, parts in found:
+        file = PurePosixPath(parts["path"].replace("\\", "/"))
+        yield LabelledFile(file.stem.removeprefix("v_"), subset, parts["label"], where, str(file))
+
+
+def _path_and_label(line: str, where: str) -> re.Match[str]:
+    if _TWO_NUMBERS.search(line):
+        raise InputError(f"{where}: {_FORM}, one label and no number of frames, found '{line[:80]}'")
+    found = _FILE_AND_LABEL.match(line) or _PATH_AND_LABEL.match(line)
+    if not found:
+        raise InputError(f"{where}: {_FORM}, found '{line[:80]}'")
+    return found
+
+
+def _refuse_header(found: list[tuple[str, re.Match[str]]]) -> None:
+    """A header is a first line without a video before lines with one, or with a word before numbers."""
+    (where, first), *rest = found
+    before_files = any(parts.re is _FILE_AND_LABEL for _, parts in rest)
+    before_numbers = bool(rest) and all(parts["label"].isdecimal() for _, parts in rest)
+    is_number = first["label"].isdecimal()
+    if first.re is not _FILE_AND_LABEL and (before_files or (before_numbers and not is_number)):
+        raise InputError(f"{where}: {_FORM} without a header, found '{first.string[:80]}'; remove this line")
 
 
 def _subset(name: str, where: str) -> str:

@@ -6,20 +6,25 @@
     kitchen_02,1.0,4.0,stir,validation
     kitchen_03,,,,validation                a video without any labelled segment
 
-`video` is the file name without its suffix (and without a leading "v_").
+`video` is the file's name without its suffix (and without a leading "v_"), or the file: `kitchen_01.mp4`,
+`monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`
+(in seconds), in any order. Without the column `subset` all is for training.
 """
 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.video_search import VIDEO_SUFFIXES, video_id_of
 
 COLUMNS = ("video", "start_s", "end_s", "label", "subset")
+_OTHER_NAMES = {"video": "path", "start_s": "start", "end_s": "end"}
 
 
 def read_own_csv(path: str | Path) -> AnnotationTable:
@@ -27,42 +32,80 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing, a number cannot be read, a line is incomplete, or one video stands in
-            two subsets; the message names the line.
+        InputError: if a column is missing, a number cannot be read, a line is incomplete, one video stands in
+            two subsets, or two files have one id; the message names the line.
     """
     path = Path(path)
     reader = csv.DictReader(read_text(path).splitlines())
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        found = ", ".join(reader.fieldnames or ())
-        raise InputError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}; found: {found}"
-        )
-    subsets: dict[str, str] = {}
+    columns = _columns(reader.fieldnames or (), path)
+    videos: dict[str, tuple[str, str, int]] = {}
     rows: list[tuple[str, float, float, str]] = []
     for line in reader:
         where = f"{path}: line {reader.line_num}"
-        video, start, end, label, subset = ((line[name] or "").strip() for name in COLUMNS)
-        if not video or not subset:
-            raise InputError(f"{where}: 'video' and 'subset' must not be empty")
-        if subsets.setdefault(video, subset) != subset:
-            raise InputError(
-                f"{where}: video '{video}' is in subset '{subset}' here, '{subsets[video]}' before"
-            )
-        if start or end or label:
-            rows.append((video, _seconds(start, "start_s", where), _seconds(end, "end_s", where), label))
-            if not label:
-                raise InputError(f"{where}: a segment without a label; leave start_s and end_s empty too")
-    position = {video: index for index, video in enumerate(subsets)}
+        cells = {name: (line[column] or "").strip() for name, column in columns.items()}
+        for name in ("video", "subset"):
+            if cells.get(name) == "":
+                raise InputError(f"{where}: '{columns[name]}' must not be empty")
+        video_id, file = _id_and_file(cells["video"])
+        video = (file, cells.get("subset", "training"), reader.line_num)
+        _refuse_contradiction(video_id, video, videos.setdefault(video_id, video), where)
+        if cells["start_s"] or cells["end_s"] or cells["label"]:
+            start_s, end_s = (_seconds(cells[name], columns[name], where) for name in ("start_s", "end_s"))
+            rows.append((video_id, start_s, end_s, cells["label"]))
+            if not cells["label"]:
+                raise InputError(
+                    f"{where}: a segment without a label; leave {columns['start_s']} and {columns['end_s']} empty too"
+                )
+    position = {video_id: index for index, video_id in enumerate(videos)}
     return AnnotationTable(
-        video_ids=tuple(subsets),
-        subsets=tuple(subsets.values()),
-        durations_s=np.full(len(subsets), np.nan),
-        video_index=np.array([position[video] for video, *_ in rows], dtype=np.int32),
-        start_s=np.array([start for _, start, _, _ in rows], dtype=np.float64),
-        end_s=np.array([end for _, _, end, _ in rows], dtype=np.float64),
+        video_ids=tuple(videos),
+        subsets=tuple(subset for _, subset, _ in videos.values()),
+        durations_s=np.full(len(videos), np.nan),
+        video_index=np.array([position[video_id] for video_id, *_ in rows], dtype=np.int32),
+        start_s=np.array([start_s for _, start_s, _, _ in rows], dtype=np.float64),
+        end_s=np.array([end_s for _, _, end_s, _ in rows], dtype=np.float64),
         labels=tuple(label for *_, label in rows),
     )
+
+
+def _columns(found: Sequence[str], path: Path) -> dict[str, str]:
+    """Our name of each column -> its name in the file; without "subset" where the file has none."""
+    columns, missing = {}, []
+    for name in COLUMNS:
+        other = _OTHER_NAMES.get(name, name)
+        if name in found or other in found:
+            columns[name] = name if name in found else other
+        elif name != "subset":
+            missing.append(f"{name} (or {other})" if other != name else name)
+    if missing:
+        raise InputError(
+            f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)};"
+            f" found: {', '.join(found)}"
+        )
+    return columns
+
+
+def _id_and_file(text: str) -> tuple[str, str]:
+    """The id of a video as `video_search` makes it of a file; and how the CSV names the video."""
+    file = PurePosixPath(text.replace("\\", "/"))
+    if file.suffix.lower() in VIDEO_SUFFIXES:
+        return video_id_of(file), str(file)
+    return text, text
+
+
+def _refuse_contradiction(
+    video_id: str, video: tuple[str, str, int], earlier: tuple[str, str, int], where: str
+) -> None:
+    (file, subset, _), (earlier_file, earlier_subset, earlier_line) = video, earlier
+    if file != earlier_file:
+        raise InputError(
+            f"{where}: video '{video_id}' is '{file}' here, '{earlier_file}' in line {earlier_line};"
+            " names without suffix must differ, rename one file"
+        )
+    if subset != earlier_subset:
+        raise InputError(
+            f"{where}: video '{video_id}' is in subset '{subset}' here, '{earlier_subset}' in line {earlier_line}"
+        )
 
 
 def _seconds(text: str, column: str, where: str) -> float:

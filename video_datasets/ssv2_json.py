@@ -33,7 +33,8 @@ def read_ssv2(folder: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if labels.json, train.json or validation.json is missing.
-        InputError: if a file is not as above, or a template is no class; the message names the entry.
+        InputError: if a file is not as above, a template is no class, or an id has two of them or stands in two
+            parts; the message names the entry.
     """
     folder = Path(folder)
     classes = read_json_object(_find(folder, "labels.json")).keys()

@@ -31,37 +31,50 @@ class LabelledFile:
 
     Attributes:
         where: file and line, for messages.
+        path: as annotated; empty where the annotations name the id alone.
     """
 
     video_id: str
     subset: str
     label: str
     where: str
+    path: str = ""
 
 
 def whole_video_table(files: Iterable[LabelledFile]) -> AnnotationTable:
-    """Return the table of files that are one segment each, in the order given.
+    """Return the table of files that are one segment each, in the order given; what comes twice counts once.
 
     Raises:
-        InputError: if one file stands in two subsets, which would train on what is to be tested.
+        InputError: if one file stands in two subsets, which would train on what is to be tested, or one id has two
+            labels or paths; the message names both entries.
     """
-    subsets: dict[str, str] = {}
-    rows: list[tuple[str, str]] = []
+    videos: dict[str, LabelledFile] = {}
     for file in files:
-        earlier = subsets.setdefault(file.video_id, file.subset)
-        if earlier != file.subset:
-            raise InputError(
-                f"{file.where}: video '{file.video_id}' is in subset '{file.subset}' here, '{earlier}' before"
-            )
-        if file.label:
-            rows.append((file.video_id, file.label))
-    position = {video_id: index for index, video_id in enumerate(subsets)}
+        _refuse_contradiction(file, videos.setdefault(file.video_id, file))
+    labelled = [(index, file.label) for index, file in enumerate(videos.values()) if file.label]
     return AnnotationTable(
-        video_ids=tuple(subsets),
-        subsets=tuple(subsets.values()),
-        durations_s=np.full(len(subsets), np.nan),
-        video_index=np.array([position[video_id] for video_id, _ in rows], dtype=np.int32),
-        start_s=np.zeros(len(rows)),
-        end_s=np.full(len(rows), WHOLE_VIDEO_S),
-        labels=tuple(label for _, label in rows),
+        video_ids=tuple(videos),
+        subsets=tuple(file.subset for file in videos.values()),
+        durations_s=np.full(len(videos), np.nan),
+        video_index=np.array([index for index, _ in labelled], dtype=np.int32),
+        start_s=np.zeros(len(labelled)),
+        end_s=np.full(len(labelled), WHOLE_VIDEO_S),
+        labels=tuple(label for _, label in labelled),
     )
+
+
+def _refuse_contradiction(file: LabelledFile, earlier: LabelledFile) -> None:
+    if file.subset != earlier.subset:
+        raise InputError(
+            f"{file.where}: video '{file.video_id}' is in subset '{file.subset}' here, '{earlier.subset}' before"
+            f" ({earlier.where})"
+        )
+    if (file.label, file.path) != (earlier.label, earlier.path):
+        raise InputError(
+            f"{file.where}: video '{file.video_id}' {_described(file)}, but {earlier.where}: {_described(earlier)};"
+            " keep one of the two, or rename a file: names without suffix must differ"
+        )
+
+
+def _described(file: LabelledFile) -> str:
+    return f"is '{file.path}' with label '{file.label}'" if file.path else f"has label '{file.label}'"

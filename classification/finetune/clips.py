@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,8 @@ def labelled_segments(
 class SegmentClips(Dataset[dict[str, Any]]):
     """Random clips of labelled segments: `clips_per_segment` of each in an epoch.
 
-    A clip whose video cannot be decoded is replaced by one of the next segment, and says so.
+    A clip whose video cannot be decoded is replaced by one of another segment, and says so. Which one depends on
+    seed, epoch and item alone, so that a resumed run draws the same.
     """
 
     def __init__(
@@ -91,8 +92,7 @@ class SegmentClips(Dataset[dict[str, Any]]):
         epoch, item = key
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, item))
         damaged = ("", "")
-        for offset in range(len(self.segments)):
-            chosen = self.segments[(item + offset) % len(self.segments)]
+        for chosen in self._candidates(item % len(self.segments), generator):
             try:
                 clip, classes = self._random_clip(chosen, generator)
             except VideoError as error:
@@ -101,6 +101,15 @@ class SegmentClips(Dataset[dict[str, Any]]):
                 continue
             return {"clip": clip, "classes": dict(classes), "damaged": damaged}
         raise InputError(f"no training video can be decoded; the first: {damaged[0]}: {damaged[1]}")
+
+    def _candidates(self, place: int, generator: torch.Generator) -> Iterator[LabelledSegment]:
+        """Yield the segment at a place, then, for as long as they cannot be decoded, the others in random order.
+
+        The next ones in order would often be of the same damaged video.
+        """
+        yield self.segments[place]
+        order = torch.randperm(len(self.segments), generator=generator)
+        yield from (self.segments[other] for other in order.tolist() if other != place)
 
     def _random_clip(
         self, chosen: LabelledSegment, generator: torch.Generator

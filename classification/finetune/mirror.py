@@ -8,21 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+_SIDE = re.compile(
+    r"""
+    (?<![^\W\d_]) (?:left|right) (?![^\W\dA-Z_])         # turn_left, leftTurn; not cleft, leftover
+    | (?:Left|Right) (?![^\W\dA-Z_])                     # SwipeLeft, LeftTurn; not Lefty
+    | (?<![A-Z]) (?:LEFT|RIGHT) (?![^\W\dA-Z_]|[A-Z](?![a-z]))    # TURN_LEFT, LEFTTurn; not BRIGHT, LEFTOVER
+    """,
+    re.VERBOSE,
+)
+"""Left and right as words, with anything but letters around them or in camel case. [^\\W\\d_] is a letter."""
+_OTHER = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
+_OTHER.update({other: side for side, other in _OTHER.items()})
 
 
 def mirrored_label(label: str) -> str:
-    """Exchange left and right in a class name.
+    """Exchange left and right in a class name; twice gives the name back.
 
     >>> mirrored_label("Pulling something from left to right")
     'Pulling something from right to left'
+    >>> mirrored_label("SwipeLeft")
+    'SwipeRight'
     """
-
-    def other(found: re.Match[str]) -> str:
-        side = "right" if found[0].lower() == "left" else "left"
-        return side.capitalize() if found[0][0].isupper() else side
-
-    return _SIDE.sub(other, label)
+    return _SIDE.sub(lambda found: _OTHER[found[0]], label)
 
 
 def mirrored_labels(labels: Collection[str], *, swap: bool) -> dict[str, str | None]:

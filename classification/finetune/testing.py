@@ -49,8 +49,20 @@ def run_test(run: StageRun) -> None:
         backbone.model.to(device), clips, counts, run.config.runtime.loader_workers, description="testing"
     )
     run.skipped.update(answers.damaged)
+    if not len(answers.answered()):
+        raise InputError(_nothing_tested(run))
     save_logits(run.folder / LOGITS_NAME, answers, segments, dataset.heads, views)
     _write_tables(run, answers, segments, dataset.heads, views)
+
+
+def _nothing_tested(run: StageRun) -> str:
+    data = run.config.data
+    first = "".join(f", the first: {item}: {reason}" for item, reason in list(run.skipped.items())[:1])
+    return (
+        f"no labelled segment of the subset '{data.validation_subset}' could be tested: "
+        f"{len(run.skipped)} problems{first}; check data.validation_subset={data.validation_subset}, "
+        f"data.root={data.root} and data.videos={data.videos}"
+    )
 
 
 def _write_tables(
@@ -61,8 +73,6 @@ def _write_tables(
     views: ViewsConfig,
 ) -> None:
     rows = answers.answered()
-    if not len(rows):
-        raise InputError("no labelled segment of the validation subset could be tested: no video was decoded")
     logits = {head: values[rows] for head, values in answers.logits.items()}
     classes = {head: indices[rows] for head, indices in classes_of(segments, tuple(heads)).items()}
     rankings = rank_all(logits, classes, heads)

@@ -28,7 +28,7 @@ from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
 from training.distributed import is_main, main_first, shard, sum_over_ranks
-from training.loop import stage_trainer
+from training.loop import Trainer, stage_trainer
 from video_datasets.dataset import Video, VideoDataset, load_dataset
 from video_datasets.time_grid import TimeGrid
 
@@ -115,7 +115,10 @@ def _hits(ranking: Ranking) -> dict[str, float]:
 
 
 def finetune(run: StageRun) -> None:
-    """Train the classifier; leaves weights.pt, checkpoint.pt and metrics.jsonl in the folder."""
+    """Train the classifier; leaves weights.pt, checkpoint.pt and metrics.jsonl in the folder.
+
+    Counts `replaced_clips` over all epochs: clips that another segment stood in for.
+    """
     config = run.config.finetune
     device = prepare_device(run.config.runtime)
     dataset = load_dataset(run.config.data)
@@ -123,22 +126,35 @@ def finetune(run: StageRun) -> None:
     task = build_task(run, dataset)
     trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")
-    if config.weights == "best":
-        task.model.load_state_dict(checkpoint.load(trainer.best_path)["model"])
+    kept = _take_best_weights(task, trainer) if config.weights == "best" else ""
     save_backbone(run.folder / "weights.pt", task.model, run.config.model, dataset.heads, trainer.resolved)
     if is_main():
         for folder in (FRAMES_FOLDER, TIMES_FOLDER):  # large, and of no further use
             shutil.rmtree(run.folder / folder, ignore_errors=True)
     run.skipped.update(task.damaged)
-    run.counts.update({"training_segments": len(task.dataset.segments)})
+    replaced = sum(line["replaced"] for line in trainer.metrics) * task.num_items
+    run.counts.update({"training_segments": len(task.dataset.segments), "replaced_clips": round(replaced)})
     run.counts.update({f"{head}_classes": len(labels) for head, labels in dataset.heads.items()})
     run.summary = (
         f"{config.epochs} epochs of {task.num_items} clips, training accuracy {100 * last['accuracy']:.1f} %"
     )
     if "validation_accuracy" in last:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
-    if config.weights == "best":
-        run.summary += "; kept: the epoch with the best validation accuracy"
+    run.summary += kept
+
+
+def _take_best_weights(task: FinetuneTask, trainer: Trainer) -> str:
+    """Put the weights of the best epoch into the model, if there is one; return what the summary says about it."""
+    if trainer.best_path.is_file():
+        task.model.load_state_dict(checkpoint.load(trainer.best_path)["model"])
+        return "; kept: the epoch with the best validation accuracy"
+    if is_main():
+        print(
+            "warning: finetune.weights=best, but no epoch has a validation accuracy, since no validation clip could be "
+            "decoded; the weights of the last epoch are kept",
+            file=sys.stderr,
+        )
+    return "; kept: the last epoch, since no validation clip could be decoded"
 
 
 def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:

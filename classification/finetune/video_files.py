@@ -4,7 +4,7 @@ Before a clip can be read, the times of all frames of its file must be known, wh
 packets (or, where the index cannot be trusted, over its frames): the whole file is read. Measured in processor time,
 that is a tenth to a quarter of reading one clip for a ten-second file, three quarters for two minutes of 480p, and it
 grows with the length. So the pass is made once a video and run: whichever process needs a video first leaves its times
-in a folder that all share.
+in a folder that all share. A file that cannot be read is opened once by each process, which remembers why.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class VideoFiles:
 
     def __init__(self, grid: TimeGrid, min_decoded_share: float, times_folder: Path | None = None) -> None:
         self.grid, self.min_decoded_share, self.times_folder = grid, min_decoded_share, times_folder
+        self._unreadable: dict[Path, str] = {}
 
     def num_frames(self, video: Video) -> int:
         """Return the frames N of a video's uniform grid."""
@@ -66,11 +67,18 @@ class VideoFiles:
         return read_clip(_path(video), frames, self.grid.fps, self._times(video))
 
     def _times(self, video: Video) -> FrameTimes:
+        path = _path(video)
+        if path in self._unreadable:
+            raise VideoError(path, self._unreadable[path])
         kept_at = None
         if self.times_folder is not None:
             refuse_unsafe_id(video.video_id, "annotations")
             kept_at = self.times_folder / f"{video.video_id}.npy"
-        return _frame_times(_path(video), self.min_decoded_share, kept_at)
+        try:
+            return _frame_times(path, self.min_decoded_share, kept_at)
+        except VideoError as error:
+            self._unreadable[path] = error.reason
+            raise
 
 
 @functools.lru_cache(maxsize=64)  # a clip asks twice; the times of an hour of video are 1.7 MB

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_extraction.zoo.reach import MAX_GAP_S
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
 
@@ -131,9 +132,11 @@ def join_pieces(
         read: gives the rows of a file, shape (n, C).
 
     Raises:
-        InputError: if a piece is missing or overlaps its neighbour, or its rows do not fit its length.
+        InputError: if a piece is missing between others or overlaps its neighbour, its rows do not fit its length,
+            or are of another shape than those of the first.
     """
-    rows, end_s = [], 0.0
+    rows: list[NDArray[Any]] = []
+    end_s = 0.0
     for piece in pieces:
         if abs(piece.start_s - end_s) > grid.stride_frames / grid.fps / 2:
             what = "there is no file" if piece.start_s > end_s else "two files"
@@ -148,5 +151,31 @@ def join_pieces(
                 f"{piece.path.name}: {len(array)} rows, but {expected} fit its "
                 f"{piece.end_s - piece.start_s:g} s at {grid.fps:g} fps, stride {grid.stride_frames}"
             )
+        if rows and array.shape[1:] != rows[0].shape[1:]:
+            raise InputError(
+                f"{piece.path.name}: rows of shape {array.shape[1:]}, but {rows[0].shape[1:]} in "
+                f"{pieces[0].path.name}: another number of channels, classes or crops; download it again"
+            )
         rows.append(array[:expected])
     return np.concatenate(rows)
+
+
+def refuse_missing_end(pieces: Sequence[Piece], duration_s: float) -> None:
+    """Refuse pieces that end more than `MAX_GAP_S` before their video.
+
+    Released pieces may end a little early: those of less than 0.2 s are left out, and lengths of videos come from
+    another list than the annotations (TAdaConv, `_construct_video_clips`).
+
+    Args:
+        pieces: of one video, sorted.
+        duration_s: of the video; NaN where it is unknown, which refuses nothing.
+
+    Raises:
+        InputError: if the last piece, or more, is missing.
+    """
+    last = pieces[-1]
+    if duration_s - last.end_s > MAX_GAP_S:
+        raise InputError(
+            f"{last.path.name} is the last file, but the video lasts {duration_s:g} s: there is no file for "
+            f"{last.end_s:g}-{duration_s:g} s"
+        )

@@ -211,11 +211,11 @@ def test_clips_of_the_videos_with_a_bad_one(run: Run, tmp_path: Path) -> None:
 
 
 def write_pieces(folder: Path, video_id: str, duration_s: float, arrays: dict[str, int] | int) -> None:
-    """Write files of 5 s of random rows, as the TAdaConv repository releases them."""
+    """Write files of random rows as the TAdaConv repository releases them, of 2.5 s instead of 5 s."""
     folder.mkdir(exist_ok=True)
     generator = torch.Generator().manual_seed(0)
-    for start in range(0, int(1000 * duration_s - 200), 5000):  # none of less than 0.2 s
-        end = min(start + 5000, int(1000 * duration_s))
+    for start in range(0, int(1000 * duration_s - 200), 2500):  # none of less than 0.2 s
+        end = min(start + 2500, int(1000 * duration_s))
         rows = num_piece_rows(RELEASED_GRID, start / 1000, end / 1000)
 
         def draw(columns: int, rows: int = rows) -> np.ndarray:
@@ -225,6 +225,13 @@ def write_pieces(folder: Path, video_id: str, duration_s: float, arrays: dict[st
         torch.save(content, folder / f"{video_id}_{start:07d}_{end:07d}.pkl")
 
 
+def write_one_crop(path: Path) -> None:
+    scores = torch.load(path, weights_only=False)
+    torch.save(
+        {"verb_class": scores["verb_class"][:, :97], "noun_class": scores["noun_class"][:, :300]}, path
+    )
+
+
 def test_released_features_and_class_scores_without_finetuning(run: Run, tmp_path: Path) -> None:
     infos = read_video_info(run.data / "EPIC_100_video_info.csv")
     for video_id, info in infos.items():
@@ -232,6 +239,10 @@ def test_released_features_and_class_scores_without_finetuning(run: Run, tmp_pat
         if video_id != "P02_02":
             scores = {"verb_class": 3 * 97, "noun_class": 3 * 300}
             write_pieces(tmp_path / "scores", video_id, info.duration_s, scores)
+    last = max((tmp_path / "scores").glob("P03_01_*"))
+    last.unlink()
+    odd = max((tmp_path / "scores").glob("P03_02_*"))
+    write_one_crop(odd)
     (tmp_path / "data").mkdir()
     for path in run.data.glob("*.csv"):  # and no videos
         shutil.copy(path, tmp_path / "data")
@@ -248,7 +259,11 @@ def test_released_features_and_class_scores_without_finetuning(run: Run, tmp_pat
     ]
     codes = [released.stage(command, *words) for command in STAGES[1:]]
     assert codes == [0, 0, 0, 1, 0]
-    assert released.skipped("classification") == {"P02_02": "no classification results"}
+    skipped = released.skipped("classification")
+    assert set(skipped) == {"P02_02", "P03_01", "P03_02"}
+    assert skipped["P02_02"] == "no classification results"
+    assert "there is no file for 2.5-5.005 s" in skipped["P03_01"]
+    assert f"{odd.name}: rows of shape (397,), but (1191,) in" in skipped["P03_02"]
     assert set(released.metrics()["average_mAP"]) == {"verb", "noun", "action"}
     detections = read_ek100_json(released.folder / "classification/detections.json")
     assert detections.videos == ("P02_01",)
@@ -278,6 +293,13 @@ def test_what_cannot_be_done_is_refused(run: Run, tmp_path: Path, capsys: pytest
     assert "expected a folder with files <video>_<start ms>" in refusal(*nowhere)
 
 
+def test_levels_that_are_not_set_stop_it_before_force_removes_anything(run: Run, tmp_path: Path) -> None:
+    other = run.like(tmp_path / "other", "finetune", "features", "proposals")
+    shutil.copytree(run.folder / "classification", other.folder / "classification")
+    assert other.stage("classification", "classification.sls_pt=null", "--force") == 2
+    assert (other.folder / "classification/detections.json").is_file()
+
+
 def test_the_stage_depends_on_what_its_source_reads(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,3 +313,5 @@ def test_the_stage_depends_on_what_its_source_reads(
     assert other.stage("classification", *words) == 0
     assert other.stage("classification", *words[:1], "classification.short_side_px=48") == 2
     assert "config.classification.short_side_px was 32, is now 48" in capsys.readouterr().err
+    assert other.stage("classification", *words, "features.min_decoded_share=0.5") == 2
+    assert "features.min_decoded_share was 0.9, is now 0.5" in capsys.readouterr().err

@@ -177,7 +177,8 @@ def write_released(
 def test_released_results_are_sampled_on_their_grid(tmp_path: Path) -> None:
     logits = write_released(tmp_path, "P01_13", 12)
     sampling = Sampling(RELEASED_GRID, 6, 1.0)
-    source = ReleasedSource(find_pieces(class_score_files(str(tmp_path))), COUNTS, sampling)
+    pieces = find_pieces(class_score_files(str(tmp_path)))
+    source = ReleasedSource(pieces, {"P01_13": 12.0}, COUNTS, sampling)
     found = source("P01_13", SEGMENTS)
     times_s = (7 + 8 * np.arange(len(logits["verb"]))) / 60
     expected = sampling.of_rows(logits, times_s, SEGMENTS)
@@ -185,6 +186,40 @@ def test_released_results_are_sampled_on_their_grid(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[head], expected[head], atol=1e-6)
     with pytest.raises(InputError, match="no classification results"):
         source("P01_14", SEGMENTS)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "gap"),
+    [
+        (10.15, None),
+        (11.0, None),
+        (9.9, None),
+        (float("nan"), None),
+        (11.1, "10-11.1 s"),
+        (210.0, "10-210 s"),
+    ],
+)
+def test_a_missing_last_file_is_noticed(tmp_path: Path, duration_s: float, gap: str | None) -> None:
+    """Up to a second is nothing: files of less than 0.2 s are not released, and lengths of videos differ."""
+    write_released(tmp_path, "P01_13", 10)
+    pieces = find_pieces(class_score_files(str(tmp_path)))
+    source = ReleasedSource(pieces, {"P01_13": duration_s}, COUNTS, Sampling(RELEASED_GRID, 6, 1.0))
+    if gap is None:
+        assert source("P01_13", SEGMENTS)["verb"].shape == (4, 5)
+    else:
+        with pytest.raises(
+            InputError, match=rf"P01_13_0005000_0010000\.pkl is the last file.*no file for {gap}"
+        ):
+            source("P01_13", SEGMENTS)
+
+
+def test_a_file_of_another_number_of_crops_is_refused(tmp_path: Path) -> None:
+    write_released(tmp_path / "three", "P01_13", 10)
+    write_released(tmp_path / "one", "P01_13", 10, crops=1)
+    (tmp_path / "one/P01_13_0005000_0010000.pkl").replace(tmp_path / "three/P01_13_0005000_0010000.pkl")
+    pieces = find_pieces(class_score_files(str(tmp_path / "three")))["P01_13"]
+    with pytest.raises(InputError, match=r"P01_13_0005000_0010000\.pkl: rows of shape \(12,\), but \(36,\)"):
+        read_class_scores(pieces, RELEASED_GRID, COUNTS)
 
 
 def test_released_results_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from classification.finetune.clips import SegmentClips, labelled_segments
 from classification.finetune.frame_cache import build_frame_cache
-from classification.finetune.mirror import mirrored_label, mirrored_labels
+from classification.finetune.mirror import mirrored_labels
 from classification.finetune.sampling import clip_frames, segment_frames, spread_frames
 from classification.finetune.video_files import VideoFiles, load_times
 from runtime.config import load_config
@@ -87,7 +88,7 @@ def test_a_clip_depends_on_seed_epoch_and_item_alone() -> None:
         assert not torch.equal(clip, other["clip"])
 
 
-def test_a_damaged_video_is_replaced_by_the_next_and_named() -> None:
+def test_a_damaged_video_is_replaced_by_another_and_named() -> None:
     videos = [_video("a: b", (0, 10)), _video("b", (20, 30)), _video("c", (40, 50))]
     clips = _clips(Frames("a: b", "b"), videos)
     item = clips[(0, 0)]
@@ -95,6 +96,65 @@ def test_a_damaged_video_is_replaced_by_the_next_and_named() -> None:
     assert item["clip"].shape == (3, 8, 8, 8)
     assert clips[(0, 1)]["damaged"][0] == "b"
     assert clips[(0, 2)]["damaged"] == ("", "")
+
+
+class CountedFrames(Frames):
+    """The same, counting what is asked for by video."""
+
+    def __init__(self, *damaged: str) -> None:
+        super().__init__(*damaged)
+        self.reads: Counter[str] = Counter()
+
+    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
+        self.reads[video.video_id] += 1
+        return super().read(video, frames)
+
+
+def test_the_many_segments_of_a_damaged_video_are_not_tried_one_after_another() -> None:
+    count = 60
+    spans = [(float(start), start + 1.0) for start in range(count)]
+    source = CountedFrames("bad")
+    clips = _clips(source, [_video("bad", *spans), _video("good", *spans)])
+    assert all(clips[(0, item)]["damaged"][0] == "bad" for item in range(count))
+    # Half of all segments are good: a random one is found at the second trial on average (+- 0.2), not at the 30th.
+    assert source.reads["good"] == count
+    assert source.reads["bad"] < 3 * count
+
+
+def test_every_other_segment_may_replace_a_damaged_one() -> None:
+    classes = ("bad", "b", "c", "d")
+    videos = [
+        Video(name, "training", None, 60.0, (Segment(10.0 * index, 10.0 * index + 5, name),))
+        for index, name in enumerate(classes)
+    ]
+    segments = labelled_segments(videos, lambda label: {"action": classes.index(label)})
+    clips = SegmentClips(segments, Frames("bad"), HACS, CONFIG, seed=0)
+    chosen = Counter(classes[clips[(epoch, 0)]["classes"]["action"]] for epoch in range(60))
+    assert set(chosen) == {"b", "c", "d"}
+    assert min(chosen.values()) >= 8  # 20 expected, +- 3.7
+
+
+def test_a_replacement_does_not_depend_on_what_was_loaded_before(tiny_mini: Path, tmp_path: Path) -> None:
+    bad = [tmp_path / f"bad{index}.mp4" for index in range(2)]
+    for path in bad:
+        path.write_text("<html>404</html>")
+    good = sorted((tiny_mini / "videos").rglob("*.mp4"))[:2]
+    videos = [
+        _video(f"video{index}", (0, 0.5), (0.5, 1), (1, 1.5), path=path)
+        for index, path in enumerate(bad + good)
+    ]
+    segments = labelled_segments(videos, lambda label: {"action": 0})
+
+    def fresh() -> SegmentClips:  # as in a new process
+        return SegmentClips(segments, VideoFiles(HACS, 0.9), HACS, CONFIG, seed=0)
+
+    in_turn = fresh()
+    later = {item: in_turn[(0, item)] for item in range(len(segments) - 1, -1, -1)}
+    assert sum(bool(item["damaged"][0]) for item in later.values()) == 6
+    for item, expected in later.items():
+        alone = fresh()[(0, item)]
+        assert torch.equal(alone["clip"], expected["clip"])
+        assert alone["damaged"] == expected["damaged"]
 
 
 def test_without_any_readable_video_training_stops(tmp_path: Path) -> None:
@@ -115,32 +175,6 @@ def test_a_clip_by_segments_has_one_frame_of_each_part() -> None:
 
 
 # ---- left and right
-
-
-@pytest.mark.parametrize(
-    ("label", "mirrored"),
-    [
-        ("Pulling something from left to right", "Pulling something from right to left"),
-        (
-            "Turning the camera left while filming something",
-            "Turning the camera right while filming something",
-        ),
-        ("Left turn", "Right turn"),
-        ("Bright lights leftover", "Bright lights leftover"),  # parts of other words
-    ],
-)
-def test_left_and_right_are_exchanged_as_words(label: str, mirrored: str) -> None:
-    assert mirrored_label(label) == mirrored
-
-
-def test_direction_sensitive_classes_have_their_partner_or_none() -> None:
-    labels = ["sit", "turn left", "turn right", "keep left"]
-    assert mirrored_labels(labels, swap=True) == {
-        "turn left": "turn right",
-        "turn right": "turn left",
-        "keep left": None,
-    }
-    assert mirrored_labels(labels, swap=False) == {"turn left": None, "turn right": None, "keep left": None}
 
 
 class Ramp(Frames):
@@ -189,6 +223,21 @@ def test_a_cut_video_is_damaged_unless_little_is_asked_of_it(shared: Path) -> No
     with pytest.raises(VideoError):
         VideoFiles(HACS, 0.9).num_frames(video)
     assert VideoFiles(HACS, 0.2).num_frames(video) > 0
+
+
+def test_a_damaged_file_is_opened_once_a_process(tiny_mini: Path, tmp_path: Path) -> None:
+    path, times = tmp_path / "a.mp4", tmp_path / "times"
+    path.write_text("<html>404</html>")
+    video, files = _video("a", (0, 1), path=path), VideoFiles(HACS, 0.9, times)
+    with pytest.raises(VideoError, match="not a video"):
+        files.num_frames(video)
+    path.write_bytes(next((tiny_mini / "videos").rglob("*.mp4")).read_bytes())
+    for _ in range(2):  # who opened it again would now succeed
+        with pytest.raises(VideoError, match=r"a\.mp4: not a video"):
+            files.num_frames(video)
+    with pytest.raises(VideoError, match="not a video"):
+        files.read(video, np.array([0]))
+    assert VideoFiles(HACS, 0.9, times).num_frames(video) > 0
 
 
 def test_the_times_of_a_video_are_found_once_and_kept(tiny_mini: Path, tmp_path: Path) -> None:

@@ -204,6 +204,19 @@ def test_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool) 
     assert "out.zip with test.json" in capsys.readouterr().out
 
 
+def test_pack_with_other_supervision_levels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(write(tmp_path, submission({**GOOD, "score": 0.1 + 0.2})))
+    text, out = path.read_text(), tmp_path / "out.zip"
+    assert evaluation.pack.main([str(path), "--out", str(out), "--sls-pt", "0", "--sls-td", "4"]) == 0
+    packed = json.loads(ZipFile(out).read("test.json"))
+    assert packed == {**json.loads(text), "sls_pt": 0, "sls_td": 4}
+    assert path.read_text() == text
+    assert "out.zip with test.json, sls_pt 0, sls_td 4" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        evaluation.pack.main([str(path), "--out", str(tmp_path / "b.zip"), "--sls-tl", "6"])
+    assert not (tmp_path / "b.zip").exists()
+
+
 def test_bad_files_are_not_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, submission({**GOOD, "verb": 97}))
     out = tmp_path / "out.zip"

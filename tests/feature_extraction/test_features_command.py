@@ -17,7 +17,8 @@ from runtime.errors import InputError
 from runtime.schema import FeaturesConfig, RunConfig, RuntimeConfig
 from video_datasets.time_grid import TimeGrid
 
-CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "hacs_mini.yaml")
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIG = str(CONFIGS / "hacs_mini.yaml")
 
 
 def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_nothing(
@@ -29,6 +30,16 @@ def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_nothing(
     printed = capsys.readouterr().out
     assert f"{count} asked for, 0 finished, {count} to extract, 0 missing, 0 unreadable" in printed
     assert "core-seconds (measured" in printed
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_on_the_real_annotations_of_ek100_needs_no_training_labels(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The training file is not among them."""
+    words = [f"run_dir={tmp_path / 'run'}", f"data.root={shared / 'data' / 'ek100'}", "runtime.device=cpu"]
+    assert main(["--config", str(CONFIGS / "ek100.yaml"), "--dry-run", *words]) == 1  # no videos
+    assert "205 asked for, 0 finished, 0 to extract, 205 missing, 0 unreadable" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
 

@@ -60,6 +60,21 @@ def test_a_store_is_linked_and_what_it_lacks_is_listed(
     assert store.exists()
 
 
+def test_a_store_for_the_real_annotations_of_ek100_needs_no_training_labels(
+    shared: Path, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path, ["P01_11"], TimeGrid(fps=60, stride_frames=8))
+    words = [
+        f"run_dir={tmp_path / 'run'}",
+        f"data.root={shared / 'data' / 'ek100'}",
+        f"features.store={store}",
+    ]
+    assert main(["--config", str(ROOT / "configs" / "ek100.yaml"), *words]) == 1
+    record = json.loads((tmp_path / "run" / "features" / "stage.json").read_text())
+    assert record["counts"] == {"videos": 1}
+    assert len(record["skipped"]) == 204
+
+
 def test_stores_that_do_not_fit_are_refused(
     tiny_mini: Path, tmp_path: Path, annotated: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

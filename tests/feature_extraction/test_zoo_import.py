@@ -162,6 +162,14 @@ def test_pieces_that_do_not_fit_are_told(tmp_path: Path) -> None:
             joined(*sizes)
 
 
+@pytest.mark.parametrize("shape", [(38, 2), (38, 3, 1), (38,)])
+def test_a_piece_of_another_width_is_named(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    files = {"v_0000000_0005000.pkl": np.zeros((37, 3)), "v_0005000_0010000.pkl": np.zeros(shape)}
+    pieces = find_pieces(tmp_path / name for name in files)["v"]
+    with pytest.raises(InputError, match=r"v_0005000_0010000\.pkl: rows of shape .*but \(3,\) in v_0000000_"):
+        join_pieces(pieces, EK100, lambda path: files[path.name])
+
+
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_released_arrays_of_any_age_are_read(tmp_path: Path, module: bytes, zipped: bool) -> None:

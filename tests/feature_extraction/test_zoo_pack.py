@@ -21,8 +21,8 @@ from feature_extraction.store import FeatureStore, merge_features, write_video_f
 from feature_extraction.zoo.__main__ import main
 from feature_extraction.zoo.reextract import load_recipe
 from tadaconv import create_model
-from video_datasets.dataset import index_video_files
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video_search import index_video_files
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = TimeGrid(fps=30, stride_frames=16)

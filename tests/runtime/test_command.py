@@ -29,6 +29,7 @@ def test_done_is_0_and_skipped_items_are_1(config_file: Path) -> None:
         (InputError("bad label"), 2, "error: bad label\n"),
         (FileNotFoundError("weights.pt: no such file"), 2, "error: weights.pt: no such file\n"),
         (PermissionError("runs"), 2, "error: runs\n"),
+        (IsADirectoryError("found a folder: out"), 2, "error: found a folder: out\n"),
         (ValueError("a bug"), 3, "Traceback"),
         (RuntimeError("a bug"), 3, "RuntimeError: a bug"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on from here"),

@@ -133,12 +133,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (["classification.top_classes=0"], "classification.top_classes must be at least 1"),
         (["runtime.workers=0"], "runtime.workers must be at least 1, found 0"),
         (["runtime.video_time_limit_s=0"], "video_time_limit_s must be positive"),
+        (
+            ["bmn.warmup_start_learning_rate=-1"],
+            "bmn.warmup_start_learning_rate must be at least 0, found -1",
+        ),
         (["seed=-1"], "seed must be at least 0, found -1"),
     ],
 )
 def test_a_value_out_of_range_is_refused(config_file: Path, words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_config(config_file, words)
+
+
+@pytest.mark.parametrize(
+    "key", ["finetune.learning_rate", "grid.fps", "runtime.checkpoint_every_s", "proposals.clr_power"]
+)
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", ".nan"])
+def test_a_number_that_is_not_finite_is_refused_with_its_name(
+    config_file: Path, key: str, value: str
+) -> None:
+    with pytest.raises(InputError, match=rf"{key} must be .*, found -?(inf|nan)"):
+        load_config(config_file, [f"{key}={value}"])
 
 
 def test_the_names_of_the_time_grid_are_those_of_the_schema() -> None:

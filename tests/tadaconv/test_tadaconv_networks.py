@@ -236,3 +236,11 @@ def test_optimizing_leaves_the_model_as_it_is() -> None:
     assert model.training
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_device_of_the_copy_is_not_that_of_the_model() -> None:
+    """The head goes on answering for stored features, on the CPU."""
+    model = create_model("tada2d_mini", 10)
+    folded = optimize_for_inference(model, device=torch.device("meta"))
+    assert {tensor.device.type for tensor in folded.buffers()} == {"meta"}
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"cpu"}

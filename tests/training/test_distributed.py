@@ -91,9 +91,9 @@ class Watched(Trainer):
 
     steps: list[dict[str, float]]
 
-    def _add_to_totals(self, losses: dict[str, float]) -> None:
+    def _add_to_totals(self, losses: dict[str, float], items: int) -> None:
         self.steps = [*getattr(self, "steps", []), losses]
-        super()._add_to_totals(losses)
+        super()._add_to_totals(losses, items)
 
 
 def trainer(task: Task, folder: Path, config: dict[str, Any], every_s: float = 1e9) -> Watched:
@@ -199,6 +199,15 @@ def test_two_processes_give_the_losses_and_weights_of_one(
             torch.testing.assert_close(
                 torch.tensor(found[name]["weights"][key]), torch.tensor(value), rtol=1e-4, atol=1e-5
             )
+
+
+@pytest.mark.parametrize("name", ["frozen", "pieces", "idle"])
+def test_two_processes_give_the_epoch_means_of_one(name: str, one: dict[str, Any], two: Two) -> None:
+    expected = {key: value for key, value in one[name]["last"].items() if key in ("loss", "largest_x")}
+    for found in two[1]:
+        assert {key: found[name]["last"][key] for key in expected} == pytest.approx(
+            expected, rel=1e-4, abs=1e-5
+        )
 
 
 def test_pieces_give_the_losses_and_weights_of_whole_batches(one: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -172,6 +173,21 @@ def test_one_line_an_epoch_with_rate_means_and_validation(whole: tuple[LinearTas
     assert all(line["loss"] > 0 and line["error"] > 0 for line in lines)
     last = cosine_learning_rate(15 / 4, base=0.05, epochs=4, warmup_epochs=1, warmup_start=1e-5)
     assert lines[-1]["learning_rate"] == last
+
+
+def test_every_item_counts_alike_in_the_means_of_an_epoch(tmp_path: Path) -> None:
+    class Numbered(LinearTask):
+        def losses(
+            self, model: nn.Module, batch: dict[str, Any], generator: torch.Generator
+        ) -> dict[str, Tensor]:
+            number = NUM_ITEMS * (batch["y"] - batch["x"].sum(1))
+            return {**super().losses(model, batch, generator), "number": number.mean()}
+
+    trainer = _trainer(Numbered(), tmp_path)  # batches of 3, 3, 2, 2 items
+    trainer.run("test")
+    assert [line["number"] for line in trainer.metrics] == pytest.approx(
+        [np.mean(range(NUM_ITEMS))] * 4, abs=1e-4
+    )
 
 
 def test_a_step_is_that_of_plain_pytorch(tmp_path: Path) -> None:

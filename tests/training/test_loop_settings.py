@@ -225,6 +225,39 @@ def test_the_user_is_told_what_a_step_is(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"batch_size": 512}, "batches of 10 items (batch_size=512 is more than the 10 items), 10 a forward"),
+        (
+            {"batch_size": 9},
+            "batches of 5 items (batch_size=9 cuts the 10 items into 2 nearly equal batches), 5 a forward",
+        ),
+        ({"batch_size": 4}, "batches of 4 items, 4 a forward"),  # of 4, 3, 3
+        (
+            {"batch_size": 10, "micro_batch": 8},
+            "batches of 10 items, 5 a forward",
+        ),  # pieces are of equal size, too
+    ],
+)
+def test_the_user_is_told_how_large_batches_are_in_fact(
+    settings: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[int] = []
+
+    class Watched(Task):
+        def losses(self, model: nn.Module, batch: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+            seen.append(len(batch))
+            return super().losses(model, batch, generator)
+
+        def validate(self) -> dict[str, float]:
+            return {}
+
+    _trainer(Watched(), tmp_path, epochs=1, warmup_epochs=0, **settings).run("toy")
+    assert f", {told}; adamw" in capsys.readouterr().err
+    assert max(seen) == int(told.split()[-3])
+
+
 def test_the_user_is_told_of_a_warm_up_that_outlasts_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -271,6 +304,10 @@ def test_tensorboard_shows_steps_and_epochs(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"micro_batch": -1}, "training.micro_batch must be at least 0, found -1"),
+        (
+            {"warmup_start_learning_rate": -1.0},
+            "training.warmup_start_learning_rate must be at least 0, found -1",
+        ),
         ({"new_layer_rate_factor": 0.0}, "training.new_layer_rate_factor must be positive, found 0"),
         ({"freeze_batch_norm": True, "sync_batch_norm": True}, "sync_batch_norm exclude each other; set one"),
     ],

@@ -56,13 +56,14 @@ def test_the_share_of_nothing_is_0() -> None:
     assert Reading().figures() == {"steps": 0, "duration_s": 0.0, "data_wait_share": 0.0, "items_per_s": 0.0}
 
 
-def _watch(share: float, step_s: float, steps: int = 200, warmup_share: float = 1.0) -> LoadingWatch:
+def _watch(share: float, step_s: float, later_share: float | None = None) -> None:
+    """200 steps: 10 that only wait, 100 that wait for a share of their time, 90 for another one."""
     watch, reading = LoadingWatch(loader_workers=3), Reading()
-    for step in range(steps):
-        waited_s = step_s * (warmup_share if step < 10 else share)
-        reading = Reading(reading.steps + 1, 0, reading.duration_s + step_s, reading.waited_s + waited_s)
+    for step_share in [1.0] * 10 + [share] * 100 + [share if later_share is None else later_share] * 90:
+        reading = Reading(
+            reading.steps + 1, 0, reading.duration_s + step_s, reading.waited_s + step_s * step_share
+        )
         watch.look(reading)
-    return watch
 
 
 def test_slow_loading_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +73,16 @@ def test_slow_loading_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
         "raise runtime.loader_workers (now 3) if there are cores to spare\n"
     )
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(("share", "later_share", "told"), [(0.0, 0.5, 50), (0.15, 0.25, 25), (0.4, 0.9, 40)])
+def test_loading_that_becomes_slow_later_is_said_once(
+    share: float, later_share: float, told: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _watch(share, step_s=1.0, later_share=later_share)
+    found = capsys.readouterr().err
+    assert found.count("is waiting for data") == 1
+    assert f"warning: {told} % of the training time" in found
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from video_datasets.__main__ import main
 from video_datasets.dataset import (
     Segment,
     dataset_inputs,
-    index_video_files,
     load_dataset,
     segment_problem,
 )
+from video_datasets.video_search import index_video_files
 
 Segments = list[tuple[Any, Any]]
 
@@ -165,6 +165,19 @@ def test_files_are_found_at_any_depth_by_id(tmp_path: Path) -> None:
     expected = {"-abc": names[0], "x.y": names[1], "plain": names[2], "v_3": names[5]}
     assert found == {video_id: tmp_path / name for video_id, name in expected.items()}
     assert index_video_files(tmp_path / "absent") == {}
+
+
+def test_copies_of_a_video_may_lie_about_but_two_videos_of_one_name_are_listed(tmp_path: Path) -> None:
+    entries = {"copied": _entry("training", [(1, 2)]), "twice": _entry("training", [(1, 2)])}
+    config = _write(tmp_path, entries)
+    for name, size in {"run/v_copied": 5, "sit/v_copied": 5, "run/v_twice": 5, "sit/v_twice": 6}.items():
+        path = tmp_path / config.videos / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+    dataset = load_dataset(config)
+    assert dataset.videos["twice"].path == tmp_path / config.videos / "run/v_twice.mp4"
+    assert dataset.problems.keys() == {"twice"}
+    assert "sit/v_twice.mp4" in dataset.problems["twice"]
 
 
 def test_files_are_found_through_links_that_may_lead_in_circles(tmp_path: Path) -> None:

@@ -173,13 +173,21 @@ def test_a_video_without_info_is_listed_and_keeps_its_segments(config: DataConfi
     [
         ("train", ACTIONS, [VALIDATION[0]], r"a video may be in one of them only.* first is 'P02_01'"),
         ("train", ACTIONS, [TRAINING[0].replace(",0,plate", ",97,plate")],
-         r"video 'P01_01' of subset 'training': label '97,2'.*verbs 0 to 96"),
+         r"train\.csv: video 'P01_01' of subset 'training': label '97,2'.*verbs 0 to 96"),
         ("validation", ACTIONS, [VALIDATION[0].replace(",299,", ",300,")],
-         r"video 'P02_01' of subset 'validation': label '96,300'.*nouns 0 to 299"),
-        ("validation", ACTIONS, [VALIDATION[0].replace("P02_01", "../x")], "unsafe video id"),
+         r"validation\.csv: video 'P02_01' of subset 'validation': label '96,300'.*nouns 0 to 299"),
+        *((name, ACTIONS, [VALIDATION[0].replace("P02_01", "../x")], rf"{name}\.csv: unsafe video id")
+          for name in ("train", "validation", "test_timestamps")),
         ("video_info", "video_id,duration", ["P01_01,3"], "missing: fps, resolution; found: video_id, duration"),
         ("video_info", "video_id,duration,fps,resolution", ["P01_01,long,60,1x1"],
-         r"video_info\.csv: line 2: 'duration' must be a number, found 'long'"),
+         r"video_info\.csv: line 2: 'duration' must be a positive number, found 'long'"),
+        *(("video_info", "video_id,duration,fps,resolution", [f"P01_01,{value},60,1x1"],
+           rf"video_info\.csv: line 2: 'duration' must be a positive number, found '{value}'")
+          for value in ("-3", "0", "nan", "inf")),
+        ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,0,1x1"],
+         "line 2: 'fps' must be a positive number, found '0'"),
+        ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,60,1x1", "P01_01,4,60,1x1"],
+         r"video_info\.csv: line 3: video 'P01_01' is there twice with other values"),
         ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,60"], "line 2: expected a value in every"),
         ("test_timestamps", "id,time", ["a,b"], r"test_timestamps\.csv: expected the columns video_id"),
         ("verb_classes", "id,key", ["0,take"], "expected the classes 0 to 96, found 1 classes, 0 to 0"),
@@ -195,6 +203,12 @@ def test_what_stops(
     write_csv(tmp_path / f"EPIC_100_{name}.csv", header, lines)
     with pytest.raises(InputError, match=message):
         load_dataset(config)
+
+
+def test_the_same_line_twice_is_harmless(config: DataConfig, tmp_path: Path) -> None:
+    before = load_dataset(config)
+    write_csv(tmp_path / "EPIC_100_video_info.csv", "video_id,duration,fps,resolution", [*INFO, INFO[0]])
+    assert load_dataset(config) == before
 
 
 @pytest.mark.parametrize("name", ["video_info", "verb_classes", "noun_classes"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.errors import InputError
 from runtime.schema import DataConfig
 from video_datasets.dataset import annotations_state, load_dataset
 from video_datasets.kinetics_csv import read_kinetics
@@ -95,6 +96,12 @@ BAD = {
             r"line 2: the part 'dev' is none of train",
         ),
         ("only_a_path.mp4\n", r"train.csv: line 1: expected `path label` or `path,label`"),
+        ("path,label\na.mp4,0\n", r"train.csv: line 1: .*header.*found 'path,label'"),
+        ("\nvideo_id label\na 0\nb 1\n", r"train.csv: line 2: .*header.*found 'video_id label'"),
+        ("a.mp4 0\na.b/c.mp4 300 5\n", r"line 2: expected `path label`.*one label.*found 'a.b/c.mp4 300 5'"),
+        ("a.mp4,300,5\n", r"line 1: expected `path label`.*one label"),
+        ("a.mp4 0.5 12.5 5\n", r"line 1: expected `path label`.*one label"),
+        ("frames/a 300 5\n", r"line 1: expected `path label`.*one label"),
         ("", "empty"),
     ],
     "other.csv": [("a.mp4 0\n", "the part 'other' is none of")],
@@ -118,6 +125,42 @@ def test_a_video_in_two_parts_and_a_folder_without_files_are_refused(tmp_path: P
     message = r"val\.txt: line 2: video 'a' is in subset 'validation' here, 'training' before"
     with pytest.raises(ValueError, match=message):
         read_kinetics(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["train/sit/a.mp4 1", "train/run/a.mp4 1", "train/sit/a.mp4 0"])
+def test_two_files_of_one_name_are_refused(tmp_path: Path, other: str) -> None:
+    _write(tmp_path, train__txt=f"train/run/a.mp4 0\nb.mp4 1\n{other}\n")
+    message = r"train\.txt: line 3: video 'a' .*, but .*train\.txt: line 1: "
+    with pytest.raises(InputError, match=message) as raised:
+        read_kinetics(tmp_path)
+    assert all(line in str(raised.value) for line in (other.split()[0], "train/run/a.mp4"))
+
+
+def test_the_same_row_with_two_labels_is_refused(tmp_path: Path) -> None:
+    rows = "label,youtube_id,time_start,time_end\nrun,a,0,10\nrun,a,10,20\nsit,a,0,10\n"
+    _write(tmp_path, train__csv=rows)
+    with pytest.raises(InputError, match=r"line 4: video 'a_000000_000010' .*'sit'.*line 2: .*'run'"):
+        read_kinetics(tmp_path)
+
+
+def test_a_line_that_comes_again_counts_once(tmp_path: Path) -> None:
+    table = read_kinetics(_write(tmp_path, train__txt="x/a.mp4 0\nb.mp4 1\n./x/a.mp4 0\n"))
+    assert table.video_ids == ("a", "b")
+    assert table.labels == ("0", "1")
+    assert table.video_index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "abseiling/0347ZoDXyP0_000095_000105.mp4 0\n/data/k400/zumba/v_--_x.mp4 399\n",
+        "frames/a 4\nframes/b run\n",  # folders of frames, ids
+        "a 4\nb 12\n",
+        "a.mp4 3 point shot\nb.mp4 7 up\n",
+    ],
+)
+def test_lists_without_a_header_lose_no_line(tmp_path: Path, content: str) -> None:
+    assert len(read_kinetics(_write(tmp_path, train__txt=content)).labels) == 2
 
 
 def test_the_folder_is_a_data_set_and_its_files_are_in_the_fingerprint(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ BAD = [
     ({"validation": [{"template": "x"}]}, r"validation\.json: entry 0: expected an object with 'id'"),
     ({"train": {"id": 1}}, r"train\.json: expected a JSON list of videos, found dict"),
     ({"validation": TRAIN[:1]}, "video '78687' is in subset 'validation' here, 'training' before"),
+    (
+        {"train": [*TRAIN, {"id": 42326, "template": "Tearing [something]"}]},
+        r"train\.json: entry 2: video '42326' .*'Tearing something', but .*entry 1: .*'Moving something up'",
+    ),
 ]
 
 
