@@ -226,7 +226,7 @@ def write_pieces(folder: Path, video_id: str, duration_s: float, arrays: dict[st
 
 
 def write_one_crop(path: Path) -> None:
-    scores = torch.load(path, weights_only=False)
+    scores = torch.load(path, weights_only=False)  # numpy arrays that this test has written
     torch.save(
         {"verb_class": scores["verb_class"][:, :97], "noun_class": scores["noun_class"][:, :300]}, path
     )
@@ -252,6 +252,7 @@ def test_released_features_and_class_scores_without_finetuning(run: Run, tmp_pat
     released = Run(tmp_path / "run", tmp_path / "data")
     words = [
         f"features.store={store}",
+        "grid.interval_frames=8",
         "grid.convention=centred_on_last",
         "grid.spacing=linspace",
         "classification.source=scores",

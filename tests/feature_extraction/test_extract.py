@@ -78,7 +78,7 @@ def videos(run: StageRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> di
     others = [Video("bad", "testing", tmp_path / "bad.mp4", 5.0, ()), Video("gone", "testing", None, 5.0, ())]
     videos = {video.video_id: video for video in [*others, *good]}
     part = type(dataset)(videos, dataset.labels)
-    monkeypatch.setattr("feature_extraction.extract.load_dataset", lambda config: part)
+    monkeypatch.setattr("feature_extraction.extract.load_dataset", lambda config, for_training: part)
     return videos
 
 
