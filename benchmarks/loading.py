@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1, help="loader processes")
     arguments = parser.parse_args()
+    if arguments.steps < 1 or arguments.batch_size < 1:
+        parser.error("--steps and --batch-size must be at least 1")
     ensure_mini(arguments.data)
     with tempfile.TemporaryDirectory() as folder:
         for line in train(arguments, Path(folder)):

@@ -164,6 +164,7 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
     training_videos = videos_on_disk(run, dataset, data.training_subset)
     validation_videos = videos_on_disk(run, dataset, data.validation_subset)
     model, new_parameters = initial_model(run.config, dataset.heads)
+    refuse_unfit_clips(model, run.config)
     files = VideoFiles(grid, config.min_decoded_share, run.folder / TIMES_FOLDER)
     source: ClipSource = files
     if config.frame_cache_step:
@@ -219,6 +220,30 @@ def initial_model(
     except ValueError as error:
         raise InputError(f"model or finetune.init_weights: {error}") from error
     return model, new_parameters
+
+
+def refuse_unfit_clips(model: torch.nn.Module, config: RunConfig) -> None:
+    """Try a training and a validation clip before an epoch is spent: some networks take one size or length only.
+
+    Raises:
+        InputError: if the network does not take them.
+    """
+    settings, n_frames = config.finetune, config.grid.clip_frames
+    short_px = settings.test_short_side_px
+    test_width_px = short_px if settings.test_crops else 4 * short_px // 3  # whole frames are seldom square
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for height, width in ((settings.crop_px, settings.crop_px), (short_px, test_width_px)):
+                model(torch.zeros(1, 3, n_frames, height, width))
+    except ValueError as error:
+        raise InputError(
+            f"model={config.model} does not take the clips of this configuration: {error}. They have "
+            f"grid.clip_frames={n_frames} frames; finetune.crop_px={settings.crop_px} pixels in training, in validation "
+            f"finetune.test_short_side_px={short_px}, square where finetune.test_crops is 1 or 3"
+        ) from error
+    model.train(was_training)
 
 
 def videos_on_disk(run: StageRun, dataset: VideoDataset, subset: str) -> list[Video]:

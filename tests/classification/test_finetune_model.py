@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from classification.finetune.clips import LabelledSegment, SegmentClips
-from classification.finetune.train import FinetuneTask, initial_model
+from classification.finetune.train import FinetuneTask, initial_model, refuse_unfit_clips
 from classification.finetune.views import TestClips, ViewsConfig
 from runtime.config import load_config
 from runtime.errors import InputError
@@ -63,6 +63,21 @@ def test_layers_that_the_weights_lack_are_new(tmp_path: Path) -> None:
 def test_two_heads_are_built_for_verbs_and_nouns() -> None:
     logits = initial_model(_config(), TWO_HEADS)[0].eval()(torch.zeros(1, 3, 2, 32, 32))
     assert {head: tuple(values.shape) for head, values in logits.items()} == {"verb": (1, 3), "noun": (1, 4)}
+
+
+def test_clips_that_a_network_does_not_take_are_refused_before_training() -> None:
+    model = create_model("tadaformer_b16", 5)
+    sizes = ["model=tadaformer_b16", "finetune.short_side_px=[224,224]", "finetune.crop_px=224"]
+    with pytest.raises(InputError, match=r"takes frames of 224 x 224 pixels.*finetune.test_short_side_px=64"):
+        refuse_unfit_clips(model, _config(*sizes))
+    whole = _config(*sizes, "finetune.test_short_side_px=224")
+    with pytest.raises(InputError, match=r"square where finetune.test_crops is 1 or 3"):
+        refuse_unfit_clips(model, whole)
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    refuse_unfit_clips(model, _config(*sizes, "finetune.test_short_side_px=224", "finetune.test_crops=1"))
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 def test_what_does_not_fit_is_bad_input(tmp_path: Path) -> None:
