@@ -240,8 +240,8 @@ def refuse_unfit_clips(model: torch.nn.Module, config: RunConfig) -> None:
     except ValueError as error:
         raise InputError(
             f"model={config.model} does not take the clips of this configuration: {error}. They have "
-            f"grid.clip_frames={n_frames} frames; finetune.crop_px={settings.crop_px} pixels in training, in validation "
-            f"finetune.test_short_side_px={short_px}, square where finetune.test_crops is 1 or 3"
+            f"grid.clip_frames={n_frames} frames; finetune.crop_px={settings.crop_px} pixels in training, in "
+            f"validation finetune.test_short_side_px={short_px}, square where finetune.test_crops is 1 or 3"
         ) from error
     model.train(was_training)
 
