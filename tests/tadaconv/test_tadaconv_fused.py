@@ -27,7 +27,9 @@ def largest_error(found: Tensor, wanted: Tensor) -> float:
     st.sampled_from([(1, 1), (1, 3), (3, 1), (3, 3), (5, 7)]),
     st.integers(1, 2),
     st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)),
-    st.booleans(),
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)), max_size=2
+    ),
     st.booleans(),
     st.booleans(),
 )
@@ -35,15 +37,15 @@ def test_equals_conv3d(
     kernel: tuple[int, int],
     stride: int,
     size: tuple[int, int, int, int],
+    seen_before: list[tuple[int, int, int, int]],
     bias: bool,
-    packed: bool,
     channels_last: bool,
 ) -> None:
     n_clips, *clip = size
     conv = ClipConv(5, 7, kernel, stride, bias).requires_grad_(False)
     fused = FusedConv(conv)
-    if packed:
-        fused.pack_()
+    for n_others, *other in seen_before:
+        fused(torch.randn(n_others, 5, *other))
     x = torch.randn(n_clips, 5, *clip)
     wanted = expected(conv, x)
     total = torch.randn(wanted.shape)
@@ -58,11 +60,9 @@ def test_equals_conv3d(
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_types_are_packed_only_where_they_can_be(dtype: torch.dtype) -> None:
+def test_other_types(dtype: torch.dtype) -> None:
     conv = ClipConv(5, 7, (1, 3)).requires_grad_(False).to(dtype)
-    fused = FusedConv(conv)
-    fused.pack_()
     x = torch.randn(1, 5, 2, 6, 6).to(dtype)
-    found = fused(x, relu=True)
+    found = FusedConv(conv)(x, relu=True)
     assert found.dtype == dtype
     assert largest_error(found, expected(conv, x).relu()) < (1e-12 if dtype == torch.float64 else 2e-2)
