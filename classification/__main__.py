@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from classification.outputs import supervision_levels
 from runtime.command import stage_command
 from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.fingerprint import listing_state
@@ -44,6 +43,8 @@ def stage_spec(config: RunConfig) -> StageSpec:
         InputError: if verbs and nouns are asked for without the supervision levels that a submission declares.
     """
     if config.classification.source not in ONE_SET_OF_CLASSES:
+        from classification.outputs import supervision_levels
+
         supervision_levels(config.classification)  # before anything is done, or redone
     if config.classification.source == "clips":
         return replace(SPEC, reads=("finetune", "proposals"), inputs=_clip_inputs)

@@ -25,7 +25,7 @@ from runtime.lock import hold
 from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video_search import VIDEO_SUFFIXES, video_files
+from video_datasets.video_search import VIDEO_SUFFIXES, video_files, video_id_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
     for path in sorted(video_files(folder)):
-        video_id, name = path.stem.removeprefix("v_"), str(path.relative_to(folder))
+        video_id, name = video_id_of(path), str(path.relative_to(folder))
         if video_id in found:
             problems[name] = f"has the id '{video_id}' of {found[video_id].relative_to(folder)}; rename one"
             continue

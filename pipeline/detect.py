@@ -29,7 +29,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.progress import progress
 from video_datasets.decoding import VideoError, read_header
-from video_datasets.video_search import VIDEO_SUFFIXES
+from video_datasets.video_search import VIDEO_SUFFIXES, video_id_of
 
 if TYPE_CHECKING:
     from pipeline.detector import Detector, VideoDetections
@@ -116,7 +116,7 @@ def named_videos(paths: Sequence[Path]) -> dict[str, Path]:
     """
     videos: dict[str, Path] = {}
     for path in _files(paths):
-        name = first = encodable(path.stem.removeprefix("v_"))
+        name = first = encodable(video_id_of(path))
         number = 2
         while name in videos:
             name, number = f"{first}_{number}", number + 1

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.video_search import video_id_of
 from video_datasets.whole_videos import SUBSETS, LabelledFile, whole_video_table
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
@@ -98,7 +99,7 @@ def _listed_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
     _refuse_header(found)
     for where, parts in found:
         file = PurePosixPath(parts["path"].replace("\\", "/"))
-        yield LabelledFile(file.stem.removeprefix("v_"), subset, parts["label"], where, str(file))
+        yield LabelledFile(video_id_of(file), subset, parts["label"], where, str(file))
 
 
 def _path_and_label(line: str, where: str) -> re.Match[str]:
