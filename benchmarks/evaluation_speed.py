@@ -31,9 +31,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.evaluation_plain_loop import plain_ap, plain_average_recall
-from evaluation.average_recall import proposal_metrics
-from evaluation.columns import code_tables
-from evaluation.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, detection_metrics
+from evaluation.metrics.average_recall import proposal_metrics
+from evaluation.metrics.columns import code_tables
+from evaluation.metrics.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, detection_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(os.environ.get("TADALOC_SHARED", ROOT.parent / "shared")) / "golden" / "evaluation"
@@ -228,8 +228,8 @@ def measure_against_loop(full: bool) -> None:
 
 def measure_alone() -> None:
     """Print matching and AP of the large case and of EK100's three tasks; the loop would take many minutes."""
-    from evaluation.file_evaluation import evaluate_tables
-    from evaluation.protocols import PROTOCOLS
+    from evaluation.files.evaluate import evaluate_tables
+    from evaluation.files.protocols import PROTOCOLS
 
     truth, _ = hacs_tables()
     large = prediction_table(enlarged(load("hacs_pred.json.gz")["results"], LARGE)["results"], "label")

@@ -29,9 +29,9 @@ from benchmarks.extraction_videos import SIZE, render, repeat
 from feature_extraction.backbone import load_network
 from feature_extraction.extractor import Extractor, VideoExtraction, extract_video
 from tadaconv import optimize_for_inference
-from video_datasets.decoder_process import DecodedVideo, DecodeJob
-from video_datasets.reader import frame_times, read_clip, stream_grid_frames
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoder_process import DecodedVideo, DecodeJob
+from video_datasets.video.reader import frame_times, read_clip, stream_grid_frames
 
 STYLES = {
     "EK100-style": (TimeGrid(fps=60, stride_frames=8), 224),

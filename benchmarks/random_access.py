@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from video_datasets.reader import frame_times, read_clip
 from video_datasets.time_grid import TimeGrid, grid_source_indices
+from video_datasets.video.reader import frame_times, read_clip
 
 HACS_GRID = TimeGrid(fps=30, stride_frames=16)
 

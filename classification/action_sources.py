@@ -24,8 +24,8 @@ from runtime.errors import InputError
 from runtime.schema import ClassificationConfig
 from tadaconv.heads import ClassificationHead
 from video_datasets.dataset import Video
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid, frames_to_seconds, seconds_to_frames
+from video_datasets.video.decoding import VideoError
 
 Probabilities = dict[str, NDArray[np.float64]]
 """Head -> (N, classes)."""

@@ -31,9 +31,9 @@ from tadaconv.convnext import ConvNeXtBackbone
 from tadaconv.resnet import ResNet
 from tadaconv.slowfast import SlowFastBackbone
 from video_datasets.dataset import Segment
-from video_datasets.reader import frame_times, read_clip
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
-from video_datasets.transforms import PIXEL_MEAN, PIXEL_STD, prepare_frames
+from video_datasets.video.reader import frame_times, read_clip
+from video_datasets.video.transforms import PIXEL_MEAN, PIXEL_STD, prepare_frames
 
 MAX_COLUMNS = 8
 """Frames in the strip; of longer clips, some are left out."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_extraction.extractor import BATCH_CLIPS, Extractor
-from video_datasets.decoder_process import DecodedVideo, DecodeJob
+from video_datasets.video.decoder_process import DecodedVideo, DecodeJob
 
 
 class ClipsAround:

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluation.average_recall import ProposalMetrics, evaluate_proposals, recall_at_top_k
-    from evaluation.detection import DetectionMetrics, evaluate_detections
+    from evaluation.metrics.average_recall import ProposalMetrics, evaluate_proposals, recall_at_top_k
+    from evaluation.metrics.detection import DetectionMetrics, evaluate_detections
 
 __all__ = [
     "DetectionMetrics",
@@ -21,11 +21,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "DetectionMetrics": "evaluation.detection",
-    "ProposalMetrics": "evaluation.average_recall",
-    "evaluate_detections": "evaluation.detection",
-    "evaluate_proposals": "evaluation.average_recall",
-    "recall_at_top_k": "evaluation.average_recall",
+    "DetectionMetrics": "evaluation.metrics.detection",
+    "ProposalMetrics": "evaluation.metrics.average_recall",
+    "evaluate_detections": "evaluation.metrics.detection",
+    "evaluate_proposals": "evaluation.metrics.average_recall",
+    "recall_at_top_k": "evaluation.metrics.average_recall",
 }
 
 

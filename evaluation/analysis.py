@@ -10,9 +10,9 @@ import numpy as np
 
 from evaluation.diagnosis.diagnose import Diagnosis, diagnose, diagnosis_to_json
 from evaluation.diagnosis.false_positives import BestOverlap, best_overlap
-from evaluation.diagnosis.matches import Matches, match_columns
-from evaluation.file_evaluation import predictions_per_task, task_columns
-from evaluation.protocols import Protocol
+from evaluation.files.evaluate import predictions_per_task, task_columns
+from evaluation.files.protocols import Protocol
+from evaluation.metrics.matches import Matches, match_columns
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
@@ -38,7 +38,7 @@ def analyse_tasks(
     """Analyse every task that the protocol scores.
 
     Args:
-        truth: videos of the subset only, see `evaluation.file_evaluation.select_subset`.
+        truth: videos of the subset only, see `evaluation.files.evaluate.select_subset`.
         predictions: that `evaluate_tables` has accepted.
         protocol: of both.
     """

@@ -14,7 +14,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
-    from evaluation.submission_rules import Findings
+    from evaluation.files.rules import Findings
     from video_datasets.predictions import Predictions
 
 DESCRIPTION = """\
@@ -100,8 +100,8 @@ def check_file(path: Path, protocol: str) -> CheckedFile:
         FileNotFoundError: if there is no such file.
         InputError: if it is neither JSON nor HDF5.
     """
-    from evaluation.refusals import not_finite_predictions
-    from evaluation.submission_rules import Findings
+    from evaluation.files.refusals import not_finite_predictions
+    from evaluation.files.rules import Findings
     from video_datasets.annotations import read_json_object
     from video_datasets.predictions import is_hdf5, read_predictions
 
@@ -117,7 +117,7 @@ def check_file(path: Path, protocol: str) -> CheckedFile:
 
 def check_content(content: Mapping[str, Any], protocol: str) -> tuple[Predictions | None, Findings]:
     """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
-    from evaluation.submission_rules import check_activitynet, check_ek100
+    from evaluation.files.rules import check_activitynet, check_ek100
     from video_datasets.predictions import Predictions
     from video_datasets.submission_entries import ACTIVITYNET_ENTRY, EK100_ENTRY, read_entries
 
@@ -132,8 +132,8 @@ def _look_at(predictions: Predictions, findings: Findings) -> None:
     """Add what the columns show without a ground truth."""
     import numpy as np
 
-    from evaluation.sanity import count_duplicates, count_outside, oddity_notes
-    from evaluation.units import unit_suspicion_alone
+    from evaluation.files.sanity import count_duplicates, count_outside, oddity_notes
+    from evaluation.files.units import unit_suspicion_alone
 
     findings.warnings += oddity_notes(
         len(predictions),
@@ -150,8 +150,8 @@ def _look_at(predictions: Predictions, findings: Findings) -> None:
 
 def _compare(predictions: Predictions, findings: Findings, arguments: argparse.Namespace) -> str:
     """Add what the columns show against a ground truth, and return the table of an evaluation."""
-    from evaluation.file_evaluation import evaluate_tables
-    from evaluation.protocols import PROTOCOLS
+    from evaluation.files.evaluate import evaluate_tables
+    from evaluation.files.protocols import PROTOCOLS
     from evaluation.tables import data_table
     from video_datasets.predictions import NO_LABEL
 

@@ -15,8 +15,8 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
-    from evaluation.file_evaluation import Evaluation
-    from evaluation.protocols import Protocol
+    from evaluation.files.evaluate import Evaluation
+    from evaluation.files.protocols import Protocol
     from video_datasets.annotations import AnnotationTable
     from video_datasets.predictions import Predictions
 
@@ -105,9 +105,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from evaluation.file_evaluation import evaluate_tables
-    from evaluation.protocols import PROTOCOLS
-    from evaluation.splits import SplitLists, add_splits, read_list
+    from evaluation.files.evaluate import evaluate_tables
+    from evaluation.files.protocols import PROTOCOLS
+    from evaluation.files.splits import SplitLists, add_splits, read_list
     from evaluation.tables import render_evaluation
 
     _check_combination(arguments)
@@ -160,7 +160,7 @@ def _list_options(arguments: argparse.Namespace) -> dict[str, tuple[Path, str]]:
 def _read_predictions(
     arguments: argparse.Namespace, protocol: Protocol
 ) -> Predictions | Mapping[str, Predictions]:
-    from evaluation.protocols import read_predictions_file
+    from evaluation.files.protocols import read_predictions_file
 
     if arguments.predictions:
         return read_predictions_file(arguments.predictions, protocol)
@@ -169,7 +169,7 @@ def _read_predictions(
 
 
 def _write_files(evaluation: Evaluation, arguments: argparse.Namespace) -> None:
-    from evaluation.metrics_json import evaluation_to_json
+    from evaluation.files.metrics_json import evaluation_to_json
     from evaluation.tables import per_class_csv
 
     if arguments.json:
@@ -186,7 +186,7 @@ def _write_analysis(
     arguments: argparse.Namespace,
 ) -> None:
     from evaluation.analysis import analyse_tasks, analyses_to_json
-    from evaluation.file_evaluation import select_subset
+    from evaluation.files.evaluate import select_subset
     from video_datasets.predictions import Predictions
 
     truth = select_subset(annotations, arguments.subset)

@@ -65,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     from evaluation.comparison import compare_predictions
-    from evaluation.protocols import PROTOCOLS, read_predictions_file
+    from evaluation.files.protocols import PROTOCOLS, read_predictions_file
 
     if not 2 <= len(arguments.files) <= len(ascii_uppercase):
         raise InputError(f"expected 2 to 26 files to compare, found {len(arguments.files)}")

@@ -1,7 +1,8 @@
 """Several files of detections on the same ground truth: figures with intervals, and paired differences.
 
 The interval of a figure is the figure itself plus the 2.5 and 97.5 % percentiles of how far resamples lie from the
-mean of all resamples (`evaluation.bootstrap`). Plain percentiles would not do: mAP of a resample is systematically
+mean of all resamples (`evaluation.metrics.bootstrap`). Plain percentiles would not do: mAP of a resample is
+systematically
 higher than that of the file, by more than the width of the interval on real-size data (47.2 -> 48.7 % on a file in
 the shape of HACS), because copies of a video add true positives right behind each other. Intervals of differences are
 made in the same way from the differences within each resample.
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.bootstrap import WeightedRanking, bootstrap_map, weighted_map, weighted_ranking
-from evaluation.diagnosis.matches import match_columns
-from evaluation.file_evaluation import predictions_per_task, select_subset, task_columns
-from evaluation.protocols import Protocol
-from evaluation.refusals import refuse_bad_annotations, refuse_bad_predictions
+from evaluation.files.evaluate import predictions_per_task, select_subset, task_columns
+from evaluation.files.protocols import Protocol
+from evaluation.files.refusals import refuse_bad_annotations, refuse_bad_predictions
+from evaluation.metrics.bootstrap import WeightedRanking, bootstrap_map, weighted_map, weighted_ranking
+from evaluation.metrics.matches import match_columns
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
@@ -95,13 +96,13 @@ def compare_predictions(
     Args:
         annotations: of all subsets.
         files: detections, the first one is what the others are compared with.
-        protocol: one of `evaluation.protocols.PROTOCOLS`.
+        protocol: one of `evaluation.files.protocols.PROTOCOLS`.
         subset: which videos count.
         resamples: how many; 1,000 settle the ends of an interval to about a fortieth of its width.
         seed: of the draws.
 
     Raises:
-        InputError: as `evaluation.file_evaluation.evaluate_tables`.
+        InputError: as `evaluation.files.evaluate.evaluate_tables`.
     """
     truth = select_subset(annotations, subset)
     refuse_bad_annotations(truth)

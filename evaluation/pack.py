@@ -14,7 +14,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from evaluation.command import garbage_collection_paused
-from evaluation.submission_rules import SUPERVISION_LEVELS
+from evaluation.files.rules import SUPERVISION_LEVELS
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, guarded

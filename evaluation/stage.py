@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.analysis import analyse_tasks
-from evaluation.file_evaluation import Evaluation, evaluate_tables, select_subset
-from evaluation.metrics_json import evaluation_to_json
-from evaluation.protocols import PROTOCOLS, read_predictions_file
+from evaluation.files.evaluate import Evaluation, evaluate_tables, select_subset
+from evaluation.files.metrics_json import evaluation_to_json
+from evaluation.files.protocols import PROTOCOLS, read_predictions_file
 from evaluation.tables import align, precision_rows, render_evaluation, render_summary
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
@@ -26,8 +26,8 @@ from runtime.schema import DataConfig
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file, read_annotations
-from video_datasets.ek100_annotations import find_file, read_ek100_heads
-from video_datasets.ek100_labels import split_label
+from video_datasets.formats.ek100 import find_file, read_ek100_heads
+from video_datasets.formats.ek100_labels import split_label
 from video_datasets.predictions import Predictions, read_predictions, select_videos
 
 DETECTIONS_NAME = "detections.json"

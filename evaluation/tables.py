@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.average_recall import ProposalMetrics
-from evaluation.detection import DetectionMetrics
-from evaluation.file_evaluation import Evaluation
-from evaluation.sanity import ClassReport, FileReport, encodable
+from evaluation.files.evaluate import Evaluation
+from evaluation.files.sanity import ClassReport, FileReport, encodable
+from evaluation.metrics.average_recall import ProposalMetrics
+from evaluation.metrics.detection import DetectionMetrics
 
 SHOWN_AN = (1, 5, 10, 50, 100)
 

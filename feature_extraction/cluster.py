@@ -34,8 +34,8 @@ from runtime.atomic import DiskFullError
 from runtime.errors import InputError
 from runtime.parallel import WorkerDiedError, cluster_map
 from runtime.resources import versions
-from video_datasets.decoder_process import DecodedVideo
-from video_datasets.decoding import VideoError
+from video_datasets.video.decoder_process import DecodedVideo
+from video_datasets.video.decoding import VideoError
 
 MARKS_FOLDER = ".attempts"
 """In the output folder: an empty file for each video that a worker has begun."""

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_extraction.clips import ClipAssembler
-from video_datasets.decoder_process import DEFAULT_TIME_LIMIT_S, DecodedVideo, DecodeJob
-from video_datasets.decoding import DEFAULT_MIN_DECODED_SHARE
-from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import centre_crop, prepare_frames, three_crops
+from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodedVideo, DecodeJob
+from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE
+from video_datasets.video.reader import StreamSummary
+from video_datasets.video.transforms import centre_crop, prepare_frames, three_crops
 
 BATCH_CLIPS = 8
 """Most clips per forward pass; on a CPU more of them gain nothing."""

@@ -12,8 +12,8 @@ import torch
 from feature_extraction.extractor import VideoExtraction
 from feature_extraction.recipe import LoadedRecipe
 from runtime.progress import progress
-from video_datasets.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.decoding import VideoError
+from video_datasets.video.decoder_process import DecodeJob, decode_interleaved
+from video_datasets.video.decoding import VideoError
 
 
 class Outcome(NamedTuple):

@@ -25,7 +25,7 @@ from runtime.lock import hold
 from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video_search import VIDEO_SUFFIXES, video_files, video_id_of
+from video_datasets.video.search import VIDEO_SUFFIXES, video_files, video_id_of
 
 
 @dataclass(frozen=True, kw_only=True)

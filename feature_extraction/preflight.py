@@ -23,10 +23,10 @@ from feature_extraction.recipe import LoadedRecipe
 from runtime.errors import InputError
 from runtime.parallel import parallel_map
 from runtime.progress import progress
-from video_datasets.decoder_process import DecodedVideo
-from video_datasets.decoding import VideoError, VideoInfo, read_header
 from video_datasets.time_grid import num_grid_frames
-from video_datasets.transforms import resized_size
+from video_datasets.video.decoder_process import DecodedVideo
+from video_datasets.video.decoding import VideoError, VideoInfo, read_header
+from video_datasets.video.transforms import resized_size
 
 MAX_DURATION_GAP_S = 1.0
 MAX_DURATION_GAP_SHARE = 0.02

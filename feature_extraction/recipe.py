@@ -23,9 +23,9 @@ from runtime.errors import InputError
 from runtime.schema import FeaturesConfig, RuntimeConfig
 from tadaconv import optimize_for_inference
 from training.device import prepare_device
-from video_datasets.decoder_process import DecodeJob
-from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoder_process import DecodeJob
+from video_datasets.video.reader import StreamSummary
 
 _COMPUTED_IN = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HASHED_END_BYTES = 1 << 20

@@ -24,12 +24,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.sanity import encodable
+from evaluation.files.sanity import encodable
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.progress import progress
-from video_datasets.decoding import VideoError, read_header
-from video_datasets.video_search import VIDEO_SUFFIXES, video_id_of
+from video_datasets.video.decoding import VideoError, read_header
+from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
 if TYPE_CHECKING:
     from pipeline.detector import Detector, VideoDetections

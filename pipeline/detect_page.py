@@ -8,10 +8,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineDetection, TimelineVideo, timeline_section
-from evaluation.sanity import encodable
 from pipeline.detector import VideoDetections
 from pipeline.player import player, render, script, style, words_table
 from pipeline.trained_run import TrainedRun

@@ -28,9 +28,9 @@ from proposals.from_maps import proposals_from_maps
 from proposals.inference import video_maps
 from proposals.propose import proposal_constants
 from training.device import prepare_device
-from video_datasets.decoder_process import DecodedVideo
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoder_process import DecodedVideo
+from video_datasets.video.decoding import VideoError
 
 _VIDEO = "video"
 """Under this name features lie in the scratch folder, whatever the file is called."""

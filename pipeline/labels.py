@@ -14,7 +14,7 @@ from classification.verb_noun import fuse_verb_noun
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import Backbone
 from runtime.schema import ClassificationConfig
-from video_datasets.ek100_labels import action_id, action_name
+from video_datasets.formats.ek100_labels import action_id, action_name
 
 
 class Labelled(NamedTuple):

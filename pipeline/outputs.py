@@ -11,7 +11,7 @@ from pipeline.detector import VideoDetections
 from pipeline.trained_run import TrainedRun
 from runtime.atomic import atomic_path
 from video_datasets.dataset import Segment
-from video_datasets.ek100_labels import split_label
+from video_datasets.formats.ek100_labels import split_label
 from video_datasets.predictions import Predictions, write_detections_json, write_ek100_json
 
 SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bmn.weights import window_grid
 from bmn.windows import WindowGrid
-from evaluation.protocols import PROTOCOLS
+from evaluation.files.protocols import PROTOCOLS
 from evaluation.report.charts import Series, figure, line_chart
 from evaluation.report.fragments import grid, table
 from evaluation.report.page import Section

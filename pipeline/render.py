@@ -15,11 +15,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from evaluation.sanity import encodable
+from evaluation.files.sanity import encodable
 from pipeline.detector import VideoDetections
 from runtime.atomic import atomic_path
 from runtime.progress import progress
-from video_datasets.reader import stream_frames
+from video_datasets.video.reader import stream_frames
 
 TICKS_PER_S = 90_000
 _TICK_S = Fraction(1, TICKS_PER_S)

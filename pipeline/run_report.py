@@ -8,12 +8,12 @@ from pathlib import Path
 from markupsafe import Markup
 
 from evaluation.analysis import analyse_tasks
-from evaluation.file_evaluation import Evaluation, evaluate_tables, select_subset
-from evaluation.protocols import PROTOCOLS, read_predictions_file
+from evaluation.files.evaluate import Evaluation, evaluate_tables, select_subset
+from evaluation.files.protocols import PROTOCOLS, read_predictions_file
+from evaluation.files.sanity import encodable
 from evaluation.report.evaluation_page import evaluation_sections
 from evaluation.report.overview import describe_file
 from evaluation.report.page import Section, render_page
-from evaluation.sanity import encodable
 from evaluation.stage import DETECTIONS_NAME, PROPOSALS_NAME
 from pipeline.player import player, render, script, style
 from pipeline.reach_section import reach_section
@@ -30,7 +30,7 @@ from runtime.schema import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import annotation_file, read_annotations
 from video_datasets.predictions import read_predictions
-from video_datasets.video_search import index_video_files
+from video_datasets.video.search import index_video_files
 
 TIMELINE = "timeline"
 """Section that the player joins."""

@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup
 from omegaconf import MISSING
 
+from evaluation.files.sanity import encodable
 from evaluation.report.charts import Points, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
-from evaluation.sanity import encodable
 from pipeline.player import render, words_table
 from runtime.config import config_to_dict, flatten
 from runtime.errors import InputError

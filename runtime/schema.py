@@ -37,9 +37,9 @@ class DataConfig:
     root: str = MISSING
     """Folder of the data set."""
     format: Literal["hacs", "csv", "ek100", "kinetics", "ssv2"] = "hacs"
-    """Of the annotations: HACS/ActivityNet JSON, one's own CSV (`video_datasets.own_csv`), the files of
-    EPIC-KITCHENS-100 (`video_datasets.ek100_annotations`), or for finetuning alone those of Kinetics
-    (`video_datasets.kinetics_csv`) and Something-Something V2 (`video_datasets.ssv2_json`)."""
+    """Of the annotations: HACS/ActivityNet JSON, one's own CSV (`video_datasets.formats.own_csv`), the files of
+    EPIC-KITCHENS-100 (`video_datasets.formats.ek100`), or for finetuning alone those of Kinetics
+    (`video_datasets.formats.kinetics`) and Something-Something V2 (`video_datasets.formats.ssv2`)."""
     annotations: str = "HACS_segments_v1.1.1.json"
     """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such files;
     EPIC-KITCHENS-100 has its own keys, see `ek100_training` and below."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from video_datasets.annotations import read_activitynet_json
-from video_datasets.own_csv import COLUMNS, read_own_csv
+from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 
 STAGES = ("classification.finetune", "feature_extraction", "bmn", "proposals", "classification", "evaluation")
 TINY = (

@@ -15,7 +15,7 @@ from runtime.config import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
-from video_datasets.ek100_annotations import describe_ek100
+from video_datasets.formats.ek100 import describe_ek100
 
 MAX_NAMED = 8
 """Missing videos that are named."""

@@ -17,7 +17,7 @@ from runtime.errors import InputError
 from runtime.fingerprint import file_state, listing_state
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
-from video_datasets.ek100_annotations import (
+from video_datasets.formats.ek100 import (
     TIME_ROUNDING_S,
     ek100_annotation_files,
     ek100_subset_file,
@@ -26,12 +26,12 @@ from video_datasets.ek100_annotations import (
     read_ek100_subsets,
     read_ek100_validation,
 )
-from video_datasets.ek100_labels import split_label
+from video_datasets.formats.ek100_labels import split_label
+from video_datasets.formats.kinetics import read_kinetics
+from video_datasets.formats.own_csv import read_own_csv
+from video_datasets.formats.ssv2 import read_ssv2
 from video_datasets.ids import refuse_unsafe_id
-from video_datasets.kinetics_csv import read_kinetics
-from video_datasets.own_csv import read_own_csv
-from video_datasets.ssv2_json import read_ssv2
-from video_datasets.video_search import index_video_files, video_files_by_id
+from video_datasets.video.search import index_video_files, video_files_by_id
 
 _READERS: dict[str, Callable[[Path], AnnotationTable]] = {
     "hacs": read_activitynet_json,

@@ -18,7 +18,7 @@ import numpy as np
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import read_json_object, short_repr
-from video_datasets.ek100_labels import action_name, split_label
+from video_datasets.formats.ek100_labels import action_name, split_label
 from video_datasets.submission_entries import (
     ACTIVITYNET_ENTRY,
     EK100_ENTRY,

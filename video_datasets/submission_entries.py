@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from video_datasets.annotations import segment_ends, short_repr
-from video_datasets.ek100_labels import action_classes, join_classes, noun_class, verb_class
+from video_datasets.formats.ek100_labels import action_classes, join_classes, noun_class, verb_class
 
 NO_LABEL = -1
 MAX_SHOWN_ERRORS = 20

@@ -39,10 +39,10 @@ from tadaconv.branches import R2D
 from training.batches import derived_seed
 from training.loop import Trainer
 from video_datasets.dataset import Video, VideoDataset, load_dataset
-from video_datasets.decoding import VideoError
 from video_datasets.mini import MiniSize, ensure_mini
 from video_datasets.mini.motions import MOTIONS
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoding import VideoError
 
 EPOCHS = 24
 CLIPS_PER_SEGMENT = 3

@@ -16,9 +16,9 @@ from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from training.batches import ItemKey, derived_seed
 from video_datasets.dataset import Segment, Video
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
-from video_datasets.transforms import normalise, random_training_view, to_float
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.transforms import normalise, random_training_view, to_float
 
 ClassIndices = Mapping[str, int]
 """Head -> class index: {"action": 7}, or {"verb": 3, "noun": 12}."""

@@ -20,10 +20,10 @@ from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.stage import StageRun
 from video_datasets.dataset import Video
-from video_datasets.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import resize_short_side, to_float
+from video_datasets.video.decoder_process import DecodeJob, decode_interleaved
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.transforms import resize_short_side, to_float
 
 FRAMES_FOLDER = "frames"
 

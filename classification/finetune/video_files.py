@@ -17,10 +17,10 @@ import numpy as np
 
 from runtime.atomic import atomic_path
 from video_datasets.dataset import Video
-from video_datasets.decoding import VideoError
 from video_datasets.ids import refuse_unsafe_id
-from video_datasets.reader import FrameTimes, frame_times, read_clip
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import FrameTimes, frame_times, read_clip
 
 TIMES_FOLDER = "times"
 _HEAD = 2

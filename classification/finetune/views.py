@@ -20,9 +20,9 @@ from classification.finetune.sampling import view_positions
 from classification.finetune.video_files import ClipSource
 from runtime.progress import progress
 from runtime.schema import FinetuneConfig
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import centre_crop, prepare_frames, three_crops
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.transforms import centre_crop, prepare_frames, three_crops
 
 _CLIPS_PER_BATCH = 8
 """Clips that one loader worker hands over together; the network sees those of one shape at once."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.columns import Segments
+from evaluation.metrics.columns import Segments
 
 INF = float("inf")
 # ActivityNet's bins are DETAD's, which suit HACS too. Actions of EPIC-KITCHENS-100 last seconds in videos of many

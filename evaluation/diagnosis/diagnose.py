@@ -17,8 +17,8 @@ from evaluation.diagnosis.false_positives import (
     shares,
 )
 from evaluation.diagnosis.gains import gains, normalised_gains
-from evaluation.diagnosis.matches import Matches
 from evaluation.diagnosis.sensitivity import MIN_PRECISION, found_annotations, missed_shares, sensitivity
+from evaluation.metrics.matches import Matches
 
 ERRORS = CATEGORIES[1:]
 
@@ -126,7 +126,7 @@ def diagnose(
     """Diagnose the detections of one task.
 
     Args:
-        matches: from `evaluation.diagnosis.matches.match_columns`.
+        matches: from `evaluation.metrics.matches.match_columns`.
         durations_s: (V,) seconds, NaN where unknown.
         protocol: name; decides the bins.
         best: `best_overlap` of the two, if it is known already.

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.average_precision import count_within_class
-from evaluation.columns import Segments
-from evaluation.diagnosis.matches import Matches
-from evaluation.matching import UNMATCHED, iterate_pairs, temporal_iou
+from evaluation.metrics.average_precision import count_within_class
+from evaluation.metrics.columns import Segments
+from evaluation.metrics.matches import Matches
+from evaluation.metrics.matching import UNMATCHED, iterate_pairs, temporal_iou
 
 CATEGORIES = (
     "true positive",

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.average_precision import Hits, average_precision_of_hits, count_within_class
 from evaluation.diagnosis.false_positives import CATEGORIES, PROFILE_DEPTH, TRUE_POSITIVE
-from evaluation.diagnosis.matches import Matches
+from evaluation.metrics.average_precision import Hits, average_precision_of_hits, count_within_class
+from evaluation.metrics.matches import Matches
 
 
 def gains(matches: Matches, category: np.ndarray) -> np.ndarray:

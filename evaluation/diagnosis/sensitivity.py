@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.average_precision import Hits, average_precision_of_hits, count_within_class
 from evaluation.diagnosis.characteristics import Characteristic
-from evaluation.diagnosis.matches import Matches
+from evaluation.metrics.average_precision import Hits, average_precision_of_hits, count_within_class
+from evaluation.metrics.matches import Matches
 
 MIN_PRECISION = 0.05
 

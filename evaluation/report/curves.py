@@ -10,13 +10,13 @@ import numpy as np
 from markupsafe import Markup
 
 from evaluation.analysis import TaskAnalysis
-from evaluation.average_recall import ProposalMetrics
-from evaluation.curves import interpolated_precision
-from evaluation.diagnosis.matches import Matches
+from evaluation.files.sanity import encodable
+from evaluation.metrics.average_recall import ProposalMetrics
+from evaluation.metrics.curves import interpolated_precision
+from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, line_chart
 from evaluation.report.fragments import for_tasks, grid, table
 from evaluation.report.page import Section, render_fragment
-from evaluation.sanity import encodable
 from evaluation.tables import official_recall_rows, top_k_rows
 
 RECALLS = np.linspace(0.0, 1.0, 51)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.analysis import TaskAnalysis
-from evaluation.detection import HACS_TIOU_THRESHOLDS
 from evaluation.diagnosis.false_positives import best_overlap
-from evaluation.diagnosis.matches import match_columns
-from evaluation.file_evaluation import Evaluation, TaskColumns, annotation_columns, prediction_columns
+from evaluation.files.evaluate import Evaluation, TaskColumns, annotation_columns, prediction_columns
+from evaluation.metrics.detection import HACS_TIOU_THRESHOLDS
+from evaluation.metrics.matches import match_columns
 from evaluation.report.classes import classes_section
 from evaluation.report.curves import average_recall_section, precision_recall_section
 from evaluation.report.diagnosis import diagnosis_section

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.file_evaluation import Evaluation
+from evaluation.files.evaluate import Evaluation
+from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_fragment
-from evaluation.sanity import encodable
 from evaluation.tables import data_rows, precision_rows, recall_rows
 
 READ_BYTES = 1 << 20

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.diagnosis.false_positives import BestOverlap
-from evaluation.diagnosis.matches import Matches
-from evaluation.matching import UNMATCHED
+from evaluation.metrics.matches import Matches
+from evaluation.metrics.matching import UNMATCHED
 from evaluation.report.timeline import TimelineDetection, TimelineVideo
 from video_datasets.annotations import AnnotationTable
 

@@ -165,7 +165,7 @@ def _read_annotations(arguments: argparse.Namespace) -> AnnotationTable | None:
     if arguments.annotations is None:
         return None
     from video_datasets.annotations import read_activitynet_json, read_ek100_csv
-    from video_datasets.own_csv import read_own_csv
+    from video_datasets.formats.own_csv import read_own_csv
 
     readers = {"hacs": read_activitynet_json, "ek100": read_ek100_csv, "csv": read_own_csv}
     return readers[arguments.annotation_format](arguments.annotations)

@@ -13,8 +13,8 @@ from feature_extraction.store import FeatureInfo, FeatureStore
 from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.schema import FeaturesConfig, RuntimeConfig
-from video_datasets.decoding import VideoError
-from video_datasets.video_search import index_video_files
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.search import index_video_files
 
 TOLERANCES = {"float16": 1e-3, "float32": 1e-4}
 """Largest difference, relative to the video's largest value: twice the rounding of float16; what another

@@ -22,7 +22,7 @@ from feature_extraction.backbone import load_backbone
 from feature_extraction.zoo.__main__ import main as zoo
 from feature_extraction.zoo.released import num_piece_rows
 from runtime.items import Arrays, FinishedItems
-from video_datasets.ek100_annotations import read_video_info
+from video_datasets.formats.ek100 import read_video_info
 from video_datasets.predictions import read_ek100_json, read_predictions
 from video_datasets.time_grid import TimeGrid
 

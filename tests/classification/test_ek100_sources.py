@@ -20,8 +20,8 @@ from runtime.errors import InputError
 from tadaconv import VideoNetwork, create_model
 from tadaconv.heads import ClassificationHead
 from video_datasets.dataset import Video
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoding import VideoError
 
 GRID = TimeGrid(fps=60, stride_frames=8)
 RELEASED_GRID = TimeGrid(fps=60, stride_frames=8, convention="centred_on_last", spacing="linspace")

@@ -19,10 +19,10 @@ from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import Segment, Video, VideoDataset, load_dataset
-from video_datasets.decoding import VideoError
-from video_datasets.reader import frame_times, read_clip
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import resize_short_side, to_float
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import frame_times, read_clip
+from video_datasets.video.transforms import resize_short_side, to_float
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -18,8 +18,8 @@ from runtime.errors import InputError
 from runtime.schema import FinetuneConfig, RunConfig
 from tadaconv import create_model
 from video_datasets.dataset import Segment, Video
-from video_datasets.decoding import VideoError
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoding import VideoError
 
 HEADS = {"action": tuple("abcde")}
 TWO_HEADS = {"verb": tuple("abc"), "noun": tuple("wxyz")}

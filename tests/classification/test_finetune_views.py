@@ -15,10 +15,10 @@ from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from runtime.schema import FinetuneConfig
 from video_datasets.dataset import Segment, Video
-from video_datasets.decoding import VideoError
-from video_datasets.reader import read_clip
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import normalise, resize_short_side, to_float
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import read_clip
+from video_datasets.video.transforms import normalise, resize_short_side, to_float
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.compare import main
 from evaluation.comparison import compare_predictions, interval
-from evaluation.diagnosis.matches import match_columns
-from evaluation.file_evaluation import evaluate_tables, select_subset, task_columns
-from evaluation.protocols import PROTOCOLS
+from evaluation.files.evaluate import evaluate_tables, select_subset, task_columns
+from evaluation.files.protocols import PROTOCOLS
+from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
+from evaluation.metrics.matches import match_columns
 from video_datasets.annotations import AnnotationTable, read_activitynet_json
 from video_datasets.predictions import Predictions
 

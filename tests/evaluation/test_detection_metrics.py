@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import itertools
 from typing import Any
 
@@ -13,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evaluation
-import evaluation.average_precision
-import evaluation.average_recall
-import evaluation.columns
-import evaluation.detection
-import evaluation.matching
-import evaluation.sanity
+import evaluation.files.sanity
+import evaluation.metrics.average_precision
+import evaluation.metrics.average_recall
+import evaluation.metrics.columns
+import evaluation.metrics.detection
+import evaluation.metrics.matching
 from evaluation import evaluate_detections
-from evaluation.columns import Segments
-from evaluation.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, count_ties, rank
-from evaluation.matching import find_true_positives, iterate_pairs, temporal_iou
+from evaluation.metrics.columns import Segments
+from evaluation.metrics.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, count_ties, rank
+from evaluation.metrics.matching import find_true_positives, iterate_pairs, temporal_iou
 from runtime.errors import InputError
 
 Row = tuple[str, str, float, float]
@@ -276,9 +277,17 @@ def test_unknown_public_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["average_precision", "average_recall", "columns", "detection", "matching", "sanity"]
+    "name",
+    [
+        "metrics.average_precision",
+        "metrics.average_recall",
+        "metrics.columns",
+        "metrics.detection",
+        "metrics.matching",
+        "files.sanity",
+    ],
 )
 def test_doctests(name: str) -> None:
-    result = doctest.testmod(getattr(evaluation, name))
+    result = doctest.testmod(importlib.import_module(f"evaluation.{name}"))
     assert result.attempted > 0
     assert result.failed == 0

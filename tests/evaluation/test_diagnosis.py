@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.__main__ import main
-from evaluation.columns import Segments
 from evaluation.diagnosis import Diagnosis, diagnose, diagnosis_to_json
 from evaluation.diagnosis.characteristics import bin_values, characterise, quantile_edges
 from evaluation.diagnosis.false_positives import CATEGORIES, best_overlap, categorise, profile_counts, shares
-from evaluation.diagnosis.matches import Matches, match_columns
-from evaluation.file_evaluation import TaskColumns
+from evaluation.files.evaluate import TaskColumns
+from evaluation.metrics.columns import Segments
+from evaluation.metrics.matches import Matches, match_columns
 
 THRESHOLDS = np.array([0.1, 0.5, 0.75])
 NUM_VIDEOS = 3

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.average_recall import TOP_K
 from evaluation.command import PROTOCOL_NAMES
-from evaluation.file_evaluation import evaluate_tables
-from evaluation.protocols import PROTOCOLS
+from evaluation.files.evaluate import evaluate_tables
+from evaluation.files.protocols import PROTOCOLS
+from evaluation.metrics.average_recall import TOP_K
 from runtime.errors import InputError
 from video_datasets.annotations import read_activitynet_json
 from video_datasets.predictions import Predictions, read_detections_json, write_predictions

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.file_evaluation import evaluate_tables
-from evaluation.protocols import PROTOCOLS
+from evaluation.files.evaluate import evaluate_tables
+from evaluation.files.protocols import PROTOCOLS
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions, select_videos, write_predictions
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.detection import evaluate_detections
+from evaluation.metrics.detection import evaluate_detections
 
 DEEP: Any = 1
 for _ in range(300):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from evaluation import evaluate_detections, evaluate_proposals
-from evaluation.detection import DetectionMetrics
-from evaluation.file_evaluation import Evaluation, evaluate_tables
-from evaluation.protocols import PROTOCOLS
+from evaluation.files.evaluate import Evaluation, evaluate_tables
+from evaluation.files.protocols import PROTOCOLS
+from evaluation.metrics.detection import DetectionMetrics
 from runtime.errors import InputError
 from video_datasets.annotations import read_activitynet_json, read_ek100_csv
-from video_datasets.ek100_labels import action_name
+from video_datasets.formats.ek100_labels import action_name
 from video_datasets.predictions import read_detections_json, read_ek100_json
 
 TOLERANCE = 1e-12

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.file_evaluation import evaluate_tables
-from evaluation.protocols import PROTOCOLS
-from evaluation.sanity import FileReport, count_duplicates, examples, file_notes, report_file
-from evaluation.units import unit_suspicion_alone
+from evaluation.files.evaluate import evaluate_tables
+from evaluation.files.protocols import PROTOCOLS
+from evaluation.files.sanity import FileReport, count_duplicates, examples, file_notes, report_file
+from evaluation.files.units import unit_suspicion_alone
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 

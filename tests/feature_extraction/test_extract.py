@@ -19,9 +19,9 @@ from runtime.stage import StageRun
 from tadaconv import VideoNetwork, create_model, optimize_for_inference
 from training import checkpoint
 from video_datasets.dataset import Video, load_dataset
-from video_datasets.reader import stream_grid_frames
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import prepare_frames
+from video_datasets.video.reader import stream_grid_frames
+from video_datasets.video.transforms import prepare_frames
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 SHORT_SIDE_PX = 32

@@ -11,10 +11,10 @@ import torch
 from feature_extraction.backbone import load_network
 from feature_extraction.extractor import Extractor, VideoExtraction, extract_video
 from tadaconv import VideoNetwork, optimize_for_inference
-from video_datasets.decoding import VideoError
-from video_datasets.reader import stream_grid_frames
 from video_datasets.time_grid import TimeGrid
-from video_datasets.transforms import prepare_frames
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import stream_grid_frames
+from video_datasets.video.transforms import prepare_frames
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ from feature_extraction.preflight import look_ahead, read_headers
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from runtime.errors import InputError
 from runtime.schema import FeaturesConfig, RuntimeConfig
-from video_datasets.reader import frame_times
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.reader import frame_times
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 

@@ -22,7 +22,7 @@ from feature_extraction.zoo.__main__ import main
 from feature_extraction.zoo.reextract import load_recipe
 from tadaconv import create_model
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video_search import index_video_files
+from video_datasets.video.search import index_video_files
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = TimeGrid(fps=30, stride_frames=16)

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.detector import VideoDetections
 from pipeline.render import MAX_STRIPS, active, draw_strips, render_video
-from video_datasets.decoding import VideoError
-from video_datasets.reader import stream_frames
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import stream_frames
 
 
 def detections(*rows: tuple[float, float, str, float]) -> VideoDetections:

@@ -21,9 +21,9 @@ from pipeline.detect import main, named_videos
 from pipeline.labels import label_video
 from pipeline.trained_run import open_run
 from runtime.errors import InputError
-from video_datasets.decoding import VideoError
 from video_datasets.predictions import read_detections_json, read_ek100_json
-from video_datasets.video_search import index_video_files
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.search import index_video_files
 
 DOCS = Path(__file__).resolve().parents[2] / "docs/detect.md"
 ALL = ("--top", "1000", "--min-score", "0")

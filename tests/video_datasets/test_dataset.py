@@ -21,7 +21,7 @@ from video_datasets.dataset import (
     load_dataset,
     segment_problem,
 )
-from video_datasets.video_search import index_video_files
+from video_datasets.video.search import index_video_files
 
 Segments = list[tuple[Any, Any]]
 

@@ -15,9 +15,9 @@ import av
 import numpy as np
 import pytest
 
-from video_datasets.decoder_process import DecodedVideo, DecodeJob, decode_interleaved
-from video_datasets.reader import StreamSummary, VideoError, stream_grid_frames
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoder_process import DecodedVideo, DecodeJob, decode_interleaved
+from video_datasets.video.reader import StreamSummary, VideoError, stream_grid_frames
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = TimeGrid(fps=30, stride_frames=8)
@@ -158,7 +158,7 @@ def start_script(tmp_path: Path, video: Path, body: str) -> subprocess.Popen[str
         textwrap.dedent(f"""
             import time
             from pathlib import Path
-            from video_datasets.decoder_process import DecodedVideo, DecodeJob
+            from video_datasets.video.decoder_process import DecodedVideo, DecodeJob
             print("started", flush=True)
             def decoded(wanted=None, time_limit_s=60):
                 job = DecodeJob(video_id="v", path=Path({str(video)!r}), fps=30, wanted=wanted)

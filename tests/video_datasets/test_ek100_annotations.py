@@ -21,7 +21,7 @@ from video_datasets.dataset import (
     load_dataset,
     read_annotations,
 )
-from video_datasets.ek100_annotations import read_video_info
+from video_datasets.formats.ek100 import read_video_info
 
 CONFIG_FILE = Path(__file__).parents[2] / "configs" / "ek100.yaml"
 ACTIONS = (

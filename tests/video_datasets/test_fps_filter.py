@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from video_datasets.reader import frame_times, stream_grid_frames
 from video_datasets.time_grid import grid_source_indices
+from video_datasets.video.reader import frame_times, stream_grid_frames
 
 TICKS_PER_S = 90_000
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from video_datasets.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.decoding import VideoError
-from video_datasets.reader import StreamSummary
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoder_process import DecodeJob, decode_interleaved
+from video_datasets.video.decoding import VideoError
+from video_datasets.video.reader import StreamSummary
 
 GRID = TimeGrid(fps=30, stride_frames=16)
 TIME_LIMIT_S = 20.0

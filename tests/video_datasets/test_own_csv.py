@@ -11,8 +11,8 @@ from runtime.errors import InputError
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import load_dataset
-from video_datasets.own_csv import read_own_csv
-from video_datasets.video_search import VIDEO_SUFFIXES
+from video_datasets.formats.own_csv import read_own_csv
+from video_datasets.video.search import VIDEO_SUFFIXES
 
 
 def _read(folder: Path, content: str) -> AnnotationTable:

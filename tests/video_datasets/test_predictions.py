@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import video_datasets.annotations
-import video_datasets.ek100_labels
+import video_datasets.formats.ek100_labels
 import video_datasets.submission_entries
 from runtime.errors import InputError
-from video_datasets.ek100_labels import action_id, action_name, make_label, split_label
+from video_datasets.formats.ek100_labels import action_id, action_name, make_label, split_label
 from video_datasets.predictions import (
     Predictions,
     read_detections_json,
@@ -259,7 +259,7 @@ def test_official_submission_checks(shared: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [video_datasets.annotations, video_datasets.ek100_labels, video_datasets.submission_entries],
+    [video_datasets.annotations, video_datasets.formats.ek100_labels, video_datasets.submission_entries],
 )
 def test_doctests(module: Any) -> None:
     result = doctest.testmod(module)

@@ -13,10 +13,17 @@ import av
 import numpy as np
 import pytest
 
-from video_datasets import reader
-from video_datasets.decoding import FramePass, opened
-from video_datasets.reader import VideoError, frame_times, probe, read_clip, stream_frames, stream_grid_frames
 from video_datasets.time_grid import TimeGrid, grid_source_indices
+from video_datasets.video import reader
+from video_datasets.video.decoding import FramePass, opened
+from video_datasets.video.reader import (
+    VideoError,
+    frame_times,
+    probe,
+    read_clip,
+    stream_frames,
+    stream_grid_frames,
+)
 
 STEP = 6  # grey levels from one frame to the next: more than compression blurs
 

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.schema import DataConfig
 from video_datasets.dataset import load_dataset
-from video_datasets.ssv2_json import read_ssv2
+from video_datasets.formats.ssv2 import read_ssv2
 
 LABELS = {"Holding something next to something": "0", "Moving something up": "1", "Tearing something": "2"}
 TRAIN = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from video_datasets.transforms import (
+from video_datasets.video.transforms import (
     centre_crop,
     crop,
     normalise,

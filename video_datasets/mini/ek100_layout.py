@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from runtime.atomic import write_text
-from video_datasets.ek100_annotations import is_extension
-from video_datasets.ek100_labels import NUM_NOUNS, NUM_VERBS
+from video_datasets.formats.ek100 import is_extension
+from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS
 from video_datasets.mini.ek100_plan import (
     NOUNS,
     STANDARD_SIZE,

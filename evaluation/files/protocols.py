@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.detection import PROTOCOL_TIOU_THRESHOLDS
+from evaluation.metrics.detection import PROTOCOL_TIOU_THRESHOLDS
 from video_datasets.annotations import AnnotationTable, read_activitynet_json, read_ek100_csv
-from video_datasets.ek100_labels import action_name, split_label
+from video_datasets.formats.ek100_labels import action_name, split_label
 from video_datasets.predictions import (
     Predictions,
     is_hdf5,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.columns import look_up, number_values
-from evaluation.detection import DetectionMetrics
-from evaluation.units import unit_suspicion
+from evaluation.files.units import unit_suspicion
+from evaluation.metrics.columns import look_up, number_values
+from evaluation.metrics.detection import DetectionMetrics
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.columns import Segments, code_tables
-from evaluation.detection import HACS_TIOU_THRESHOLDS, check_thresholds, count_ties, rank
-from evaluation.matching import iterate_pairs, temporal_iou
+from evaluation.metrics.columns import Segments, code_tables
+from evaluation.metrics.detection import HACS_TIOU_THRESHOLDS, check_thresholds, count_ties, rank
+from evaluation.metrics.matching import iterate_pairs, temporal_iou
 from runtime.errors import InputError
 
 NUM_POINTS = 100

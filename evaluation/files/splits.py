@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.detection import DetectionMetrics
-from evaluation.file_evaluation import Evaluation, evaluate_tables, select_videos
-from evaluation.protocols import Protocol
+from evaluation.files.evaluate import Evaluation, evaluate_tables, select_videos
+from evaluation.files.protocols import Protocol
+from evaluation.metrics.detection import DetectionMetrics
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
 from video_datasets.predictions import COLUMN_TYPES, Predictions

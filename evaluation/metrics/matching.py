@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evaluation.columns import Segments
+from evaluation.metrics.columns import Segments
 
 # Pairs of prediction and annotation that are held at once: bounds the memory for long videos, and pieces that fit
 # the processor's cache take two thirds of the time of large ones.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.average_precision import Hits, envelope
+from evaluation.metrics.average_precision import Hits, envelope
 
 ROUNDING = 1e-9
 """Recall 0.3 of 10 annotations is the third true positive, also where 0.3 * 10 is 3.0000000000000004."""
@@ -21,7 +21,7 @@ def interpolated_precision(hits: Hits, annotation_counts: np.ndarray, recalls: n
     Returns:
         (C, R) float64, 0 where a recall is never reached.
 
-    >>> from evaluation.average_precision import find_hits
+    >>> from evaluation.metrics.average_precision import find_hits
     >>> hits = find_hits(np.array([True, False, True]), np.zeros(3, int))
     >>> interpolated_precision(hits, np.array([4]), np.array([0.0, 0.25, 0.5, 0.75])).round(3)
     array([[1.   , 1.   , 0.667, 0.   ]])

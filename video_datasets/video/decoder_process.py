@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video_datasets.decoding import DEFAULT_MIN_DECODED_SHARE, VideoError
-from video_datasets.reader import StreamSummary, stream_grid_frames
+from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE, VideoError
+from video_datasets.video.reader import StreamSummary, stream_grid_frames
 
 DEFAULT_TIME_LIMIT_S = 120.0
 """Longest silence of a decoder. A frame takes milliseconds; the rest is for slow disks and busy machines."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evaluation.average_recall import ProposalMetrics
-from evaluation.detection import DetectionMetrics
-from evaluation.file_evaluation import Evaluation
-from evaluation.sanity import encodable
+from evaluation.files.evaluate import Evaluation
+from evaluation.files.sanity import encodable
+from evaluation.metrics.average_recall import ProposalMetrics
+from evaluation.metrics.detection import DetectionMetrics
 
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.sanity import examples
+from evaluation.files.sanity import examples
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, short_repr
 from video_datasets.predictions import NO_LABEL, Predictions

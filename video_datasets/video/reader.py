@@ -33,7 +33,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from video_datasets.decoding import (
+from video_datasets.time_grid import first_grid_index, grid_source_indices, num_grid_frames
+from video_datasets.video.decoding import (
     DEFAULT_MIN_DECODED_SHARE,
     FramePass,
     VideoError,
@@ -43,7 +44,6 @@ from video_datasets.decoding import (
     opened,
     probe,
 )
-from video_datasets.time_grid import first_grid_index, grid_source_indices, num_grid_frames
 
 __all__ = [
     "DEFAULT_MIN_DECODED_SHARE",

@@ -25,7 +25,7 @@ import numpy as np
 from runtime.errors import InputError
 from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable, read_ek100_csv, read_text
-from video_datasets.ek100_labels import NUM_NOUNS, NUM_VERBS
+from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS
 
 TESTING_SUBSET = "testing"
 TIME_ROUNDING_S = 0.005

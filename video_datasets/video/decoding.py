@@ -1,6 +1,6 @@
 """Open a video file and make one pass over its frames (PyAV): times, rotation, damage, plain-language errors.
 
-The rules that this module sets are listed in `video_datasets.reader`, which is what other code calls.
+The rules that this module sets are listed in `video_datasets.video.reader`, which is what other code calls.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
-from video_datasets.video_search import VIDEO_SUFFIXES, video_id_of
+from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
 COLUMNS = ("video", "start_s", "end_s", "label", "subset")
 _OTHER_NAMES = {"video": "path", "start_s": "start", "end_s": "end"}

@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
-from video_datasets.video_search import video_id_of
-from video_datasets.whole_videos import SUBSETS, LabelledFile, whole_video_table
+from video_datasets.formats.whole_videos import SUBSETS, LabelledFile, whole_video_table
+from video_datasets.video.search import video_id_of
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
 SUFFIXES = (".csv", ".txt", ".list")

@@ -7,12 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.average_recall import ProposalMetrics, proposal_metrics
-from evaluation.columns import Segments, look_up, number_values
-from evaluation.detection import DetectionMetrics, detection_metrics
-from evaluation.protocols import Protocol
-from evaluation.refusals import refuse_bad_annotations, refuse_bad_predictions
-from evaluation.sanity import (
+from evaluation.files.protocols import Protocol
+from evaluation.files.refusals import refuse_bad_annotations, refuse_bad_predictions
+from evaluation.files.sanity import (
     ClassReport,
     FileReport,
     class_notes,
@@ -21,6 +18,9 @@ from evaluation.sanity import (
     report_file,
     tie_notes,
 )
+from evaluation.metrics.average_recall import ProposalMetrics, proposal_metrics
+from evaluation.metrics.columns import Segments, look_up, number_values
+from evaluation.metrics.detection import DetectionMetrics, detection_metrics
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
@@ -70,7 +70,7 @@ def evaluate_tables(
         annotations: of all subsets.
         predictions: of any videos; a mapping of task ("verb", ...) to predictions where tasks have
             predictions of their own.
-        protocol: one of `evaluation.protocols.PROTOCOLS`.
+        protocol: one of `evaluation.files.protocols.PROTOCOLS`.
         subset: which videos count; without meaning for files that have no subsets (EPIC-KITCHENS-100).
         task: "detection" or "proposals".
 

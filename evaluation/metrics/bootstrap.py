@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.columns import Segments
-from evaluation.diagnosis.matches import Matches
-from evaluation.matching import UNMATCHED
+from evaluation.metrics.columns import Segments
+from evaluation.metrics.matches import Matches
+from evaluation.metrics.matching import UNMATCHED
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from evaluation.average_precision import Hits, average_precision_of_hits, find_hits
-from evaluation.columns import UNKNOWN, Segments
-from evaluation.detection import rank
-from evaluation.file_evaluation import TaskColumns
-from evaluation.matching import UNMATCHED, match_annotations
+from evaluation.files.evaluate import TaskColumns
+from evaluation.metrics.average_precision import Hits, average_precision_of_hits, find_hits
+from evaluation.metrics.columns import UNKNOWN, Segments
+from evaluation.metrics.detection import rank
+from evaluation.metrics.matching import UNMATCHED, match_annotations
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Matches:
 
     @cached_property
     def average_precision(self) -> np.ndarray:
-        """(C, T) as in `evaluation.detection.DetectionMetrics.ap`."""
+        """(C, T) as in `evaluation.metrics.detection.DetectionMetrics.ap`."""
         return np.stack([average_precision_of_hits(hits, self.annotation_counts) for hits in self.hits], 1)
 
     @cached_property

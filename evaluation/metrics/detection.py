@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.average_precision import average_precision
-from evaluation.columns import UNKNOWN, Segments, code_tables
-from evaluation.matching import find_true_positives
+from evaluation.metrics.average_precision import average_precision
+from evaluation.metrics.columns import UNKNOWN, Segments, code_tables
+from evaluation.metrics.matching import find_true_positives
 from runtime.errors import InputError
 
 # linspace as in the official code: 0.9 is 0.8999999999999999 there, and 0.3 is 0.30000000000000004 below,

@@ -1,0 +1,1 @@
+"""Files of ground truth and predictions: protocols, rules, checks."""
