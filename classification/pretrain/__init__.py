@@ -1,0 +1,1 @@
+"""Pre-training without labels: MoSI, the motion of a window that slides over a still picture."""
