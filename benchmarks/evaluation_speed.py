@@ -53,7 +53,7 @@ def load(name: str) -> Any:
 
 def ek100_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ground truth and predictions of the action task."""
-    from video_datasets.annotations import read_ek100_csv
+    from video_datasets.formats.ek100_csv import read_ek100_csv
 
     truth = read_ek100_csv(GOLDEN / "ek100_val_gt.csv.gz")
     videos = np.array(truth.video_ids)[truth.video_index]

@@ -19,7 +19,7 @@ from runtime.schema import ClassificationConfig
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
-from video_datasets.predictions import write_detections_json
+from video_datasets.formats.submission_json import write_detections_json
 from video_datasets.time_grid import TimeGrid
 
 

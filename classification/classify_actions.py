@@ -45,7 +45,8 @@ from tadaconv import optimize_for_inference
 from training.device import prepare_device
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, action_name
-from video_datasets.predictions import Predictions, select_videos, write_ek100_json, write_predictions
+from video_datasets.formats.ek100_submission import write_ek100_json
+from video_datasets.predictions import Predictions, select_videos, write_predictions
 from video_datasets.submission_entries import error_list
 from video_datasets.time_grid import TimeGrid
 

@@ -118,8 +118,10 @@ def check_file(path: Path, protocol: str) -> CheckedFile:
 def check_content(content: Mapping[str, Any], protocol: str) -> tuple[Predictions | None, Findings]:
     """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
     from evaluation.files.rules import check_activitynet, check_ek100
+    from video_datasets.formats.ek100_submission import EK100_ENTRY
+    from video_datasets.formats.submission_json import ACTIVITYNET_ENTRY
     from video_datasets.predictions import Predictions
-    from video_datasets.submission_entries import ACTIVITYNET_ENTRY, EK100_ENTRY, read_entries
+    from video_datasets.submission_entries import read_entries
 
     is_ek100 = protocol == "ek100"
     findings = check_ek100(content) if is_ek100 else check_activitynet(content)

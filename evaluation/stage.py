@@ -7,7 +7,7 @@ has a table and an entry "separate" of its own, since its figures must not be co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,10 @@ from evaluation.tables import align, precision_rows, render_evaluation, render_s
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
-from runtime.schema import DataConfig
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file, read_annotations
-from video_datasets.formats.ek100 import find_file, read_ek100_heads
-from video_datasets.formats.ek100_labels import split_label
+from video_datasets.formats import format_of
 from video_datasets.predictions import Predictions, read_predictions, select_videos
 
 DETECTIONS_NAME = "detections.json"
@@ -67,7 +65,7 @@ def work(run: StageRun) -> None:
     write_json(run.folder.parent / METRICS_NAME, _metrics(scored, recalled, separate))
     _write_tables(run.folder, scored, recalled, separate, left_out)
     write_run_report(run, annotations, detections, proposals, scored, recalled)
-    names = label_names(run.config.data, (*annotations.labels, *detections.labels))
+    names = format_of(run.config.data).label_names(run.config.data, (*annotations.labels, *detections.labels))
     drawn = draw_timelines(
         run.folder,
         replace(annotations, labels=tuple(names[label] for label in annotations.labels)),
@@ -158,16 +156,6 @@ def write_run_report(
             "proposals": run.upstream("proposals") / PROPOSALS_NAME,
         },
     )
-
-
-def label_names(config: DataConfig, labels: Iterable[str]) -> dict[str, str]:
-    """Name labels for readers: "open door" for the "3,12" of EPIC-KITCHENS-100, if its class lists are there."""
-    lists = (config.ek100_verb_classes, config.ek100_noun_classes)
-    if config.format != "ek100" or not all(find_file(config.root, name).is_file() for name in lists):
-        return {label: label for label in labels}
-    heads = read_ek100_heads(config)
-    classes = {label: split_label(label)[:2] for label in labels}
-    return {label: f"{heads['verb'][verb]} {heads['noun'][noun]}" for label, (verb, noun) in classes.items()}
 
 
 def draw_timelines(

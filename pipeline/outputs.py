@@ -12,7 +12,9 @@ from pipeline.trained_run import TrainedRun
 from runtime.atomic import atomic_path
 from video_datasets.dataset import Segment
 from video_datasets.formats.ek100_labels import split_label
-from video_datasets.predictions import Predictions, write_detections_json, write_ek100_json
+from video_datasets.formats.ek100_submission import write_ek100_json
+from video_datasets.formats.submission_json import write_detections_json
+from video_datasets.predictions import Predictions
 
 SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
 """Supervision levels of the TAdaConv code's submissions, where the run's configuration declares none: the format of

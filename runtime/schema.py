@@ -36,7 +36,7 @@ class DataConfig:
 
     root: str = MISSING
     """Folder of the data set."""
-    format: Literal["hacs", "csv", "ek100", "kinetics", "ssv2"] = "hacs"
+    format: str = "hacs"
     """Of the annotations: HACS/ActivityNet JSON, one's own CSV (`video_datasets.formats.own_csv`), the files of
     EPIC-KITCHENS-100 (`video_datasets.formats.ek100`), or for finetuning alone those of Kinetics
     (`video_datasets.formats.kinetics`) and Something-Something V2 (`video_datasets.formats.ssv2`)."""

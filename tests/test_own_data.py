@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from video_datasets.annotations import read_activitynet_json
+from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 
 STAGES = ("classification.finetune", "feature_extraction", "bmn", "proposals", "classification", "evaluation")

@@ -20,13 +20,9 @@ from classification.labelling import features_inside
 from evaluation.command import main as evaluate_files
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
-from video_datasets.annotations import read_activitynet_json
-from video_datasets.predictions import (
-    read_detections_json,
-    read_predictions,
-    select_videos,
-    write_predictions,
-)
+from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.submission_json import read_detections_json
+from video_datasets.predictions import read_predictions, select_videos, write_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = str(ROOT / "configs/hacs_mini.yaml")

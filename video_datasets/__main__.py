@@ -15,11 +15,9 @@ from runtime.config import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
-from video_datasets.formats.ek100 import describe_ek100
 
 MAX_NAMED = 8
 """Missing videos that are named."""
-_CLASS_NAMES = {"action": "classes", "verb": "verbs", "noun": "nouns"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +52,8 @@ def look(config_file: str, overrides: Sequence[str]) -> int:
 
 def describe(dataset: VideoDataset, config: DataConfig) -> str:
     """Return a few lines: videos, files and segments per subset, and the annotations' problems."""
-    classes = ", ".join(f"{len(names)} {_CLASS_NAMES[head]}" for head, names in dataset.heads.items())
+    words = {head: f"{head}s" for head in dataset.heads} if len(dataset.heads) > 1 else {}
+    classes = ", ".join(f"{len(names)} {words.get(head, 'classes')}" for head, names in dataset.heads.items())
     lines = [f"data: {config.root}: {len(dataset.videos)} videos, {classes}"]
     for subset, count in sorted(Counter(video.subset for video in dataset.videos.values()).items()):
         videos = list(dataset.subset(subset))
@@ -65,8 +64,7 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
         if missing and on_disk:
             more = ", ..." if len(missing) > MAX_NAMED else ""
             lines.append(f"    not on disk: {', '.join(missing[:MAX_NAMED])}{more}")
-    if config.format == "ek100":
-        lines += [f"  {line}" for line in describe_ek100(config, list(dataset.videos))]
+    lines += [f"  {line}" for line in dataset.format.describe(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
     return "\n".join(lines)
 

@@ -5,9 +5,8 @@ Evaluation never reads through this module: the official metrics count the rows 
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -16,32 +15,12 @@ from pathlib import Path
 from runtime.errors import InputError
 from runtime.fingerprint import file_state, listing_state
 from runtime.schema import DataConfig
-from video_datasets.annotations import AnnotationTable, read_activitynet_json
-from video_datasets.formats.ek100 import (
-    TIME_ROUNDING_S,
-    ek100_annotation_files,
-    ek100_subset_file,
-    find_file,
-    read_ek100_heads,
-    read_ek100_subsets,
-    read_ek100_validation,
-)
-from video_datasets.formats.ek100_labels import split_label
-from video_datasets.formats.kinetics import read_kinetics
-from video_datasets.formats.own_csv import read_own_csv
-from video_datasets.formats.ssv2 import read_ssv2
+from video_datasets.annotations import AnnotationTable
+from video_datasets.formats import Format, format_of
+from video_datasets.formats.activitynet import HACS
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.video.search import index_video_files, video_files_by_id
 
-_READERS: dict[str, Callable[[Path], AnnotationTable]] = {
-    "hacs": read_activitynet_json,
-    "csv": read_own_csv,
-    "kinetics": read_kinetics,
-    "ssv2": read_ssv2,
-}
-"""Of the formats whose annotations are one file, or the files of one folder."""
-ROUNDING_S = 0.1
-"""Annotated times are rounded: an end so little behind the video's is clipped without a word."""
 MAX_REASONS = 3
 """Problems of the annotations that a message names."""
 
@@ -81,20 +60,22 @@ class VideoDataset:
         problems: "video id, segment start-end s" (or a file's name) -> what was dropped, clipped or missing.
         heads: what a network is to tell apart, as names in class order: {"action": `labels`}, or
             {"verb": all 97, "noun": all 300} for EPIC-KITCHENS-100.
+        format: of the annotations.
     """
 
     videos: dict[str, Video]
     labels: tuple[str, ...]
     problems: dict[str, str] = field(default_factory=dict)
     heads: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    format: Format = HACS
 
     def __post_init__(self) -> None:
         if not self.heads:
-            object.__setattr__(self, "heads", {"action": self.labels})
+            object.__setattr__(self, "heads", dict.fromkeys(self.format.heads, self.labels))
 
     @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {label: index for index, label in enumerate(self.labels)}
+    def _known_indices(self) -> dict[str, dict[str, int]]:
+        return {}
 
     def class_indices(self, label: str) -> dict[str, int]:
         """Return the class index of a label for each head.
@@ -105,16 +86,9 @@ class VideoDataset:
         >>> VideoDataset({}, ("run", "sit")).class_indices("sit")
         {'action': 1}
         """
-        if "verb" in self.heads:
-            verb, noun, _ = split_label(label)
-            return {"verb": verb, "noun": noun}
-        if label not in self._positions:
-            close = difflib.get_close_matches(label, self.labels, n=2)
-            raise InputError(
-                f"label '{label}' is not among the {len(self.labels)} classes of the training subset;"
-                f" closest known: {', '.join(close or self.labels[:2])}"
-            )
-        return {"action": self._positions[label]}
+        if label not in self._known_indices:  # the same few labels, segment after segment
+            self._known_indices[label] = self.format.class_indices(label, self.heads)
+        return self._known_indices[label]
 
     def subset(self, name: str) -> Iterator[Video]:
         """Yield the videos of one subset, in file order."""
@@ -122,34 +96,19 @@ class VideoDataset:
 
 
 def annotation_file(config: DataConfig) -> Path:
-    """Return the path of the annotation file; for EPIC-KITCHENS-100 of the one that evaluation reads."""
-    if config.format == "ek100":
-        return find_file(config.root, config.ek100_validation)
-    return Path(config.root) / config.annotations
+    """Return the path of the annotation file that evaluation reads."""
+    return format_of(config).ground_truth_file(config)
 
 
 def annotations_state(config: DataConfig) -> str:
     """Describe all annotation files of a data set by name and size, for a stage's fingerprint."""
-    path = annotation_file(config)
-    if config.format == "ek100":
-        files = ek100_annotation_files(config)
-    elif path.is_dir():
-        files = tuple(sorted(file for file in path.iterdir() if file.is_file()))
-    else:
-        files = (path,)
-    return ", ".join(map(file_state, files))
+    return ", ".join(map(file_state, format_of(config).annotation_files(config)))
 
 
 def read_annotations(config: DataConfig) -> AnnotationTable:
-    """Read the raw annotations that a run is evaluated on, in whatever format they are.
-
-    Returns:
-        All rows of the annotation file as they stand; for EPIC-KITCHENS-100 those of the validation file.
-    """
+    """Read the raw annotations that a run is evaluated on, rows as they stand, in whatever format they are."""
     _refuse_unrendered(config)
-    if config.format == "ek100":
-        return read_ek100_validation(config)
-    return _READERS[config.format](annotation_file(config))
+    return format_of(config).read_ground_truth(config)
 
 
 def _refuse_unrendered(config: DataConfig) -> None:
@@ -177,12 +136,14 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
             EPIC-KITCHENS-100 not among the 97 verbs and 300 nouns.
     """
     problems: dict[str, str] = {}
-    table, heads, rounding_s = _read_all(config, problems)
+    _refuse_unrendered(config)
+    data_format = format_of(config)
+    table, heads = data_format.read_all(config, problems), data_format.class_names(config)
     files = video_files_by_id(Path(config.root) / config.videos)
-    segments = _clean_segments(table, problems, rounding_s)
+    segments = _clean_segments(table, problems, data_format.rounding_s)
     videos = {}
     for index, video_id in enumerate(table.video_ids):
-        refuse_unsafe_id(video_id, _origin(config, table.subsets[index]))
+        refuse_unsafe_id(video_id, str(data_format.subset_file(config, table.subsets[index])))
         videos[video_id] = Video(
             video_id=video_id,
             subset=table.subsets[index],
@@ -199,28 +160,13 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
     if for_training and not labels:
         reasons = "".join(f"; {where}: {problem}" for where, problem in list(problems.items())[:MAX_REASONS])
         raise InputError(
-            f"{_origin(config, config.training_subset)}: no usable labelled segment in subset"
+            f"{data_format.subset_file(config, config.training_subset)}: no usable labelled segment in subset"
             f" '{config.training_subset}'; subsets found: {sorted(set(table.subsets))}{reasons}"
         )
-    dataset = VideoDataset(videos, tuple(labels), problems, heads)
+    dataset = VideoDataset(videos, tuple(labels), problems, heads, data_format)
     if labels or heads:
         _refuse_unknown_labels(dataset, config)
     return dataset
-
-
-def _read_all(
-    config: DataConfig, problems: dict[str, str]
-) -> tuple[AnnotationTable, dict[str, tuple[str, ...]], float]:
-    """Annotations of all subsets, heads other than the labels themselves, and how far times are rounded."""
-    if config.format != "ek100":
-        return read_annotations(config), {}, ROUNDING_S
-    _refuse_unrendered(config)
-    return read_ek100_subsets(config, problems), read_ek100_heads(config), TIME_ROUNDING_S
-
-
-def _origin(config: DataConfig, subset: str) -> str:
-    """The file that a subset's videos stand in, for messages."""
-    return str(ek100_subset_file(config, subset) if config.format == "ek100" else annotation_file(config))
 
 
 def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig) -> None:
@@ -231,8 +177,10 @@ def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig) -> None:
                 try:
                     dataset.class_indices(segment.label)
                 except InputError as error:
-                    where = f"{_origin(config, subset)}: video '{video.video_id}' of subset '{subset}'"
-                    raise InputError(f"{where}: {error}") from None
+                    file = dataset.format.subset_file(config, subset)
+                    raise InputError(
+                        f"{file}: video '{video.video_id}' of subset '{subset}': {error}"
+                    ) from None
 
 
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
@@ -264,7 +212,9 @@ def _clean_segments(
     return segments
 
 
-def segment_problem(start_s: float, end_s: float, duration_s: float, rounding_s: float = ROUNDING_S) -> str:
+def segment_problem(
+    start_s: float, end_s: float, duration_s: float, rounding_s: float = HACS.rounding_s
+) -> str:
     """Say what is wrong with an annotated segment; empty when nothing is.
 
     Args:

@@ -1,4 +1,4 @@
-"""Entries of a submission file -> columns: quickly where the file is in order, carefully where it is not.
+"""Entries of a submission file <-> predictions: quickly where the file is in order, carefully where it is not.
 
 The quick way takes one field of all entries at a time and checks types by the set of those that occur, which
 costs a fraction of the JSON parser's time. Whatever it does not understand (a number in quotes, a missing key)
@@ -7,19 +7,25 @@ goes the careful way, entry by entry, which accepts the same content and names e
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runtime.atomic import atomic_path
+from runtime.errors import InputError
 from video_datasets.annotations import segment_ends, short_repr
-from video_datasets.formats.ek100_labels import action_classes, join_classes, noun_class, verb_class
+from video_datasets.predictions import COLUMN_TYPES, NO_LABEL, Predictions
 
-NO_LABEL = -1
 MAX_SHOWN_ERRORS = 20
 NUMBERS = frozenset({int, float})
+# Feature files of ActivityNet and HACS are called v_<YouTube id>, submissions name the id alone.
+PREFIXED_YOUTUBE_ID = re.compile(r"v_[\w-]{11}")
 
 
 @dataclass(frozen=True)
@@ -39,37 +45,9 @@ class EntryFormat:
     optional: bool
 
 
-@dataclass(frozen=True, eq=False)
-class EntryColumns:
-    """Entries of a file as columns; the fields are those of `video_datasets.predictions.Predictions`."""
-
-    videos: tuple[str, ...]
-    labels: tuple[str, ...]
-    video_index: np.ndarray
-    start_s: np.ndarray
-    end_s: np.ndarray
-    score: np.ndarray
-    label: np.ndarray
-
-
-def _text_label(label: Any) -> str:
-    if not isinstance(label, str):
-        raise ValueError(f"'label' must be text, found {short_repr(label)}")
-    return label
-
-
-ACTIVITYNET_ENTRY = EntryFormat({"label": _text_label}, (frozenset({str}),), str, optional=True)
-EK100_ENTRY = EntryFormat(
-    {"verb": verb_class, "noun": noun_class, "action": action_classes},
-    (NUMBERS, NUMBERS, frozenset({str})),
-    join_classes,
-    optional=False,
-)
-
-
 def read_entries(
     content: Mapping[str, Any], entry_format: EntryFormat
-) -> tuple[EntryColumns | None, list[str]]:
+) -> tuple[Predictions | None, list[str]]:
     """Read `results` of a submission: {video id: [entry, ..]}.
 
     Args:
@@ -90,6 +68,40 @@ def read_entries(
     return (columns, []) if columns is not None else _read_carefully(results, entry_format)
 
 
+def checked_predictions(path: Path, found: Predictions | None, errors: Sequence[str]) -> Predictions:
+    """Return what `read_entries` found in a file.
+
+    Raises:
+        InputError: if there are errors; the message lists them.
+    """
+    if found is None or errors:
+        raise InputError(error_list(str(path), errors))
+    return found
+
+
+def write_entries(
+    path: str | Path, header: Mapping[str, Any], predictions: Predictions, fields: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a submission file, whole or not at all: rows grouped by video, in the order of the table of videos.
+
+    Args:
+        path: JSON file to write.
+        header: the other keys of the file; an entry `results` says where among them the rows stand.
+        predictions: their ids lose the "v_" of feature files.
+        fields: per label of the table, what an entry says of it; the last one is for rows without a label.
+
+    Raises:
+        ValueError: if a number is NaN or infinite (JSON has neither).
+    """
+    ids = [id[2:] if PREFIXED_YOUTUBE_ID.fullmatch(id) else id for id in predictions.videos]
+    results: dict[str, list[dict[str, Any]]] = {id: [] for id in ids}
+    columns = (getattr(predictions, name).tolist() for name in COLUMN_TYPES)
+    for video, start_s, end_s, score, label in zip(*columns, strict=True):
+        results[ids[video]].append({**fields[label], "score": score, "segment": [start_s, end_s]})
+    with atomic_path(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump({**header, "results": results}, file, allow_nan=False, ensure_ascii=False)
+
+
 def error_list(where: str, errors: Sequence[str]) -> str:
     """Join the errors of one file into one message: the first 20 and their number.
 
@@ -102,7 +114,7 @@ def error_list(where: str, errors: Sequence[str]) -> str:
     return "\n  ".join([f"{where}: {len(errors)} errors{left_out}:", *errors[:MAX_SHOWN_ERRORS]])
 
 
-def _read_quickly(results: Mapping[str, Any], entry_format: EntryFormat) -> EntryColumns | None:
+def _read_quickly(results: Mapping[str, Any], entry_format: EntryFormat) -> Predictions | None:
     """Columns of a file that is in order; None if it needs the careful way."""
     if not _only(results.values(), {list}):
         return None
@@ -127,7 +139,7 @@ def _read_quickly(results: Mapping[str, Any], entry_format: EntryFormat) -> Entr
         return None
     counts = [len(of_video) for of_video in results.values()]
     video_index = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    return EntryColumns(
+    return Predictions(
         tuple(results), labels, video_index, ends_s[:, 0].copy(), ends_s[:, 1].copy(), score, label
     )
 
@@ -157,7 +169,7 @@ def _label_column(
 
 def _read_carefully(
     results: Mapping[str, Any], entry_format: EntryFormat
-) -> tuple[EntryColumns | None, list[str]]:
+) -> tuple[Predictions | None, list[str]]:
     """Columns, or every error of the entries."""
     errors: list[str] = []
     unreadable = False
@@ -186,7 +198,7 @@ def _read_carefully(
         return None, errors
     video_index, start_s, end_s, score, label_column = zip(*rows, strict=True) if rows else ((),) * 5
     columns = (np.array(column) for column in (video_index, start_s, end_s, score, label_column))
-    return EntryColumns(tuple(results), tuple(labels), *columns), []
+    return Predictions(tuple(results), tuple(labels), *columns), []
 
 
 def _read_entry(entry: Any, entry_format: EntryFormat) -> tuple[dict[str, Any], list[str]]:

@@ -167,7 +167,6 @@ def select_videos(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationT
     """Keep the videos where the (V,) mask `keep` is true, and their rows."""
     rows = np.flatnonzero(keep[annotations.video_index])
     number = np.cumsum(keep) - 1
-    verbs, nouns = annotations.verb_ids, annotations.noun_ids
     return replace(
         annotations,
         video_ids=tuple(id for id, kept in zip(annotations.video_ids, keep, strict=True) if kept),
@@ -177,8 +176,6 @@ def select_videos(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationT
         start_s=annotations.start_s[rows],
         end_s=annotations.end_s[rows],
         labels=tuple(annotations.labels[row] for row in rows),
-        verb_ids=None if verbs is None else verbs[rows],
-        noun_ids=None if nouns is None else nouns[rows],
     )
 
 

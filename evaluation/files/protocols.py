@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.metrics.detection import PROTOCOL_TIOU_THRESHOLDS
-from video_datasets.annotations import AnnotationTable, read_activitynet_json, read_ek100_csv
+from video_datasets.annotations import AnnotationTable
+from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.ek100_csv import read_ek100_csv
 from video_datasets.formats.ek100_labels import action_name, split_label
-from video_datasets.predictions import (
-    Predictions,
-    is_hdf5,
-    read_detections_json,
-    read_ek100_json,
-    read_predictions,
-)
+from video_datasets.formats.ek100_submission import read_ek100_json
+from video_datasets.formats.submission_json import read_detections_json
+from video_datasets.predictions import Predictions, is_hdf5, read_predictions
 
 ACTIVITYNET_VERSION = "ActivityNet eval_detection.py 82304fa"
 EK100_VERSION = "EPIC-KITCHENS C2-Action-Detection evaluate_detection_json_ek100.py 4835721"

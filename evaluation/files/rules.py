@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from video_datasets.annotations import short_repr
-from video_datasets.predictions import ek100_version_errors
+from video_datasets.formats.ek100_submission import ek100_version_errors
 
 EK100_CHALLENGE = "action_detection"
 SUPERVISION_LEVELS = {

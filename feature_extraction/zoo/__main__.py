@@ -164,11 +164,9 @@ def _grid(arguments: argparse.Namespace) -> TimeGrid:
 def _read_annotations(arguments: argparse.Namespace) -> AnnotationTable | None:
     if arguments.annotations is None:
         return None
-    from video_datasets.annotations import read_activitynet_json, read_ek100_csv
-    from video_datasets.formats.own_csv import read_own_csv
+    from video_datasets.formats import FORMATS
 
-    readers = {"hacs": read_activitynet_json, "ek100": read_ek100_csv, "csv": read_own_csv}
-    return readers[arguments.annotation_format](arguments.annotations)
+    return FORMATS[arguments.annotation_format].read(arguments.annotations)
 
 
 COMMANDS = {"pack": _pack, "verify": _verify, "export": _export, "import": _import}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from feature_extraction.zoo.presets import PRESETS, describe_presets
 from runtime.exit_codes import EXIT_CODES_HELP
+from video_datasets.formats import FORMATS
 from video_datasets.time_grid import CONVENTIONS, SPACINGS
 
-READERS_OF = {"hacs": "HACS or ActivityNet JSON", "ek100": "EPIC_100_*.csv", "csv": "own CSV"}
+READERS_OF = {name: entry.title for name, entry in FORMATS.items() if entry.localizes}
 
 DESCRIPTION = """\
 Features as people exchange them.

@@ -23,7 +23,8 @@ from feature_extraction.zoo.__main__ import main as zoo
 from feature_extraction.zoo.released import num_piece_rows
 from runtime.items import Arrays, FinishedItems
 from video_datasets.formats.ek100 import read_video_info
-from video_datasets.predictions import read_ek100_json, read_predictions
+from video_datasets.formats.ek100_submission import read_ek100_json
+from video_datasets.predictions import read_predictions
 from video_datasets.time_grid import TimeGrid
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "configs/ek100_mini.yaml")

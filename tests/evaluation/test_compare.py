@@ -19,7 +19,8 @@ from evaluation.files.evaluate import evaluate_tables, select_subset, task_colum
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
-from video_datasets.annotations import AnnotationTable, read_activitynet_json
+from video_datasets.annotations import AnnotationTable
+from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.predictions import Predictions
 
 VIDEOS = 4

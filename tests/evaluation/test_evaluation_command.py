@@ -19,8 +19,9 @@ from evaluation.files.evaluate import evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.average_recall import TOP_K
 from runtime.errors import InputError
-from video_datasets.annotations import read_activitynet_json
-from video_datasets.predictions import Predictions, read_detections_json, write_predictions
+from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.submission_json import read_detections_json
+from video_datasets.predictions import Predictions, write_predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,8 +16,10 @@ from evaluation import evaluate_proposals
 from evaluation.stage import work
 from runtime.schema import DataConfig, EvaluationConfig, RunConfig
 from runtime.stage import StageRun
-from video_datasets.annotations import read_activitynet_json
-from video_datasets.predictions import Predictions, read_detections_json, read_ek100_json, write_predictions
+from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.ek100_submission import read_ek100_json
+from video_datasets.formats.submission_json import read_detections_json
+from video_datasets.predictions import Predictions, write_predictions
 
 SEGMENT = ("start_s", "end_s", "score")
 Writer = Callable[..., dict[str, Path]]

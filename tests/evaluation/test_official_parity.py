@@ -18,9 +18,11 @@ from evaluation.files.evaluate import Evaluation, evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.detection import DetectionMetrics
 from runtime.errors import InputError
-from video_datasets.annotations import read_activitynet_json, read_ek100_csv
+from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.ek100_csv import read_ek100_csv
 from video_datasets.formats.ek100_labels import action_name
-from video_datasets.predictions import read_detections_json, read_ek100_json
+from video_datasets.formats.ek100_submission import read_ek100_json
+from video_datasets.formats.submission_json import read_detections_json
 
 TOLERANCE = 1e-12
 

@@ -21,7 +21,8 @@ from pipeline.detect import main, named_videos
 from pipeline.labels import label_video
 from pipeline.trained_run import open_run
 from runtime.errors import InputError
-from video_datasets.predictions import read_detections_json, read_ek100_json
+from video_datasets.formats.ek100_submission import read_ek100_json
+from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files
 

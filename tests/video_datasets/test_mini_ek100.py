@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from runtime.errors import InputError
 from runtime.schema import DataConfig
 from video_datasets.__main__ import main as look_at_data
-from video_datasets.annotations import timestamp_seconds
 from video_datasets.dataset import VideoDataset, load_dataset, read_annotations
 from video_datasets.formats.ek100 import is_extension
+from video_datasets.formats.ek100_csv import timestamp_seconds
 from video_datasets.mini import MiniSize, ensure_mini
 from video_datasets.mini.__main__ import main
 from video_datasets.mini.ek100_layout import timestamp

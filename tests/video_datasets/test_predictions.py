@@ -17,15 +17,9 @@ import video_datasets.formats.ek100_labels
 import video_datasets.submission_entries
 from runtime.errors import InputError
 from video_datasets.formats.ek100_labels import action_id, action_name, make_label, split_label
-from video_datasets.predictions import (
-    Predictions,
-    read_detections_json,
-    read_ek100_json,
-    read_predictions,
-    write_detections_json,
-    write_ek100_json,
-    write_predictions,
-)
+from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json
+from video_datasets.formats.submission_json import read_detections_json, write_detections_json
+from video_datasets.predictions import Predictions, read_predictions, write_predictions
 
 EK100_HEADER = {"version": "0.2", "challenge": "action_detection", "sls_pt": 2, "sls_tl": 3, "sls_td": 3}
 

@@ -16,20 +16,25 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
-from video_datasets.annotations import AnnotationTable, read_ek100_csv, read_text
-from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS
+from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.formats.ek100_csv import read_ek100_csv
+from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, split_label
+from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json
+from video_datasets.formats.format import Classes, Format
+from video_datasets.predictions import Predictions
+
+if TYPE_CHECKING:
+    from runtime.schema import DataConfig
 
 TESTING_SUBSET = "testing"
-TIME_ROUNDING_S = 0.005
-"""Timestamps are given in hundredths of a second."""
 EXTENSION_ID = re.compile(r"P\d+_1\d\d")
 
 
@@ -58,42 +63,20 @@ def find_file(root: str | Path, name: str) -> Path:
     return compressed if compressed.is_file() and not path.is_file() else path
 
 
-def ek100_annotation_files(config: DataConfig) -> tuple[Path, ...]:
-    """Return the annotation files of all subsets and the video info, also those that are not there."""
-    names = (config.ek100_training, config.ek100_validation, config.ek100_testing, config.ek100_video_info)
-    return tuple(find_file(config.root, name) for name in names)
-
-
-def ek100_subset_file(config: DataConfig, subset: str) -> Path:
-    """Return the annotation file that a subset's videos stand in."""
-    names = {
-        TESTING_SUBSET: config.ek100_testing,
-        config.training_subset: config.ek100_training,
-        config.validation_subset: config.ek100_validation,
-    }
-    return find_file(config.root, names[subset])
-
-
-def read_ek100_validation(config: DataConfig) -> AnnotationTable:
-    """Read the validation file: its rows as they stand, the subset filled in."""
-    table = read_ek100_csv(find_file(config.root, config.ek100_validation))
-    return replace(table, subsets=(config.validation_subset,) * len(table.video_ids))
-
-
-def read_ek100_subsets(config: DataConfig, problems: dict[str, str]) -> AnnotationTable:
+def read_ek100_subsets(data: DataConfig, problems: dict[str, str]) -> AnnotationTable:
     """Read all subsets into one table with durations, rows of training before those of validation.
 
     Args:
-        config: where the files are.
+        data: where the files are.
         problems: gets what is odd: a missing training or validation file, videos without video info.
 
     Raises:
         FileNotFoundError: if neither training nor validation segments are there, or no video info.
         InputError: if a file cannot be read, or a video is in two of the files.
     """
-    training, validation, testing, video_info = ek100_annotation_files(config)
+    training, validation, testing, video_info = EK100.annotation_files(data)
     tables = []
-    for path, subset in ((training, config.training_subset), (validation, config.validation_subset)):
+    for path, subset in ((training, data.training_subset), (validation, data.validation_subset)):
         if path.is_file():
             tables.append(_with_subset(read_ek100_csv(path), subset))
         else:
@@ -112,13 +95,6 @@ def read_ek100_subsets(config: DataConfig, problems: dict[str, str]) -> Annotati
             problems[video_id] = f"not in {video_info.name}, so its duration is unknown"
     durations_s = [infos[v].duration_s if v in infos else np.nan for v in table.video_ids]
     return replace(table, durations_s=np.array(durations_s, dtype=np.float64))
-
-
-def read_ek100_heads(config: DataConfig) -> dict[str, tuple[str, ...]]:
-    """Read the names of all verbs and nouns, in class order: {"verb": 97 names, "noun": 300 names}."""
-    verbs = find_file(config.root, config.ek100_verb_classes)
-    nouns = find_file(config.root, config.ek100_noun_classes)
-    return {"verb": read_class_names(verbs, NUM_VERBS), "noun": read_class_names(nouns, NUM_NOUNS)}
 
 
 def read_class_names(path: Path, count: int) -> tuple[str, ...]:
@@ -169,21 +145,6 @@ def read_test_videos(path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(video_id for _, (video_id,) in _rows(path, ("video_id",))))
 
 
-def describe_ek100(config: DataConfig, video_ids: Sequence[str]) -> list[str]:
-    """Return lines about what only EPIC-KITCHENS-100 has: the extension's videos, frame rates, resolutions."""
-    infos = read_video_info(find_file(config.root, config.ek100_video_info))
-    known = [infos[video_id] for video_id in video_ids if video_id in infos]
-    rates = Counter(f"{info.fps:.5g}" for info in known)
-    sizes = Counter(info.resolution for info in known)
-    return [
-        f"extension videos (PXX_1YY): {sum(map(is_extension, video_ids))}",
-        f"hours: {sum(info.duration_s for info in known) / 3600:.2f}",
-        f"frame rates: {_counts(rates)}",
-        f"resolutions: {_counts(sizes)}",
-        f"videos in {config.ek100_video_info} without annotations: {len(infos.keys() - set(video_ids))}",
-    ]
-
-
 def _counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common())
 
@@ -230,8 +191,6 @@ def _unlabelled(video_ids: tuple[str, ...]) -> AnnotationTable:
         start_s=none,
         end_s=none,
         labels=(),
-        verb_ids=none.astype(np.int64),
-        noun_ids=none.astype(np.int64),
     )
 
 
@@ -247,8 +206,6 @@ def _join(tables: Sequence[AnnotationTable]) -> AnnotationTable:
         start_s=np.concatenate([table.start_s for table in tables]),
         end_s=np.concatenate([table.end_s for table in tables]),
         labels=tuple(label for table in tables for label in table.labels),
-        verb_ids=np.concatenate([table.verb_ids for table in tables if table.verb_ids is not None]),
-        noun_ids=np.concatenate([table.noun_ids for table in tables if table.noun_ids is not None]),
     )
 
 
@@ -259,3 +216,87 @@ def _refuse_double_videos(table: AnnotationTable, files: Sequence[Path]) -> None
             f"{', '.join(path.name for path in files)}: a video may be in one of them only, but"
             f" {len(twice)} are in two, the first is '{twice[0]}'"
         )
+
+
+class Ek100(Format):
+    """EPIC-KITCHENS-100: a file a subset, durations and names of classes in files of their own, verbs and nouns."""
+
+    def annotation_files(self, data: DataConfig) -> tuple[Path, ...]:
+        """Return the files of training, validation and testing, and the video info."""
+        names = (data.ek100_training, data.ek100_validation, data.ek100_testing, data.ek100_video_info)
+        return tuple(find_file(data.root, name) for name in names)
+
+    def ground_truth_file(self, data: DataConfig) -> Path:
+        """Return the validation file."""
+        return find_file(data.root, data.ek100_validation)
+
+    def subset_file(self, data: DataConfig, subset: str) -> Path:
+        """Return the file of a subset."""
+        names = {
+            TESTING_SUBSET: data.ek100_testing,
+            data.training_subset: data.ek100_training,
+            data.validation_subset: data.ek100_validation,
+        }
+        return find_file(data.root, names[subset])
+
+    def read_ground_truth(self, data: DataConfig) -> AnnotationTable:
+        """Read the validation file: its rows as they stand, the subset filled in."""
+        return _with_subset(self.read(self.ground_truth_file(data)), data.validation_subset)
+
+    def read_all(self, data: DataConfig, problems: dict[str, str]) -> AnnotationTable:
+        """Read all subsets, see `read_ek100_subsets`."""
+        return read_ek100_subsets(data, problems)
+
+    def class_names(self, data: DataConfig) -> dict[str, tuple[str, ...]]:
+        """Read the names of all verbs and nouns: {"verb": 97 names, "noun": 300 names}."""
+        verbs, nouns = self._class_files(data)
+        return {"verb": read_class_names(verbs, NUM_VERBS), "noun": read_class_names(nouns, NUM_NOUNS)}
+
+    def _class_files(self, data: DataConfig) -> tuple[Path, Path]:
+        return find_file(data.root, data.ek100_verb_classes), find_file(data.root, data.ek100_noun_classes)
+
+    def class_indices(self, label: str, classes: Classes) -> dict[str, int]:
+        """Return verb and noun of a label "verb,noun"."""
+        verb, noun, _ = split_label(label)
+        return {"verb": verb, "noun": noun}
+
+    def label_names(self, data: DataConfig, labels: Iterable[str]) -> dict[str, str]:
+        """Name labels: "open door" for "3,12"; as they are where the class files are missing."""
+        if not all(path.is_file() for path in self._class_files(data)):
+            return super().label_names(data, labels)
+        verbs, nouns = self.class_names(data).values()
+        classes = {label: split_label(label)[:2] for label in labels}
+        return {label: f"{verbs[verb]} {nouns[noun]}" for label, (verb, noun) in classes.items()}
+
+    def describe(self, data: DataConfig, video_ids: Sequence[str]) -> list[str]:
+        """Return lines about the extension's videos, hours, frame rates and resolutions."""
+        infos = read_video_info(find_file(data.root, data.ek100_video_info))
+        known = [infos[video_id] for video_id in video_ids if video_id in infos]
+        rates = Counter(f"{info.fps:.5g}" for info in known)
+        sizes = Counter(info.resolution for info in known)
+        return [
+            f"extension videos (PXX_1YY): {sum(map(is_extension, video_ids))}",
+            f"hours: {sum(info.duration_s for info in known) / 3600:.2f}",
+            f"frame rates: {_counts(rates)}",
+            f"resolutions: {_counts(sizes)}",
+            f"videos in {data.ek100_video_info} without annotations: {len(infos.keys() - set(video_ids))}",
+        ]
+
+    def read_detections(self, path: str | Path) -> Predictions:
+        """Read a submission to the challenge."""
+        return read_ek100_json(path)
+
+    def write_detections(self, path: str | Path, predictions: Predictions, notes: Mapping[str, Any]) -> None:
+        """Write a submission to the challenge, which has room for nothing but the supervision levels."""
+        write_ek100_json(path, predictions, **{name: notes[name] for name in self.declares})
+
+
+EK100 = Ek100(
+    name="ek100",
+    title="EPIC_100_*.csv",
+    read=read_ek100_csv,
+    rounding_s=0.005,  # timestamps are given in hundredths of a second
+    heads=("verb", "noun"),
+    tasks=("verb", "noun", "action"),
+    declares=("sls_pt", "sls_tl", "sls_td"),
+)

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.formats.format import Format
 from video_datasets.formats.whole_videos import SUBSETS, LabelledFile, whole_video_table
 from video_datasets.video.search import video_id_of
 
@@ -134,3 +135,11 @@ def _numbers_in_order(files: list[LabelledFile]) -> list[LabelledFile]:
         return files
     width = max(map(len, labels), default=0)
     return [replace(file, label=file.label.zfill(width) if file.label else "") for file in files]
+
+
+KINETICS = Format(
+    name="kinetics",
+    title="Kinetics CSV files or lists",
+    read=read_kinetics,
+    localizes=False,
+)

@@ -21,6 +21,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.formats.format import Format
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
 COLUMNS = ("video", "start_s", "end_s", "label", "subset")
@@ -113,3 +114,6 @@ def _seconds(text: str, column: str, where: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"{where}: '{column}' must be a number of seconds, found '{text}'") from None
+
+
+OWN_CSV = Format(name="csv", title="your own CSV", read=read_own_csv)

@@ -20,6 +20,7 @@ from typing import Any
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, read_json_object, read_text, short_repr
+from video_datasets.formats.format import Format
 from video_datasets.formats.whole_videos import SUBSETS, LabelledFile, whole_video_table
 
 PREFIX = "something-something-v2-"
@@ -99,3 +100,6 @@ def _read_list(path: Path) -> list[Any]:
     if not isinstance(content, list):
         raise InputError(f"{path}: expected a JSON list of videos, found {type(content).__name__}")
     return content
+
+
+SSV2 = Format(name="ssv2", title="Something-Something V2 JSON files", read=read_ssv2, localizes=False)
