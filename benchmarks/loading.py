@@ -68,7 +68,9 @@ def train(arguments: argparse.Namespace, folder: Path) -> list[dict[str, float]]
     task = build_task(run, load_dataset(config.data))
     task.num_items = min(task.num_items, arguments.steps * arguments.batch_size)
     validation = task.validation
-    task.validation = TestClips([], validation.source, validation.grid, validation.views)
+    task.validation = TestClips(
+        [], validation.source, validation.grid, validation.views, validation.network_input
+    )
     stage_trainer(run, task, config.finetune, device).run("loading")
     return [json.loads(text) for text in (folder / TIMING_NAME).read_text().splitlines()]
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from classification.finetune.heads import by_head
 from classification.finetune.sampling import spread_frames
@@ -27,13 +27,10 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.schema import RunConfig
 from tadaconv import VideoNetwork
-from tadaconv.convnext import ConvNeXtBackbone
-from tadaconv.resnet import ResNet
-from tadaconv.slowfast import SlowFastBackbone
 from video_datasets.dataset import Segment
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
 from video_datasets.video.reader import frame_times, read_clip
-from video_datasets.video.transforms import PIXEL_MEAN, PIXEL_STD, prepare_frames
+from video_datasets.video.transforms import scaled_frames
 
 MAX_COLUMNS = 8
 """Frames in the strip; of longer clips, some are left out."""
@@ -60,7 +57,10 @@ def grad_cam(model: VideoNetwork, clip_CTHW: Tensor, class_index: int, head: str
         InputError: if the network has no feature map (transformers).
     """
     kept: list[Tensor] = []
-    hook = last_feature_map(model).register_forward_hook(lambda module, inputs, output: kept.append(output))
+    feature_map = model.feature_map()
+    if feature_map is None:
+        raise InputError(f"Grad-CAM needs a feature map, which {type(model.backbone).__name__} does not have")
+    hook = feature_map.register_forward_hook(lambda module, inputs, output: kept.append(output))
     try:
         logits = by_head(model(clip_CTHW[None].detach().requires_grad_()))[head]
     finally:
@@ -70,21 +70,6 @@ def grad_cam(model: VideoNetwork, clip_CTHW: Tensor, class_index: int, head: str
     weights_C = gradients[0].mean(dim=(1, 2, 3))
     cam_THW = F.relu(torch.einsum("c,cthw->thw", weights_C, maps_CTHW)).detach()
     return cam_THW / cam_THW.max().clamp_min(torch.finfo(cam_THW.dtype).tiny)
-
-
-def last_feature_map(model: VideoNetwork) -> nn.Module:
-    """Return the module whose output (B, C, T', h, w) is averaged into the feature; of SlowFast, the slow path's.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if isinstance(model, ResNet):
-        return model.backbone
-    if isinstance(model.backbone, ConvNeXtBackbone):
-        return model.backbone.stages[-1]
-    if isinstance(model.backbone, SlowFastBackbone):
-        return model.backbone.get_submodule("slow_conv5")
-    raise InputError(f"Grad-CAM needs a feature map, which {type(model.backbone).__name__} does not have")
 
 
 @dataclass(frozen=True)
@@ -122,13 +107,14 @@ def explain(
     grid = TimeGrid.from_config(config.grid)
     times = frame_times(video, min_decoded_share=config.finetune.min_decoded_share)
     frames = _clip_at(grid, times.n_frames(grid.fps), at_s, config.finetune.sampling, video)
-    clip = prepare_frames(read_clip(video, frames, grid.fps, times), config.finetune.test_short_side_px)
+    scaled = scaled_frames(read_clip(video, frames, grid.fps, times), config.finetune.test_short_side_px)
+    clip = backbone.model.input.normalise(scaled)
     head, index = _class_of(backbone, clip, label)
     cam = grad_cam(backbone.model, clip, index, head)
     heat = F.interpolate(cam[None, None], size=tuple(clip.shape[1:]), mode="trilinear", align_corners=False)
     with torch.inference_mode():
         probability = float(by_head(backbone.model(clip[None]))[head].softmax(dim=1)[0, index])
-    images = ((clip * PIXEL_STD + PIXEL_MEAN) * 255).round().clamp(0, 255).byte()
+    images = (scaled * 255).round().clamp(0, 255).byte()
     return Shown(
         frames=images.permute(1, 2, 3, 0).numpy(),
         times_s=frames / grid.fps,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
 from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
+from tadaconv.inputs import NetworkInput
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
 
@@ -19,6 +20,10 @@ RANDOM_WEIGHTS = "random"
 """What features of a network without weights say under `weights`."""
 
 _OF_FINETUNING = {"model", "name", "heads"}
+_OF_EARLIER_FILES = {"mean": NetworkInput().mean, "std": NetworkInput().std}
+"""Files that do not tell their pixels are of a time when all networks saw TAda2D's."""
+_MAX_INPUT = 4096
+"""Frames or pixels of a clip, in files that may come from anybody (bundles): no memory is taken for more."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,21 @@ def head_sizes(heads: Mapping[str, tuple[str, ...]]) -> int | dict[str, int]:
 
 def save_backbone(
     path: Path,
-    model: torch.nn.Module,
+    model: VideoNetwork,
     name: str,
     heads: Mapping[str, tuple[str, ...]],
     config: dict[str, Any],
 ) -> None:
-    """Write weights, class names per head and the run's configuration (a plain dict) to one file."""
+    """Write weights, class names per head, facts of the input, and the run's configuration (a plain dict)."""
     named = {head: list(labels) for head, labels in heads.items()}
-    content = {"model": model.state_dict(), "name": name, "heads": named, "config": config}
+    facts = model.input
+    content = {
+        "model": model.state_dict(),
+        "name": name,
+        "heads": named,
+        "input": {"clip": list(facts.clip), "mean": list(facts.mean), "std": list(facts.std)},
+        "config": config,
+    }
     checkpoint.save(path, content)
 
 
@@ -80,13 +92,14 @@ def load_backbone(path: Path) -> Backbone:
     return _finetuned(checkpoint.load(path), path)
 
 
-def load_network(name: str, weights: Path | None) -> Backbone:
+def load_network(name: str, weights: Path | None, input_size: tuple[int, int, int] | None = None) -> Backbone:
     """Make a network by name, with weights from a file or random ones (of seed 0, so the same every time).
 
     Args:
         name: of the network, as in `tadaconv.list_models()`.
         weights: of finetuning (`weights.pt` of a run), a released checkpoint, or an image ResNet's state dict
             (`tadaconv.load_weights`; a head of other classes is left out, since features do without). None: random.
+        input_size: (T, H, W) of the clips to come, for networks that are built for one size; None: the usual one.
 
     Raises:
         InputError: if there is no such network or file, or they do not fit each other.
@@ -94,7 +107,7 @@ def load_network(name: str, weights: Path | None) -> Backbone:
     if name not in list_models():
         raise InputError(f"no network named '{name}'; known: {', '.join(list_models())}")
     if weights is None:
-        return _with_random_weights(name)
+        return _with_random_weights(name, input_size)
     try:
         content = read_weights_file(weights)
     except ValueError as error:
@@ -104,8 +117,8 @@ def load_network(name: str, weights: Path | None) -> Backbone:
         if backbone.name != name:
             raise InputError(f"{weights}: holds the weights of {backbone.name}, asked for {name}")
         return backbone
-    model = create_model(name)
     try:
+        model = create_model(name, input_size=input_size)
         load_weights(model, content, drop_mismatched_head=True)
     except ValueError as error:
         raise InputError(f"{weights}: {error}") from error
@@ -114,10 +127,13 @@ def load_network(name: str, weights: Path | None) -> Backbone:
     )
 
 
-def _with_random_weights(name: str) -> Backbone:
+def _with_random_weights(name: str, input_size: tuple[int, int, int] | None) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = create_model(name).eval()
+        try:
+            model = create_model(name, input_size=input_size).eval()
+        except ValueError as error:
+            raise InputError(str(error)) from error
     return Backbone(model, name, {}, weights_sha256(model.state_dict()))
 
 
@@ -126,7 +142,25 @@ def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
     if missing:
         raise InputError(f"{path}: not the weights of a finetuning stage (no {', '.join(sorted(missing))})")
     heads = {head: tuple(labels) for head, labels in content["heads"].items()}
-    model = create_model(content["name"], num_classes=head_sizes(heads))
+    facts = content.get("input")
+    try:
+        model = create_model(content["name"], head_sizes(heads), None if facts is None else _size(facts))
+        model.input = replace(model.input, **_OF_EARLIER_FILES if facts is None else _statistics(facts))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: not the weights of a finetuning stage ({error})") from error
     model.load_state_dict(content["model"])
     sha256 = weights_sha256(content["model"])
     return Backbone(model.eval(), content["name"], heads, sha256, path.name, file_sha256(path))
+
+
+def _size(facts: Mapping[str, Any]) -> tuple[int, int, int]:
+    """(T, H, W) that a finetuned network was built for."""
+    frames, height, width = (int(value) for value in facts["clip"])
+    if not all(1 <= value <= _MAX_INPUT for value in (frames, height, width)):
+        raise ValueError(f"expected clips of 1 to {_MAX_INPUT} frames and pixels, found {facts['clip']}")
+    return frames, height, width
+
+
+def _statistics(facts: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation of the pixels that it was finetuned on."""
+    return {name: tuple(float(value) for value in facts[name]) for name in ("mean", "std")}

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_extraction.clips import ClipAssembler
+from tadaconv import VideoNetwork
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodedVideo, DecodeJob
 from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE
 from video_datasets.video.reader import StreamSummary
-from video_datasets.video.transforms import centre_crop, prepare_frames, three_crops
+from video_datasets.video.transforms import centre_crop, scaled_frames, three_crops
 
 BATCH_CLIPS = 8
 """Most clips per forward pass; on a CPU more of them gain nothing."""
@@ -42,14 +43,14 @@ class Extractor:
     """The network, and what becomes of frames before it sees them; for one thread.
 
     Attributes:
-        model: with `forward_features`, optimised for inference, on `device`.
+        model: optimised for inference, on `device`; it tells how pixels are normalised.
         grid: which frames each clip takes.
         short_side_px: the whole region is scaled to this short side.
         device: of the model.
         crops: "whole", "centre" or "three" squares of the short side, as in `FeaturesConfig`.
     """
 
-    model: torch.nn.Module
+    model: VideoNetwork
     grid: TimeGrid
     short_side_px: int
     device: torch.device
@@ -59,7 +60,8 @@ class Extractor:
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> Iterator[Tensor]:
         """Scale and normalise frames: uint8 (n, H, W, 3) to n tensors (3, h, w) on the device."""
         for frames in torch.from_numpy(frames_NHWC).split(_PREPARED_TOGETHER):
-            yield from prepare_frames(frames.to(self.device), self.short_side_px).unbind(1)
+            scaled = scaled_frames(frames.to(self.device), self.short_side_px)
+            yield from self.model.input.normalise(scaled).unbind(1)
 
     def batch_clips(self, frame_CHW: Tensor) -> int:
         """Clips per forward pass for frames of this size; depends on nothing else, so results are repeatable."""
@@ -72,7 +74,7 @@ class Extractor:
         """Return the features (n, C) of n clips of T frames (3, h, w); (n, 3 C) for three crops."""
         with torch.inference_mode():
             views = self._views(self._stacked(clips))
-            features = [self.model.forward_features(view) for view in views]  # type: ignore[operator]
+            features = [self.model.forward_features(view) for view in views]
             return torch.cat(features, dim=1).float().cpu().numpy()
 
     def _stacked(self, clips: list[list[Tensor]]) -> Tensor:

@@ -22,6 +22,7 @@ from feature_extraction.store import write_video_features
 from runtime.errors import InputError
 from runtime.schema import FeaturesConfig, RuntimeConfig
 from tadaconv import optimize_for_inference
+from tadaconv.inputs import NetworkInput
 from training.device import prepare_device
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoder_process import DecodeJob
@@ -60,7 +61,9 @@ class Recipe:
             InputError: if weights or device are not there, or the weights are others than expected.
         """
         device = prepare_device(self.runtime)
-        backbone = load_network(self.model, self.weights)
+        side_px = self.features.short_side_px
+        square = None if self.features.crops == "whole" else (self.grid.clip_frames, side_px, side_px)
+        backbone = load_network(self.model, self.weights, square)
         if self.backbone_sha256 not in ("", backbone.sha256):
             raise InputError(f"{self.weights}: other weights here than where the extraction was started")
         return LoadedRecipe(self, backbone, device)
@@ -83,6 +86,7 @@ class LoadedRecipe:
 
     def __init__(self, recipe: Recipe, backbone: Backbone, device: torch.device) -> None:
         features = recipe.features
+        _refuse_other_sizes(recipe, backbone)
         self.recipe = recipe
         self.backbone = backbone
         self.extractor = Extractor(
@@ -101,7 +105,7 @@ class LoadedRecipe:
     @property
     def settings(self) -> dict[str, str | int | float]:
         """The attributes by which features of the same recipe are known."""
-        features = self.recipe.features
+        features, pixels = self.recipe.features, self.backbone.model.input.statistics
         return {
             "backbone": self.backbone.name,
             "backbone_sha256": self.backbone.sha256,
@@ -109,6 +113,8 @@ class LoadedRecipe:
             "crops": features.crops,
             "precision": features.precision,
             "min_decoded_share": features.min_decoded_share,
+            # Stores of before name none: all networks saw these pixels then.
+            **({} if pixels == NetworkInput().statistics else {"pixels": pixels}),
         }
 
     def job(self, video_id: str, path: Path) -> DecodeJob:
@@ -133,6 +139,7 @@ class LoadedRecipe:
                 grid.times_s(summary.n_frames),
                 grid,
                 attributes={
+                    "pixels": self.backbone.model.input.statistics,
                     **self.settings,
                     "weights": self.backbone.weights,
                     "weights_file_sha256": self.backbone.file_sha256,
@@ -149,6 +156,23 @@ class LoadedRecipe:
         except ValueError as error:
             return str(error)
         return ""
+
+
+def _refuse_other_sizes(recipe: Recipe, backbone: Backbone) -> None:
+    """Raise if a network of fixed size would be shown clips of another one, before any video is decoded."""
+    takes, features = backbone.model.input, recipe.features
+    frames, height, width = takes.clip
+    side_px = features.short_side_px
+    if takes.fixed_size and (features.crops == "whole" or (side_px, side_px) != (height, width)):
+        raise InputError(
+            f"{backbone.name} takes frames of {height} x {width} pixels only, found features.crops={features.crops} "
+            f"with features.short_side_px={side_px}; set features.crops=centre (or three) and "
+            f"features.short_side_px={height}"
+        )
+    if takes.fixed_frames and recipe.grid.clip_frames != frames:
+        raise InputError(
+            f"{backbone.name} takes clips of {frames} frames only, found grid.clip_frames={recipe.grid.clip_frames}"
+        )
 
 
 def source_attributes(path: Path) -> dict[str, str | int]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from tadaconv.costs import PAPER_FIGURES, count_costs, usual_clip
+from tadaconv.costs import PAPER_FIGURES, count_costs
 from tadaconv.known_weights import KNOWN_WEIGHTS
 from tadaconv.registry import list_models
+from tadaconv.specs import SPECS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +37,7 @@ def print_costs(names: Sequence[str]) -> None:
     """One line a network."""
     print(f"{'network':<22}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
     for name in names:
-        clip, paper = usual_clip(name), PAPER_FIGURES.get(name)
+        clip, paper = SPECS[name].input.clip, PAPER_FIGURES.get(name)
         costs = count_costs(name, clip)
         line = f"{name:<22}{_size(clip):<13}{costs.params_m:>9.2f}{costs.gmacs:>9.2f}"
         if paper:

@@ -72,6 +72,8 @@ class Bottleneck(nn.Module):
             self._add_convolution(name, width, kernel, stride if index == 0 else 1)
         self.c = ClipConv(width, out_channels)
         self.c_bn = nn.BatchNorm3d(out_channels)
+        between = [name for name, _ in branch.middle if name != "b" or branch.aggregation is None]
+        self.norm_of = {name: f"{name}_bn" for name in ("a", *between, "c")}
 
     def _add_convolution(self, name: str, width: int, kernel: tuple[int, int], stride: int) -> None:
         if name in self.branch.calibrated:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from tadaconv.frames import temporal_average
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import initialise_like_transformers_
+from tadaconv.inputs import NetworkInput
 from tadaconv.layers import ChannelLinear, ChannelNorm, DropPath, PatchConv, QuickGELU
 from tadaconv.network import VideoNetwork
 from tadaconv.operators import TAdaConv2d
@@ -30,6 +32,9 @@ from tadaconv.router_v2 import RouteFuncTransformer
 
 LAYER_SCALE = 1e-6
 """Initial value of gamma."""
+
+
+INPUT = NetworkInput(clip=(16, 256, 256), frame_step=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +52,12 @@ class ConvNeXtSpec:
     drop_path: float = 0.2
     """Probability of dropping the last block's branch in training; it grows linearly from 0."""
 
+    input: NetworkInput = INPUT
+    """Pixels and usual clip."""
+
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
         """The network, with random weights; it takes any input size and disregards the one given."""
-        network = VideoNetwork(ConvNeXtBackbone(self), ClassificationHead(self.widths[-1], num_classes))
+        network = ConvNeXt(ConvNeXtBackbone(self), ClassificationHead(self.widths[-1], num_classes))
         initialise_like_transformers_(network)
         return network
 
@@ -135,6 +143,14 @@ class ConvNeXtBackbone(nn.Module):
             x = stage(downsample(x))
         feats_BC: Tensor = self.norm(x.mean((2, 3, 4)))
         return feats_BC
+
+
+class ConvNeXt(VideoNetwork):
+    """Backbone and classification head."""
+
+    def feature_map(self) -> nn.Module:
+        """The last stage's output, (B, C, T', h, w)."""
+        return cast(ConvNeXtBackbone, self.backbone).stages[-1]
 
 
 def _block(spec: ConvNeXtSpec, channels: int, drop_path: float) -> nn.Module:

@@ -53,20 +53,6 @@ PAPER_FIGURES: Mapping[str, PaperFigures] = {
 }
 
 
-def usual_clip(name: str) -> tuple[int, int, int]:
-    """(T, H, W) at which a network is usually compared: the paper's, or that of a related network.
-
-    >>> usual_clip("slowfast_8x8_tada"), usual_clip("r2d_mini")
-    ((32, 256, 256), (8, 64, 64))
-    """
-    if name in PAPER_FIGURES:
-        return PAPER_FIGURES[name].clip
-    if name.endswith("_mini"):
-        return 8, 64, 64
-    n_frames = 32 if name.startswith("slowfast") else 16 if name.startswith("tadaconvnext") else 8
-    return n_frames, 256, 256
-
-
 def count_costs(name: str, clip: tuple[int, int, int]) -> Costs:
     """Parameters (400 classes), and multiply-accumulates of convolutions and matrix products for one clip.
 

@@ -25,7 +25,7 @@ from tadaconv.aggregation import Aggregation
 from tadaconv.branches import Bottleneck
 from tadaconv.calibration import Calibration
 from tadaconv.fused import FusedConv
-from tadaconv.layers import ClipConv
+from tadaconv.layers import ClipConv, HasNorms
 from tadaconv.network import VideoNetwork
 from tadaconv.operators import TAdaConv2d, TAdaConv3d
 from tadaconv.resnet import ResidualBlock, Stem
@@ -76,14 +76,13 @@ def _convert_output(
 
 
 def _fold_convolutions(module: nn.Module) -> None:
-    """Fold every normalisation among the children into the convolution in front of it."""
-    for name, conv in list(module.named_children()):
-        bn_name = "bn" if name == "conv_fast_to_slow" else f"{name}_bn"
-        bn = getattr(module, bn_name, None)
-        if not isinstance(conv, Convolution) or not isinstance(bn, nn.BatchNorm3d):
-            continue
-        if name == "b" and isinstance(module, Bottleneck) and module.branch.aggregation is not None:
-            continue  # between the two, frames are aggregated
+    """Fold the normalisations that a module names into the convolutions in front of them."""
+    if not isinstance(module, HasNorms):
+        return
+    for name, bn_name in module.norm_of.items():
+        conv, bn = module.get_submodule(name), module.get_submodule(bn_name)
+        assert isinstance(conv, Convolution)  # for the type checker
+        assert isinstance(bn, nn.BatchNorm3d)
         setattr(module, name, _folded(conv, bn))
         setattr(module, bn_name, nn.Identity())
 

@@ -1,7 +1,8 @@
 """Released weights that these networks can load: facts, not code. ``load_weights`` reads the files.
 
 None is downloaded by this package, and their checksums are not published except in part of a file name. The
-licences are those of the files; the images and videos behind them have terms of their own.
+licences are those of the files; the images and videos behind them have terms of their own. Mean and deviation of
+the pixels are the network's (``tadaconv.inputs``).
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _DRIVE = "https://drive.google.com/file/d/{}/view"
-_HALF, _QUARTER = (0.45,) * 3, (0.225,) * 3
-_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TADACONV = "not stated beside the files; see github.com/alibaba-mmai-research/TAdaConv"
 
 
@@ -31,10 +29,6 @@ class KnownWeights:
     """(T, H, W) of the input that it was trained on."""
     frame_step: int | None = None
     """Frames of the video from one input frame to the next; None: spread over the whole video, or an image."""
-    mean: tuple[float, ...] = _HALF
-    """RGB mean of the input, for values in 0 .. 1."""
-    std: tuple[float, ...] = _QUARTER
-    """RGB standard deviation of the input."""
     top1: float | None = None
     """Published accuracy in percent, on the data set it was trained on."""
     sha256: str | None = None
@@ -108,8 +102,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url=_DRIVE.format("1E7IE762YLJnfeiqtjv0jBb91_dZhNK0Q"),
         num_classes=400,
         clip=(16, 224, 224),
-        mean=_CLIP_MEAN,
-        std=_CLIP_STD,
         top1=84.5,
     ),
     KnownWeights(
@@ -118,8 +110,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url=_DRIVE.format("1chSLHo0nbFNObsLlCRSsAJE2vbYwIaYJ"),
         num_classes=400,
         clip=(16, 224, 224),
-        mean=_CLIP_MEAN,
-        std=_CLIP_STD,
         top1=87.6,
     ),
     KnownWeights(
@@ -128,8 +118,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url=_DRIVE.format("1D-pKrxdrP2IcGXnd_e47ryci7OYCt8BK"),
         num_classes=174,
         clip=(16, 224, 224),
-        mean=_CLIP_MEAN,
-        std=_CLIP_STD,
         top1=70.4,
     ),
     KnownWeights(
@@ -138,8 +126,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
         num_classes=1000,
         clip=(1, 224, 224),
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
         sha256="0676ba61",
         licence="BSD-3-Clause (github.com/pytorch/vision)",
     ),
@@ -149,8 +135,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url="https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
         num_classes=1000,
         clip=(1, 224, 224),
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
         sha256="11ad3fa6",
         licence="BSD-3-Clause (github.com/pytorch/vision)",
     ),
@@ -160,8 +144,6 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         url="https://huggingface.co/timm/resnet50.a1_in1k/resolve/main/model.safetensors",
         num_classes=1000,
         clip=(1, 224, 224),
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
         licence="Apache-2.0 (its model card)",
     ),
 )

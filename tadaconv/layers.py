@@ -5,11 +5,26 @@ Axes: B clips, Ci and Co channels, T frames, H x W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tadaconv.frames import fold_frames, gather_windows, unfold_frames
+
+
+@runtime_checkable
+class HasNorms(Protocol):
+    """A module that names its batch normalisations, so that they can be folded for inference."""
+
+    norm_of: Mapping[str, str]
+    """Name of a convolution -> name of the normalisation right behind it, both among the children."""
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """As of every module."""
+        ...
 
 
 class ClipConv(nn.Conv3d):

@@ -1,10 +1,11 @@
-"""What all networks have in common: a backbone, the feature of a clip, and a head."""
+"""The base of all networks: a backbone, the feature of a clip, a head, and the facts of the input."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from tadaconv.heads import ClassificationHead
+from tadaconv.inputs import NetworkInput
 
 
 class VideoNetwork(nn.Module):
@@ -14,7 +15,10 @@ class VideoNetwork(nn.Module):
         backbone: the layers up to the feature.
         head: from the feature to logits.
         num_features: C, length of the feature.
+        input: statistics of the pixels, size of the clips (``create_model`` takes them from the network's entry).
     """
+
+    input = NetworkInput()
 
     def __init__(self, backbone: nn.Module, head: ClassificationHead) -> None:
         super().__init__()
@@ -26,6 +30,10 @@ class VideoNetwork(nn.Module):
         """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""
         feats_BC: Tensor = self.backbone(clips_BCTHW)
         return feats_BC
+
+    def feature_map(self) -> nn.Module | None:
+        """The module whose output (B, C, T', h, w) is averaged into the feature; None: there is no such map."""
+        return None
 
     def forward(self, clips_BCTHW: Tensor) -> Tensor | dict[str, Tensor]:
         """Logits (B, classes) of clips (B, 3, T, H, W), or {"verb": (B, n), "noun": (B, m)} for two heads."""

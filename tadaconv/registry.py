@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from tadaconv.heads import NumClasses
 from tadaconv.network import VideoNetwork
@@ -26,13 +27,14 @@ def create_model(
     Args:
         name: one of :func:`list_models`.
         num_classes: an int, or {"verb": n, "noun": m} for two heads.
-        input_size: (T, H, W), for networks of a fixed input size; the ResNets take any, and disregard it.
+        input_size: (T, H, W), for networks of a fixed input size; the ResNets take any, and disregard it. None:
+            the size at which the network is usually compared.
 
     Returns:
         A module in training mode.  Input: clips (B, 3, T, H, W), float32 RGB, already normalised; SlowFast
         takes the fast clip (32 frames) and picks the slow frames itself.
         ``forward_features`` gives (B, ``num_features``), calling it gives logits (B, num_classes) or
-        {"verb": (B, n), "noun": (B, m)}.
+        {"verb": (B, n), "noun": (B, m)}. ``input`` tells how pixels are normalised, and the size of clips.
 
     Raises:
         ValueError: if there is no such network, num_classes is not as above, or a network of fixed size
@@ -47,4 +49,7 @@ def create_model(
         close = difflib.get_close_matches(name, SPECS)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(f"no network named {name!r}; {hint}known: {', '.join(list_models())}")
-    return SPECS[name].build(num_classes, input_size)
+    spec = SPECS[name]
+    network = spec.build(num_classes, input_size)
+    network.input = replace(spec.input, clip=input_size or spec.input.clip)
+    return network

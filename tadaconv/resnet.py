@@ -8,6 +8,7 @@ Names of modules and shapes of parameters are those of the released checkpoints
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -17,8 +18,11 @@ from tadaconv.branches import R2D, Bottleneck, Branch
 from tadaconv.frames import fold_frames, unfold_frames
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import initialise_
+from tadaconv.inputs import NetworkInput
 from tadaconv.layers import ClipConv
 from tadaconv.network import VideoNetwork
+
+INPUT = NetworkInput(clip=(8, 256, 256), frame_step=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,9 @@ class ResNetSpec:
     zero_init_residual: bool = False
     """Whether the last normalisation of every branch starts at zero, so that blocks begin as their shortcuts."""
 
+    input: NetworkInput = INPUT
+    """Pixels and usual clip."""
+
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
         """The network, with random weights; it takes any input size and disregards the one given."""
         return ResNet(self, num_classes)
@@ -57,6 +64,8 @@ class ResNetSpec:
 
 class Stem(nn.Module):
     """The first convolution, with its normalisation and ReLU, perhaps a max pooling."""
+
+    norm_of: Mapping[str, str] = {"a": "a_bn"}
 
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
@@ -82,9 +91,11 @@ class ResidualBlock(nn.Module):
     def __init__(self, branch: Branch, in_channels: int, width: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.short_cut: nn.Module | None = None
+        self.norm_of: dict[str, str] = {}
         if in_channels != out_channels or stride != 1:
             self.short_cut = ClipConv(in_channels, out_channels, stride=stride)
             self.short_cut_bn = nn.BatchNorm3d(out_channels)
+            self.norm_of = {"short_cut": "short_cut_bn"}
         self.conv_branch: nn.Module = Bottleneck(branch, in_channels, width, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,6 +160,10 @@ class ResNet(VideoNetwork):
         initialise_(self)
         if spec.zero_init_residual:
             zero_last_norms_(self)
+
+    def feature_map(self) -> nn.Module:
+        """The last stage's output, (B, C, T, h, w)."""
+        return self.backbone
 
     def forward_features(self, clips_BCTHW: Tensor) -> Tensor:
         """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""

@@ -12,6 +12,7 @@ Source: SlowFast (Feichtenhofer et al., ICCV 2019); names of the parameters as i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import initialise_
+from tadaconv.inputs import NetworkInput
 from tadaconv.layers import PatchConv
 from tadaconv.network import VideoNetwork
 from tadaconv.resnet import ResNetSpec, Stem, make_stage, zero_last_norms_
@@ -27,6 +29,9 @@ from tadaconv.resnet import ResNetSpec, Stem, make_stage, zero_last_norms_
 N_FUSIONS = 4
 FUSED_WIDTH = 2
 """Channels that a fusion makes of each fast channel."""
+
+
+INPUT = NetworkInput(clip=(32, 256, 256), frame_step=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,9 @@ class SlowFastSpec:
     fusion_frames: int
     """Temporal kernel of the fusions."""
 
+    input: NetworkInput = INPUT
+    """Pixels and usual clip."""
+
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
         """The network, with random weights; it takes any input size and disregards the one given."""
         return SlowFast(self, num_classes)
@@ -47,6 +55,8 @@ class SlowFastSpec:
 
 class Fusion(nn.Module):
     """From fast maps (B, C, T, H, W) to maps at the slow frame rate, (B, 2 C, T / alpha, H, W)."""
+
+    norm_of: Mapping[str, str] = {"conv_fast_to_slow": "bn"}
 
     def __init__(self, channels: int, frames: int, alpha: int) -> None:
         super().__init__()
@@ -110,3 +120,7 @@ class SlowFast(VideoNetwork):
         super().__init__(SlowFastBackbone(spec), head)
         initialise_(self)
         zero_last_norms_(self)
+
+    def feature_map(self) -> nn.Module:
+        """The slow path's last output, (B, C, T / alpha, h, w)."""
+        return self.backbone.get_submodule("slow_conv5")

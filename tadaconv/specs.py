@@ -7,13 +7,13 @@ TAdaConv of the same shape with a router of its own (ratio 4, kernels 3, 3), and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from tadaconv.branches import R2D, R2P1D, R3D, SLOW_LATE, TADA2D, Branch, calibrate
 from tadaconv.convnext import ConvNeXtSpec
 from tadaconv.heads import NumClasses
+from tadaconv.inputs import NetworkInput
 from tadaconv.network import VideoNetwork
 from tadaconv.resnet import ResNetSpec
 from tadaconv.slowfast import SlowFastSpec
@@ -21,7 +21,12 @@ from tadaconv.tadaformer import TAdaFormerSpec
 
 
 class NetworkSpec(Protocol):
-    """What describes a network of any family, and can build it."""
+    """The description of a network of any family, which can build it; add one to ``SPECS`` and all commands know it."""
+
+    @property
+    def input(self) -> NetworkInput:
+        """Statistics of its pixels, size and rate of its usual clip."""
+        ...
 
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
         """The network, with random weights."""
@@ -42,6 +47,7 @@ _TADA2D_MINI = ResNetSpec(
     stem_width=32,
     stem_stride=4,
     strides=(1, 2, 2, 2),
+    input=NetworkInput(clip=(8, 64, 64)),
 )
 
 _SLOW = ResNetSpec(
@@ -67,7 +73,7 @@ def _tada_slowfast(spec: SlowFastSpec) -> SlowFastSpec:
     return replace(spec, slow=_tada(spec.slow), fast=_tada(spec.fast))
 
 
-SPECS: Mapping[str, NetworkSpec] = {
+SPECS: dict[str, NetworkSpec] = {
     "tada2d_r50": _resnet50(TADA2D),
     "tada2d_mini": _TADA2D_MINI,
     "r2d_r50": _resnet50(R2D),  # the paper's TSN baseline

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import TRANSFORMER_STD, initialise_like_transformers_
+from tadaconv.inputs import CLIP_MEAN, CLIP_STD, NetworkInput
 from tadaconv.layers import ChannelLinear, ClipConv, PatchConv, QuickGELU
 from tadaconv.network import VideoNetwork
 from tadaconv.operators_v2 import SelfCalibratedConv2d
 
-DEFAULT_SIZE_PX = 224
+INPUT = NetworkInput(clip=(16, 224, 224), frame_step=None, mean=CLIP_MEAN, std=CLIP_STD, fixed_size=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,16 @@ class TAdaFormerSpec:
     two_tadas: bool = False
     """Whether a second TAdaConv stands behind the attention (as trained on Something-Something V2)."""
 
+    input: NetworkInput = INPUT
+    """Pixels and usual clip."""
+
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
-        """The network, with random weights, for frames of this size; None: 224 x 224.
+        """The network, with random weights, for frames of this size; None: the usual ones.
 
         Raises:
             ValueError: if the frames are not square or not a multiple of the patch.
         """
-        height, width = (DEFAULT_SIZE_PX,) * 2 if input_size is None else input_size[1:]
+        _, height, width = input_size or self.input.clip
         if height != width or height % self.patch_px or height < self.patch_px:
             raise ValueError(
                 f"TAdaFormer takes square frames, a multiple of {self.patch_px} pixels wide; "

@@ -238,8 +238,8 @@ def _task(job: Job) -> tuple[FinetuneTask, VideoDataset]:
     )
     torch.manual_seed(derived_seed(job.seed, 0))
     model = job.variant.spec.build(len(dataset.labels))
-    clips = SegmentClips(training, source, grid, config, job.seed)
-    views = TestClips(validation, source, grid, ViewsConfig.of_test(config))
+    clips = SegmentClips(training, source, grid, config, job.seed, model.input)
+    views = TestClips(validation, source, grid, ViewsConfig.of_test(config), model.input)
     return FinetuneTask(model, clips, views, dataset.heads), dataset
 
 

@@ -14,11 +14,12 @@ from classification.finetune.sampling import clip_frames, spread_frames
 from classification.finetune.video_files import ClipSource
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
+from tadaconv.inputs import NetworkInput
 from training.batches import ItemKey, derived_seed
 from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
 from video_datasets.video.decoding import VideoError
-from video_datasets.video.transforms import normalise, random_training_view, to_float
+from video_datasets.video.transforms import random_training_view, to_float
 
 ClassIndices = Mapping[str, int]
 """Head -> class index: {"action": 7}, or {"verb": 3, "noun": 12}."""
@@ -75,8 +76,10 @@ class SegmentClips(Dataset[dict[str, Any]]):
         grid: TimeGrid,
         config: FinetuneConfig,
         seed: int,
+        network_input: NetworkInput,
     ) -> None:
         self.segments, self.source, self.grid, self.config, self.seed = segments, source, grid, config, seed
+        self.network_input = network_input
 
     def __len__(self) -> int:
         return len(self.segments) * self.config.clips_per_segment
@@ -123,7 +126,7 @@ class SegmentClips(Dataset[dict[str, Any]]):
             generator=generator,
             flip_probability=flip_probability,
         )
-        return normalise(view), classes
+        return self.network_input.normalise(view), classes
 
     def _flip(self, chosen: LabelledSegment, generator: torch.Generator) -> tuple[float, ClassIndices]:
         """Probability of a flip, and the classes; where they depend on it, it is drawn here: 0 or 1."""

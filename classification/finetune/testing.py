@@ -43,7 +43,7 @@ def run_test(run: StageRun) -> None:
     videos = videos_on_disk(run, dataset, data.validation_subset)
     segments = labelled_segments(videos, dataset.class_indices)
     grid, views = TimeGrid.from_config(run.config.grid), ViewsConfig.of_test(config)
-    clips = TestClips(segments, VideoFiles(grid, config.min_decoded_share), grid, views)
+    clips = TestClips(segments, VideoFiles(grid, config.min_decoded_share), grid, views, backbone.model.input)
     counts = {head: len(labels) for head, labels in dataset.heads.items()}
     answers = ask(
         backbone.model.to(device), clips, counts, run.config.runtime.loader_workers, description="testing"

@@ -23,7 +23,7 @@ from feature_extraction.backbone import head_sizes, save_backbone
 from runtime.errors import InputError
 from runtime.schema import RunConfig
 from runtime.stage import StageRun
-from tadaconv import create_model, load_weights
+from tadaconv import VideoNetwork, create_model, load_weights
 from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
@@ -53,7 +53,7 @@ class FinetuneTask:
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        model: VideoNetwork,
         clips: SegmentClips,
         validation: TestClips,
         heads: Mapping[str, tuple[str, ...]],
@@ -180,8 +180,8 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
         )
     return FinetuneTask(
         model,
-        SegmentClips(segments, source, grid, config, run.config.seed),
-        TestClips(shard(validation), files, grid, ViewsConfig.of_validation(config)),
+        SegmentClips(segments, source, grid, config, run.config.seed, model.input),
+        TestClips(shard(validation), files, grid, ViewsConfig.of_validation(config), model.input),
         dataset.heads,
         loader_workers=run.config.runtime.loader_workers,
         new_parameters=new_parameters,
@@ -196,9 +196,7 @@ def _frame_cache(run: StageRun, videos: list[Video], grid: TimeGrid) -> FrameCac
     return FrameCache(run.folder / FRAMES_FOLDER, run.config.finetune.frame_cache_step)
 
 
-def initial_model(
-    config: RunConfig, heads: Mapping[str, tuple[str, ...]]
-) -> tuple[torch.nn.Module, set[str]]:
+def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tuple[VideoNetwork, set[str]]:
     """Return the network that training starts from: random from the seed, or with `finetune.init_weights`.
 
     Returns:
@@ -212,7 +210,8 @@ def initial_model(
     torch.manual_seed(derived_seed(config.seed, 0))
     new_parameters: set[str] = set()
     try:
-        model = create_model(config.model, num_classes=head_sizes(heads))
+        crop_px = config.finetune.crop_px
+        model = create_model(config.model, head_sizes(heads), (config.grid.clip_frames, crop_px, crop_px))
         if config.finetune.init_weights:
             report = load_weights(model, Path(config.finetune.init_weights), drop_mismatched_head=True)
             print(report, file=sys.stderr)

@@ -20,9 +20,10 @@ from classification.finetune.sampling import view_positions
 from classification.finetune.video_files import ClipSource
 from runtime.progress import progress
 from runtime.schema import FinetuneConfig
+from tadaconv.inputs import NetworkInput
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
-from video_datasets.video.transforms import centre_crop, prepare_frames, three_crops
+from video_datasets.video.transforms import centre_crop, scaled_frames, three_crops
 
 _CLIPS_PER_BATCH = 8
 """Clips that one loader worker hands over together; the network sees those of one shape at once."""
@@ -70,9 +71,15 @@ class TestClips(Dataset[dict[str, Any]]):
     __test__ = False  # not a test case of pytest
 
     def __init__(
-        self, segments: Sequence[LabelledSegment], source: ClipSource, grid: TimeGrid, views: ViewsConfig
+        self,
+        segments: Sequence[LabelledSegment],
+        source: ClipSource,
+        grid: TimeGrid,
+        views: ViewsConfig,
+        network_input: NetworkInput,
     ) -> None:
         self.segments, self.source, self.grid, self.views = segments, source, grid, views
+        self.network_input = network_input
         self.positions = view_positions(views.clips, views.sampling)
 
     def __len__(self) -> int:
@@ -88,7 +95,8 @@ class TestClips(Dataset[dict[str, Any]]):
             images = self.source.read(chosen.video, frames)
         except VideoError as error:
             return {"clip": None, "damaged": error.reason}
-        return {"clip": prepare_frames(images, self.views.short_side_px), "damaged": ""}
+        scaled = scaled_frames(images, self.views.short_side_px)
+        return {"clip": self.network_input.normalise(scaled), "damaged": ""}
 
 
 @dataclass

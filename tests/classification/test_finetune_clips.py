@@ -18,6 +18,7 @@ from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from runtime.stage import StageRun
+from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video, VideoDataset, load_dataset
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
@@ -58,7 +59,9 @@ CONFIG = FinetuneConfig(short_side_px=(8, 10), crop_px=8, clips_per_segment=2)
 
 
 def _clips(source: Frames, videos: list[Video], seed: int = 0) -> SegmentClips:
-    return SegmentClips(labelled_segments(videos, lambda label: {"action": 0}), source, HACS, CONFIG, seed)
+    return SegmentClips(
+        labelled_segments(videos, lambda label: {"action": 0}), source, HACS, CONFIG, seed, NetworkInput()
+    )
 
 
 def test_an_epoch_covers_all_segments_equally_often() -> None:
@@ -128,7 +131,7 @@ def test_every_other_segment_may_replace_a_damaged_one() -> None:
         for index, name in enumerate(classes)
     ]
     segments = labelled_segments(videos, lambda label: {"action": classes.index(label)})
-    clips = SegmentClips(segments, Frames("bad"), HACS, CONFIG, seed=0)
+    clips = SegmentClips(segments, Frames("bad"), HACS, CONFIG, 0, NetworkInput())
     chosen = Counter(classes[clips[(epoch, 0)]["classes"]["action"]] for epoch in range(60))
     assert set(chosen) == {"b", "c", "d"}
     assert min(chosen.values()) >= 8  # 20 expected, +- 3.7
@@ -146,7 +149,7 @@ def test_a_replacement_does_not_depend_on_what_was_loaded_before(tiny_mini: Path
     segments = labelled_segments(videos, lambda label: {"action": 0})
 
     def fresh() -> SegmentClips:  # as in a new process
-        return SegmentClips(segments, VideoFiles(HACS, 0.9), HACS, CONFIG, seed=0)
+        return SegmentClips(segments, VideoFiles(HACS, 0.9), HACS, CONFIG, 0, NetworkInput())
 
     in_turn = fresh()
     later = {item: in_turn[(0, item)] for item in range(len(segments) - 1, -1, -1)}
@@ -166,7 +169,7 @@ def test_without_any_readable_video_training_stops(tmp_path: Path) -> None:
 def test_a_clip_by_segments_has_one_frame_of_each_part() -> None:
     config = FinetuneConfig(short_side_px=(8, 10), crop_px=8, sampling="segments")
     segments = labelled_segments([_video("a", (0, 8))], lambda label: {"action": 0})  # 30 frames a part
-    clips = SegmentClips(segments, Frames(), HACS, config, seed=0)
+    clips = SegmentClips(segments, Frames(), HACS, config, 0, NetworkInput())
     greys = [((clips[(epoch, 0)]["clip"][0, :, 0, 0] * 0.225 + 0.45) * 255).round() for epoch in range(20)]
     parts = torch.arange(8) * 30
     offsets = torch.stack([(grey - parts) % 256 for grey in greys])
@@ -192,7 +195,7 @@ def test_flips_exchange_the_classes_of_left_and_right_or_do_not_happen(swap: boo
     segments = tuple(Segment(0, 10, label) for label in labels)
     video = Video("a", "training", None, 60.0, segments)
     found = labelled_segments([video], dataset.class_indices, mirrored_labels(labels, swap=swap))
-    clips = SegmentClips(found, Ramp(), HACS, CONFIG, seed=0)
+    clips = SegmentClips(found, Ramp(), HACS, CONFIG, 0, NetworkInput())
     seen = set()
     for epoch in range(16):
         for item, label in enumerate(labels):

@@ -17,6 +17,7 @@ from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import FinetuneConfig, RunConfig
 from tadaconv import create_model
+from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
@@ -133,8 +134,8 @@ def _task(
     )
     return FinetuneTask(
         model,
-        SegmentClips(training, Shades(), grid, config, seed=0),
-        TestClips(validation, Shades(), grid, ViewsConfig.of_validation(config)),
+        SegmentClips(training, Shades(), grid, config, 0, NetworkInput()),
+        TestClips(validation, Shades(), grid, ViewsConfig.of_validation(config), NetworkInput()),
         heads,
     )
 

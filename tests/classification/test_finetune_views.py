@@ -14,11 +14,12 @@ from classification.finetune.sampling import clip_frames, spread_frames
 from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from runtime.schema import FinetuneConfig
+from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.reader import read_clip
-from video_datasets.video.transforms import normalise, resize_short_side, to_float
+from video_datasets.video.transforms import scaled_frames
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 
@@ -62,7 +63,9 @@ def _ask(
     segments: list[LabelledSegment], crops: int, workers: int = 0, clips: int = 2
 ) -> tuple[np.ndarray, dict[str, str]]:
     views = ViewsConfig(clips, crops, short_side_px=8, sampling="interval")
-    answers = ask(Mean().eval(), TestClips(segments, Places(), HACS, views), {"action": 2}, workers)
+    answers = ask(
+        Mean().eval(), TestClips(segments, Places(), HACS, views, NetworkInput()), {"action": 2}, workers
+    )
     return answers.logits["action"], answers.damaged
 
 
@@ -95,7 +98,10 @@ def test_clips_of_several_shapes_and_damaged_videos_keep_their_places(workers: i
 def test_answers_of_segments_with_a_missing_view_do_not_count() -> None:
     views = ViewsConfig(1, 0, 8, "interval")
     answers = ask(
-        Mean().eval(), TestClips([_segment("-"), _segment("wide")], Places(), HACS, views), {"action": 2}, 0
+        Mean().eval(),
+        TestClips([_segment("-"), _segment("wide")], Places(), HACS, views, NetworkInput()),
+        {"action": 2},
+        0,
     )
     assert answers.answered().tolist() == [1]
 
@@ -104,7 +110,7 @@ def test_a_network_that_has_diverged_is_not_scored() -> None:
     model, views = Mean().eval(), ViewsConfig(1, 0, 8, "interval")
     model.scale.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="its training has diverged"):
-        ask(model, TestClips([_segment("wide")], Places(), HACS, views), {"action": 2}, 0)
+        ask(model, TestClips([_segment("wide")], Places(), HACS, views, NetworkInput()), {"action": 2}, 0)
 
 
 @pytest.mark.parametrize("sampling", ["interval", "segments"])
@@ -112,11 +118,11 @@ def test_the_view_of_validation_is_the_middle_of_the_segment(tiny_mini: Path, sa
     path = next((tiny_mini / "videos").rglob("*.mp4"))
     chosen, files = _segment("a", path), VideoFiles(HACS, 0.9)
     config = FinetuneConfig(test_short_side_px=32, test_clips=10, sampling=sampling)  # type: ignore[arg-type]
-    clips = TestClips([chosen], files, HACS, ViewsConfig.of_validation(config))
+    clips = TestClips([chosen], files, HACS, ViewsConfig.of_validation(config), NetworkInput())
     assert len(clips) == 1
     sample = spread_frames if sampling == "segments" else clip_frames
     frames = sample(HACS, chosen.segment, files.num_frames(chosen.video), 0.5)
-    expected = normalise(resize_short_side(to_float(read_clip(path, frames, 30)), 32))
+    expected = NetworkInput().normalise(scaled_frames(read_clip(path, frames, 30), 32))
     torch.testing.assert_close(clips[0]["clip"], expected)
 
 

@@ -21,7 +21,7 @@ from training import checkpoint
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.reader import stream_grid_frames
-from video_datasets.video.transforms import prepare_frames
+from video_datasets.video.transforms import scaled_frames
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 SHORT_SIDE_PX = 32
@@ -47,7 +47,7 @@ def _slow_features(model: VideoNetwork, path: Path, grid: TimeGrid) -> np.ndarra
     frames = [frame for _, frame in stream_grid_frames(path, grid.fps)]
     features = []
     for indices in grid.clip_frame_indices(len(frames)):
-        clip = prepare_frames(np.stack([frames[k] for k in indices]), SHORT_SIDE_PX)
+        clip = model.input.normalise(scaled_frames(np.stack([frames[k] for k in indices]), SHORT_SIDE_PX))
         with torch.no_grad():
             features.append(model.forward_features(clip[None])[0].numpy())
     return np.stack(features)

@@ -11,13 +11,15 @@ import torch
 from feature_extraction.backbone import load_network
 from feature_extraction.extractor import Extractor, VideoExtraction, extract_video
 from tadaconv import VideoNetwork, optimize_for_inference
+from tadaconv.inputs import NetworkInput
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.reader import stream_grid_frames
-from video_datasets.video.transforms import prepare_frames
+from video_datasets.video.transforms import scaled_frames
 
 HACS = TimeGrid(fps=30, stride_frames=16)
 CPU = torch.device("cpu")
+INPUT = NetworkInput()
 FRAMES = np.random.default_rng(0).integers(0, 256, (60, 40, 72, 3), dtype=np.uint8)
 
 
@@ -35,7 +37,7 @@ def features(extractor: Extractor, frames: np.ndarray = FRAMES) -> np.ndarray:
 
 def by_hand(model: VideoNetwork, columns: slice) -> np.ndarray:
     """Features of a part of the prepared frames, all clips at once."""
-    prepared = prepare_frames(FRAMES, 32)[..., columns]  # C x T x 32 x 57
+    prepared = INPUT.normalise(scaled_frames(FRAMES, 32))[..., columns]  # C x T x 32 x 57
     clips = torch.stack([prepared[:, indices] for indices in HACS.clip_frame_indices(len(FRAMES))])
     with torch.no_grad():
         return model.forward_features(clips).numpy()
@@ -55,7 +57,7 @@ def test_three_crops_stand_side_by_side_left_middle_right(model: VideoNetwork) -
 def test_small_frames_are_prepared_in_bounded_memory(model: VideoNetwork) -> None:
     frames = FRAMES[:40]
     prepared = list(Extractor(model, HACS, 32, CPU).prepare(frames))
-    assert torch.equal(torch.stack(prepared, dim=1), prepare_frames(frames, 32))
+    assert torch.equal(torch.stack(prepared, dim=1), INPUT.normalise(scaled_frames(frames, 32)))
     # Frames that wait for their clips hold the memory of those that were prepared with them.
     assert max(frame.untyped_storage().nbytes() for frame in prepared) <= 16 * prepared[0].nbytes
 
@@ -94,6 +96,8 @@ def test_one_video_that_cannot_be_read(model: VideoNetwork, shared: Path) -> Non
 
 
 class _FreeNetwork(torch.nn.Module):
+    input = INPUT
+
     def forward_features(self, clips_BCTHW: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(clips_BCTHW), 2048)
 

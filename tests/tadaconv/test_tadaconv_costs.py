@@ -6,8 +6,9 @@ import pytest
 
 from tadaconv import list_models
 from tadaconv.__main__ import main
-from tadaconv.costs import PAPER_FIGURES, count_costs, usual_clip
+from tadaconv.costs import PAPER_FIGURES, count_costs
 from tadaconv.known_weights import KNOWN_WEIGHTS
+from tadaconv.specs import SPECS
 
 
 @pytest.mark.parametrize(
@@ -52,4 +53,4 @@ def test_tables_name_known_networks_only() -> None:
     assert {known.model for known in KNOWN_WEIGHTS} <= set(list_models())
     assert set(PAPER_FIGURES) <= set(list_models())
     assert len({known.name for known in KNOWN_WEIGHTS}) == len(KNOWN_WEIGHTS)
-    assert usual_clip("slowfast_8x8_tada") == usual_clip("slowfast_8x8")
+    assert all(SPECS[name].input.clip == figures.clip for name, figures in PAPER_FIGURES.items())

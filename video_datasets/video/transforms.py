@@ -1,8 +1,9 @@
-"""What happens to the pixels of a clip before the network sees them: scale, normalise, crop, flip.
+"""The geometry of a clip before the network sees it: scale, crop, flip.
 
 As in the TAdaConv repository (datasets/utils/transformations.py and configs/pool/base.yaml), whose released
-weights expect exactly this: bilinear without antialiasing, the long side truncated, mean 0.45 and standard
-deviation 0.225 on RGB in [0, 1]. Pure functions; randomness comes from the generator that is passed in.
+weights expect exactly this: bilinear without antialiasing, the long side truncated. Mean and deviation of the
+pixels are the network's own (`VideoNetwork.input`). Pure functions; randomness comes from the generator that is
+passed in.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
-
-PIXEL_MEAN = 0.45
-PIXEL_STD = 0.225
 
 
 def to_float(frames_THWC: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -47,17 +45,12 @@ def resize_short_side(clip_CTHW: Tensor, short_side_px: int) -> Tensor:
     return interpolate(clip_CTHW, size=size, mode="bilinear", align_corners=False, antialias=False)
 
 
-def normalise(clip_CTHW: Tensor) -> Tensor:
-    """Shift and scale pixels from [0, 1] to the range that the networks were trained on."""
-    return (clip_CTHW - PIXEL_MEAN) / PIXEL_STD
-
-
-def prepare_frames(frames_THWC: NDArray[np.uint8] | Tensor, short_side_px: int) -> Tensor:
-    """Prepare whole frames for extraction: float32 (3, T, h, w), scaled and normalised, uncropped.
+def scaled_frames(frames_THWC: NDArray[np.uint8] | Tensor, short_side_px: int) -> Tensor:
+    """Scale whole frames, uncropped: float32 (3, T, h, w) in [0, 1].
 
     Works frame by frame, so clips may be put together afterwards.
     """
-    return normalise(resize_short_side(to_float(frames_THWC), short_side_px))
+    return resize_short_side(to_float(frames_THWC), short_side_px)
 
 
 def crop(clip_CTHW: Tensor, top_px: int, left_px: int, size_px: int) -> Tensor:
