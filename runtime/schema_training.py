@@ -40,6 +40,9 @@ class TrainingConfig:
     """True: batch norm keeps the statistics of the initial weights; its scale and bias are trained."""
     sync_batch_norm: bool = False
     """True: batch norm's statistics run over the pieces of all processes (GPUs only; torch has none for the CPU)."""
+    weight_average_decay: float = 0.0
+    """Decay per step of a moving average of all weights, which validation and the later stages then take instead of
+    the last step's (`training.average`; ViViT on Kinetics and ActionFormer: 0.999). 0: no average."""
     validate_every_epochs: int = 1
     """Validate after every so many epochs and after the last one."""
 
@@ -49,6 +52,8 @@ class TrainingConfig:
         require_at_least(self, section, batch_size=1, micro_batch=0)
         require_at_least(self, section, weight_decay=0, warmup_epochs=0, clip_gradient_norm=0)
         require_at_least(self, section, warmup_start_learning_rate=0)
+        decay = self.weight_average_decay
+        require(0 <= decay < 1, f"{section}.weight_average_decay must lie within 0 and 1, found {decay}")
         for name in ("learning_rate", "new_layer_rate_factor"):
             value = getattr(self, name)
             require(value > 0, f"{section}.{name} must be positive, found {value}")

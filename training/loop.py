@@ -18,6 +18,7 @@ import json
 import math
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from runtime.progress import progress
 from runtime.schema import RuntimeConfig, TrainingConfig
 from runtime.stage import StageRun
 from training import checkpoint
+from training.average import WeightAverage
 from training.batches import ItemKey, Plan
 from training.curves import draw_curves
 from training.distributed import (
@@ -108,6 +110,8 @@ class Trainer:
         self.remembered = {} if remembered is None else remembered
         self.stepper = Stepper(task, config, seed=seed, device=device)
         self.model = self.stepper.network
+        decay = config.weight_average_decay
+        self.average = WeightAverage(self.model, decay) if decay else None
         self.plan = Plan(
             num_items=task.num_items,
             batch_size=config.batch_size,
@@ -133,7 +137,13 @@ class Trainer:
         return self.folder / "best.pt"
 
     def run(self, description: str) -> dict[str, float]:
-        """Train to the last epoch and return the last line of metrics."""
+        """Train to the last epoch and return the last line of metrics.
+
+        The model then has the weights of the last step, or their moving average where the settings ask for it.
+
+        Raises:
+            InputError: if a loss or a validation figure is not finite.
+        """
         self._resume()
         self._say_settings(description)
         self.timing = TimingFile(self.folder, epochs_done=len(self.metrics))
@@ -142,6 +152,8 @@ class Trainer:
             self._end_epoch()  # was cut off in its validation
         self._train(description)
         self._save_checkpoint()
+        if self.average is not None:
+            self.model.load_state_dict(self.average.state)
         self.scalars.close()
         if is_main():
             draw_curves(self.metrics, self.folder / "curves.png")
@@ -161,6 +173,8 @@ class Trainer:
                 with self.clock.step(items=pieces[0].batch_size):
                     losses = self.stepper.run(self.step, rate, pieces, batches)
                 self._add_to_totals(losses, pieces[0].batch_size)
+                if self.average is not None:
+                    self.average.update(self.model)
                 self.step += 1
                 self.scalars.add("step", {**losses, "learning_rate": rate}, self.step)
                 watch.look(self.clock.reading)
@@ -219,12 +233,19 @@ class Trainer:
         }
 
     def _add_to_totals(self, losses: dict[str, float], items: int) -> None:
-        if not all(map(math.isfinite, losses.values())):
-            raise FloatingPointError(
-                f"loss is not finite at step {self.step}: {losses}; lower the learning rate"
-            )
+        self._refuse_not_finite(losses, f"the loss at step {self.step}")
         for name, mean in {**losses, "items": 1.0}.items():
             self.totals[name] = self.totals.get(name, 0.0) + items * mean
+
+    def _refuse_not_finite(self, figures: dict[str, float], what: str) -> None:
+        """Stop: nothing that is made from here on could be right."""
+        if not all(map(math.isfinite, figures.values())):
+            listed = ", ".join(f"{name}={value:g}" for name, value in figures.items())
+            raise InputError(
+                f"{self.folder}: {what} is not finite: {listed}; the training has diverged, or what it reads is not "
+                f"finite. Lower learning_rate={self.config.learning_rate:g} (or set clip_gradient_norm) and train "
+                f"again with --force; if it stays so, look at its inputs"
+            )
 
     def _end_epoch(self) -> None:
         epoch = self.step // self.plan.steps_per_epoch
@@ -244,10 +265,14 @@ class Trainer:
             self._save_checkpoint()
 
     def _validate(self) -> dict[str, float]:
-        same_buffers(self.model)
         self.model.eval()
-        with torch.inference_mode():
-            return self.task.validate()
+        averaged = nullcontext() if self.average is None else self.average.in_place_of(self.model)
+        with averaged:
+            same_buffers(self.model)
+            with torch.inference_mode():
+                figures = self.task.validate()
+        self._refuse_not_finite(figures, f"a validation figure after step {self.step}")
+        return figures
 
     def _write_epoch(self, line: dict[str, float]) -> None:
         timing = self.clock.reading.since(self.epoch_began)
@@ -255,7 +280,8 @@ class Trainer:
         if not is_main():
             return
         if self._is_best(line):
-            content = {"model": self.model.state_dict(), "epoch": line["epoch"], "figures": line}
+            state = self.model.state_dict() if self.average is None else self.average.state
+            content = {"model": state, "epoch": line["epoch"], "figures": line}
             checkpoint.save(self.best_path, {**content, "config": self.resolved})
         write_text(self.folder / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.metrics))
         self.timing.add({"epoch": line["epoch"], "step": self.step, **timing.figures()})
@@ -269,8 +295,7 @@ class Trainer:
         name, direction = metric
         sign = 1.0 if direction == "max" else -1.0
         earlier = [sign * entry[name] for entry in self.metrics[:-1] if name in entry]
-        figure = sign * line.get(name, math.nan)
-        return figure > max((value for value in earlier if not math.isnan(value)), default=-math.inf)
+        return name in line and sign * line[name] > max(earlier, default=-math.inf)
 
     def _save_checkpoint(self) -> None:
         self.remembered.update(merge_over_ranks(self.remembered))
@@ -283,6 +308,8 @@ class Trainer:
             "remembered": self.remembered,
             "config": self.resolved,
         }
+        if self.average is not None:
+            content["average"] = self.average.content()
         checkpoint.save(self.checkpoint_path, content)
 
     def _resume(self) -> None:
@@ -290,6 +317,8 @@ class Trainer:
             content = checkpoint.load(self.checkpoint_path)
             self.model.load_state_dict(content["model"])
             self.stepper.optimizer.load_state_dict(content["optimizer"])
+            if self.average is not None:
+                self.average.restore(content["average"])
             self.remembered.update(content["remembered"])
             self.step, self.totals, self.metrics = content["step"], content["totals"], content["metrics"]
         # Nobody writes a new checkpoint before all have read this one.

@@ -18,6 +18,7 @@ from classification.finetune.clips import LabelledSegment, segment_clip
 from classification.finetune.heads import by_head
 from classification.finetune.sampling import view_positions
 from classification.finetune.video_files import ClipSource
+from runtime.errors import InputError
 from runtime.progress import progress
 from runtime.schema import FinetuneConfig
 from tadaconv.inputs import NetworkInput
@@ -135,7 +136,7 @@ def ask(
         description: of a progress bar; empty: none.
 
     Raises:
-        FloatingPointError: if an answer is not finite.
+        InputError: if an answer is not finite.
     """
     views, count = clips.views, len(clips.segments)
     logits = {
@@ -150,7 +151,9 @@ def ask(
         for first_item, batch in zip(range(0, len(clips), _CLIPS_PER_BATCH), batches, strict=True):
             _answer_batch(model, clips, first_item, batch, answers)
     if not all(np.isfinite(values[answers.seen]).all() for values in logits.values()):
-        raise FloatingPointError("the network's answers are not finite: its training has diverged")
+        raise InputError(
+            "the network's answers are not finite: its training has diverged; lower the learning rate"
+        )
     return answers
 
 

@@ -13,6 +13,7 @@ from classification.finetune.clips import LabelledSegment
 from classification.finetune.sampling import clip_frames, spread_frames
 from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
+from runtime.errors import InputError
 from runtime.schema import FinetuneConfig
 from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video
@@ -109,7 +110,7 @@ def test_answers_of_segments_with_a_missing_view_do_not_count() -> None:
 def test_a_network_that_has_diverged_is_not_scored() -> None:
     model, views = Mean().eval(), ViewsConfig(1, 0, 8, "interval")
     model.scale.data.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="its training has diverged"):
+    with pytest.raises(InputError, match="its training has diverged"):
         ask(model, TestClips([_segment("wide")], Places(), HACS, views, NetworkInput()), {"action": 2}, 0)
 
 

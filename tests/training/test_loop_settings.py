@@ -135,13 +135,16 @@ def test_without_a_figure_there_is_no_best(
     assert not (tmp_path / "best.pt").exists()
 
 
-def test_a_figure_that_is_no_number_is_never_the_best(
+def test_a_validation_figure_that_is_not_finite_stops_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(globals(), "FIGURES", [math.nan, 0.1, math.nan, 0.1])
+    monkeypatch.setitem(globals(), "FIGURES", [0.1, math.nan, 0.2, 0.3])
     trainer = _trainer(Task(), tmp_path)
-    trainer.run("test")
-    assert checkpoint.load(trainer.best_path)["epoch"] == 2
+    with pytest.raises(
+        InputError, match=r"validation figure after step 4 is not finite: figure=nan; .*--force"
+    ):
+        trainer.run("test")
+    assert checkpoint.load(trainer.best_path)["epoch"] == 1
 
 
 def test_frozen_batch_norm_keeps_its_statistics_and_learns(tmp_path: Path) -> None:
