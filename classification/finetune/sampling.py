@@ -78,13 +78,15 @@ def spread_frames(
 def view_positions(count: int, sampling: str) -> list[float]:
     """Return the positions of a segment's test clips, for `clip_frames` or `spread_frames`.
 
-    One clip lies in the middle. Several by interval start at 0, 1/n, ... (n - 1)/n of the room there is, so that
-    none reaches the end, as in the original (datasets/base/base_dataset.py). Several by segments lie at the
-    middles of n equal parts of each part.
+    One clip lies in the middle. Several lie as in the released code (TAdaConv, datasets/base/base_dataset.py), which
+    the published accuracies were measured with: by interval they start at 0, 1/n, ... (n - 1)/n of the room there
+    is, so that none reaches the end; by segments at 1/n, 2/n, ... 1 of each part, so that the last clip ends with the
+    segment.
 
     >>> view_positions(4, "interval"), view_positions(2, "segments"), view_positions(1, "interval")
-    ([0.0, 0.25, 0.5, 0.75], [0.25, 0.75], [0.5])
+    ([0.0, 0.25, 0.5, 0.75], [0.5, 1.0], [0.5])
     """
-    if count == 1 or sampling == "segments":
-        return [(index + 0.5) / count for index in range(count)]
-    return [index / count for index in range(count)]
+    if count == 1:
+        return [0.5]
+    first = 1 if sampling == "segments" else 0
+    return [(index + first) / count for index in range(count)]

@@ -125,4 +125,8 @@ def test_every_frame_that_a_clip_asks_for_is_cached(
 def test_test_clips_are_spread_as_in_the_original() -> None:
     assert view_positions(1, "interval") == view_positions(1, "segments") == [0.5]
     assert view_positions(10, "interval") == pytest.approx([index / 10 for index in range(10)])
-    assert view_positions(2, "segments") == [0.25, 0.75]
+    assert view_positions(2, "segments") == [0.5, 1.0]
+    segment = Segment(0.0, 4.0, "run")  # frames 0 to 119, 15 a part
+    middle, last = (spread_frames(HACS, segment, 120, place) for place in view_positions(2, "segments"))
+    assert middle.tolist() == [7, 22, 37, 52, 67, 82, 97, 112]
+    assert last.tolist() == [15, 30, 45, 60, 75, 90, 105, 119]
