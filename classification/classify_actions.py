@@ -36,7 +36,7 @@ from feature_extraction.backbone import Backbone, load_backbone
 from feature_extraction.checks import check_store
 from feature_extraction.extractor import Extractor
 from feature_extraction.zoo.released import find_pieces
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from runtime.items import Arrays, FinishedItems
 from runtime.progress import progress
 from runtime.schema import ClassificationConfig
@@ -47,7 +47,6 @@ from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, action_name
 from video_datasets.formats.ek100_submission import write_ek100_json
 from video_datasets.predictions import Predictions, select_videos, write_predictions
-from video_datasets.submission_entries import error_list
 from video_datasets.time_grid import TimeGrid
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {

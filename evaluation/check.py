@@ -171,7 +171,7 @@ def _compare(predictions: Predictions, findings: Findings, arguments: argparse.N
 
 def render_check(checked: CheckedFile, protocol: str) -> str:
     """Render the findings, the first 20 of each kind, and the verdict."""
-    from video_datasets.submission_entries import MAX_SHOWN_ERRORS
+    from runtime.errors import MAX_SHOWN_ERRORS
 
     findings, predictions = checked.findings, checked.predictions
     lines = [f"{checked.path}: checked by the rules of {protocol}"]

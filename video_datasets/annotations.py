@@ -6,6 +6,7 @@ zero-length and inverted segments included. Training cleans what it reads; evalu
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import reprlib
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -76,11 +77,11 @@ def segment_ends(segment: Any) -> tuple[float, float]:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text file, plain or gzip (told by its first bytes, not by its name).
+    """Read a text file, plain or gzip (told by its first bytes, not by its name), in UTF-8 or marked UTF-16.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is empty, cut off, HTML, or not text.
+        InputError: if it is empty, cut off, HTML, or not such text; the message names the lines.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -88,16 +89,38 @@ def read_text(path: Path) -> str:
     try:
         if content.startswith(GZIP_MAGIC):
             content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: damaged gzip file ({error}); download or copy it again") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, found other bytes ({error})") from None
+    text = _decoded(content, path)
     if not text.strip():
         raise InputError(f"{path}: the file is empty")
     if text.lstrip().startswith("<"):
         raise InputError(f"{path}: this is an HTML or XML page, not data; the download has failed, repeat it")
     return text
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if marked or b"\0" in content:  # another format, not a code page
+            raise InputError(f"{path}: expected UTF-8 text, found other bytes ({error})") from None
+    errors = [
+        f"line {number}: expected UTF-8 text, found other bytes"
+        f" (read as Windows-1252: {short_repr(line.decode('cp1252', 'replace').strip())})"
+        for number, line in enumerate(content.split(b"\n"), start=1)
+        if not _is_utf8(line)
+    ]
+    raise InputError(error_list(str(path), errors) + "; save the file as UTF-8")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class DuplicateKeyError(Exception):

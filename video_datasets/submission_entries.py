@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from runtime.atomic import atomic_path
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from video_datasets.annotations import segment_ends, short_repr
 from video_datasets.predictions import COLUMN_TYPES, NO_LABEL, Predictions
 
-MAX_SHOWN_ERRORS = 20
 NUMBERS = frozenset({int, float})
 # Feature files of ActivityNet and HACS are called v_<YouTube id>, submissions name the id alone.
 PREFIXED_YOUTUBE_ID = re.compile(r"v_[\w-]{11}")
@@ -100,18 +99,6 @@ def write_entries(
         results[ids[video]].append({**fields[label], "score": score, "segment": [start_s, end_s]})
     with atomic_path(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump({**header, "results": results}, file, allow_nan=False, ensure_ascii=False)
-
-
-def error_list(where: str, errors: Sequence[str]) -> str:
-    """Join the errors of one file into one message: the first 20 and their number.
-
-    >>> error_list("a.json", ["one thing"])
-    'a.json: one thing'
-    """
-    if len(errors) == 1:
-        return f"{where}: {errors[0]}"
-    left_out = f"; the first {MAX_SHOWN_ERRORS}" if len(errors) > MAX_SHOWN_ERRORS else ""
-    return "\n  ".join([f"{where}: {len(errors)} errors{left_out}:", *errors[:MAX_SHOWN_ERRORS]])
 
 
 def _read_quickly(results: Mapping[str, Any], entry_format: EntryFormat) -> Predictions | None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evaluation.files.sanity import examples
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from video_datasets.annotations import AnnotationTable, short_repr
 from video_datasets.predictions import NO_LABEL, Predictions
-from video_datasets.submission_entries import error_list
 
 
 def refuse_bad_annotations(truth: AnnotationTable) -> None:

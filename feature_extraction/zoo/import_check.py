@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -18,7 +17,8 @@ from feature_extraction.zoo.reach import (
     likely_stride,
 )
 from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.annotations import AnnotationTable
+from video_datasets.csv_table import Column, read_csv
 from video_datasets.time_grid import TimeGrid
 
 TIOUS = (0.5, 0.75, 0.95)
@@ -133,25 +133,14 @@ def read_durations(path: Path) -> dict[str, float]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing or a value is not a number; the message names the line.
+        InputError: if a column is missing or values are no numbers; the message lists them by line.
     """
-    reader = csv.DictReader(read_text(path).splitlines())
-    columns = reader.fieldnames or ()
-    ids = next((name for name in ID_COLUMNS if name in columns), None)
-    durations = next((name for name in DURATION_COLUMNS if name in columns), None)
-    if ids is None or durations is None:
-        raise InputError(
-            f"{path}: expected a column {' or '.join(ID_COLUMNS)} and one {' or '.join(DURATION_COLUMNS)};"
-            f" found {', '.join(columns)}"
-        )
-    found = {}
-    for row in reader:
-        try:
-            found[row[ids]] = float(row[durations] or "nan")
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{path}: line {reader.line_num}: '{durations}' must be a number of seconds, found '{row[durations]}'"
-            ) from None
+    table = read_csv(path, (Column(ID_COLUMNS), Column(DURATION_COLUMNS)))
+    found = {
+        video_id: table.seconds(line, duration, table.names[1]) if duration else math.nan
+        for line, (video_id, duration) in table.rows
+    }
+    table.refuse_errors()
     return found
 
 

@@ -149,11 +149,21 @@ def test_ek100_header_alone(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("video_id,start_timestamp,stop_timestamp\n", r"missing: verb_class, noun_class.*test_timestamps"),
-        (EK100_HEADER + "P01_11_0,P01_11,00:00:01", r"line 2: the line is too short"),
+        (EK100_HEADER + "P01_11_0,P01_11,00:00:01", r"line 2: 3 cells under a header of 6"),
         (EK100_HEADER + "n,,00:00:01.0,00:00:02.0,3,4", r"line 2: .*no video_id"),
-        (EK100_HEADER + "n,P01_11,1.02,00:00:02.0,3,4", r"line 2, video 'P01_11': bad timestamp '1.02'"),
-        (EK100_HEADER + "n,P01_11,00:00:xx,00:00:02.0,3,4", r"line 2, video 'P01_11': could not convert"),
+        (EK100_HEADER + "n,P01_11,1.02,00:00:02.0,3,4", r"line 2: video 'P01_11': bad timestamp '1.02'"),
+        (
+            EK100_HEADER + "n,P01_11,00:00:xx,00:00:02.0,3,4",
+            r"line 2: video 'P01_11': bad timestamp '00:00:xx'",
+        ),
         (EK100_HEADER + "n,P01_11,00:00:01.0,00:00:02.0,take,4", r"'take'; expected times hh:mm:ss.xx"),
+        (EK100_HEADER + "n,P01_11,00:00:-1.0,00:00:02.0,3,4", r"line 2: .*bad timestamp '00:00:-1.0'"),
+        (EK100_HEADER + "n,P01_11,00:00:01.0,00:75:03.37,3,4", r"line 2: .*bad timestamp '00:75:03.37'"),
+        (
+            EK100_HEADER + "n,P01_11,00:00:01.0,00:00:02.0,-1,4",
+            r"line 2: .*'verb_class' .* 0 to 96, found '-1'",
+        ),
+        (EK100_HEADER + "n,P01_11,00:00:01.0,00:00:02.0,0.0,4", r"line 2: .*'verb_class' .* found '0.0'"),
         ("<html>", "HTML or XML page"),
     ],
 )

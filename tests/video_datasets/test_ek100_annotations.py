@@ -172,9 +172,9 @@ def test_a_video_without_info_is_listed_and_keeps_its_segments(config: DataConfi
     [
         ("train", ACTIONS, [VALIDATION[0]], r"a video may be in one of them only.* first is 'P02_01'"),
         ("train", ACTIONS, [TRAINING[0].replace(",0,plate", ",97,plate")],
-         r"train\.csv: video 'P01_01' of subset 'training': label '97,2'.*verbs 0 to 96"),
+         r"train\.csv: line 2: video 'P01_01': 'verb_class' must be .* 0 to 96, found '97'"),
         ("validation", ACTIONS, [VALIDATION[0].replace(",299,", ",300,")],
-         r"validation\.csv: video 'P02_01' of subset 'validation': label '96,300'.*nouns 0 to 299"),
+         r"validation\.csv: line 2: video 'P02_01': 'noun_class' must be .* 0 to 299, found '300'"),
         *((name, ACTIONS, [VALIDATION[0].replace("P02_01", "../x")], rf"{name}\.csv: unsafe video id")
           for name in ("train", "validation", "test_timestamps")),
         ("video_info", "video_id,duration", ["P01_01,3"], "missing: fps, resolution; found: video_id, duration"),
@@ -187,7 +187,7 @@ def test_a_video_without_info_is_listed_and_keeps_its_segments(config: DataConfi
          "line 2: 'fps' must be a positive number, found '0'"),
         ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,60,1x1", "P01_01,4,60,1x1"],
          r"video_info\.csv: line 3: video 'P01_01' is there twice with other values"),
-        ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,60"], "line 2: expected a value in every"),
+        ("video_info", "video_id,duration,fps,resolution", ["P01_01,3,60"], "line 2: 3 cells under a header of 4"),
         ("test_timestamps", "id,time", ["a,b"], r"test_timestamps\.csv: expected the columns video_id"),
         ("verb_classes", "id,key", ["0,take"], "expected the classes 0 to 96, found 1 classes, 0 to 0"),
         ("noun_classes", "id,key", [f"{k},n" for k in range(305)],

@@ -54,7 +54,7 @@ BAD = {
         r"line 4: video 'a' is 'sit/a\.mp4' here, 'run/a\.mp4' in line 2"
     ),
     "path,start,end,label\na.mp4,0,1,run\na.mkv,0,1,run\n": r"line 3: video 'a' is 'a\.mkv' here, 'a\.mp4' in line 2",
-    "path,start,end,label\na.mp4,0:01,2,run\n": "line 2: 'start' must be a number of seconds, found '0:01'",
+    "path,start,end,label\na.mp4,0:61,2,run\n": "line 2: 'start' must be seconds, mm:ss or hh:mm:ss, found bad",
     "path,start,label\na.mp4,0,run\n": r"missing: end_s \(or end\); found: path, start, label",
     "path,start,end,label,subset\na.mp4,0,1,run,\n": "line 2: 'subset' must not be empty",
     "path,start,end,label\n,0,1,run\n": "line 2: 'path' must not be empty",

@@ -12,7 +12,6 @@ Source: epic-kitchens/epic-kitchens-100-annotations.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections import Counter
@@ -24,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.annotations import AnnotationTable
+from video_datasets.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.ek100_csv import read_ek100_csv
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, split_label
 from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json
@@ -104,13 +104,16 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
         FileNotFoundError: if there is no such file.
         InputError: if it does not hold the classes 0 to `count` - 1, each once.
     """
+    table = read_csv(path, (Column(("id",)), Column(("key",))))
     names: dict[int, str] = {}
-    for where, (number, key) in _rows(path, ("id", "key")):
+    for line, (number, key) in _full_rows(table):
         if not number.isdecimal():
-            raise InputError(f"{where}: 'id' must be a whole number, found '{number}'")
-        if int(number) in names:
-            raise InputError(f"{where}: 'id' {number} is there twice")
-        names[int(number)] = key
+            table.error(line, f"'id' must be a whole number, found '{number}'")
+        elif int(number) in names:
+            table.error(line, f"'id' {number} is there twice")
+        else:
+            names[int(number)] = key
+    table.refuse_errors()
     if names.keys() != set(range(count)):
         found = f"{len(names)} classes, {min(names)} to {max(names)}" if names else "none"
         raise InputError(
@@ -126,54 +129,52 @@ def read_video_info(path: Path) -> dict[str, VideoInfo]:
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if a column is missing, a number is not positive, or a video is there twice with other values;
-            the message names the line.
+            the message lists all of them by line.
     """
-    infos: dict[str, VideoInfo] = {}
     columns = ("video_id", "duration", "fps", "resolution")
-    for where, (video_id, duration, fps, resolution) in _rows(path, columns):
-        info = VideoInfo(_positive(duration, "duration", where), _positive(fps, "fps", where), resolution)
-        if infos.setdefault(video_id, info) != info:
-            raise InputError(
-                f"{where}: video '{video_id}' is there twice with other values, first {infos[video_id]}, now {info};"
-                f" remove one of the lines"
+    table = read_csv(path, [Column((name,)) for name in columns])
+    infos: dict[str, VideoInfo] = {}
+    for line, (video_id, duration, fps, resolution) in _full_rows(table):
+        numbers = (_positive(table, line, duration, "duration"), _positive(table, line, fps, "fps"))
+        info = VideoInfo(*numbers, resolution)
+        if infos.setdefault(video_id, info) != info and not np.isnan(numbers).any():
+            table.error(
+                line,
+                f"video '{video_id}' is there twice with other values, first {infos[video_id]}, now {info};"
+                f" remove one of the lines",
             )
+    table.refuse_errors()
     return infos
 
 
 def read_test_videos(path: Path) -> tuple[str, ...]:
     """Read which videos EPIC_100_test_timestamps.csv names, in order of first appearance."""
-    return tuple(dict.fromkeys(video_id for _, (video_id,) in _rows(path, ("video_id",))))
+    table = read_csv(path, (Column(("video_id",)),))
+    videos = dict.fromkeys(video_id for _, (video_id,) in _full_rows(table))
+    table.refuse_errors()
+    return tuple(videos)
 
 
 def _counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common())
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield for every line where it is, for messages, and the wanted columns."""
-    reader = csv.DictReader(read_text(path).splitlines())
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)};"
-            f" found: {', '.join(reader.fieldnames or ())}"
-        )
-    for line in reader:
-        where = f"{path}: line {reader.line_num}"
-        values = tuple((line[name] or "").strip() for name in columns)
-        if not all(values):
-            raise InputError(f"{where}: expected a value in every column, found {', '.join(values)}")
-        yield where, values
+def _full_rows(table: CsvTable) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield line number and cells of all rows but those that lack one, which are errors."""
+    for line, cells in table.rows:
+        if all(cells):
+            yield line, cells
+        else:
+            table.error(line, f"expected a value in every column, found {', '.join(cells)}")
 
 
-def _positive(text: str, column: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise InputError(f"{where}: '{column}' must be a positive number, found '{text}'")
-    return value
+def _positive(table: CsvTable, line: int, text: str, column: str) -> float:
+    value = table.number(line, text, column, "a positive number")
+    if math.isfinite(value) and value > 0:
+        return value
+    if not math.isnan(value):
+        table.error(line, f"'{column}' must be a positive number, found '{text}'")
+    return math.nan
 
 
 def _with_subset(table: AnnotationTable, subset: str) -> AnnotationTable:

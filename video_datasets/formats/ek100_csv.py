@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.annotations import AnnotationTable, short_repr
+from video_datasets.csv_table import Column, CsvTable, clock_seconds, read_csv
+from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS
 
 EK100_COLUMNS = ("video_id", "start_timestamp", "stop_timestamp", "verb_class", "noun_class")
+_OTHER_FILE = "EPIC_100_test_timestamps.csv has no classes, use the training or validation file"
 
 
 def read_ek100_csv(path: str | Path) -> AnnotationTable:
@@ -28,22 +28,14 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing or a value cannot be read; the message names the line.
+        InputError: if a column is missing, a value cannot be read, or a class is out of range; the message lists
+            all of them by line.
     """
-    path = Path(path)
-    reader = csv.reader(read_text(path).splitlines())  # a DictReader takes twice the time
-    header = next(reader)
-    missing = [name for name in EK100_COLUMNS if name not in header]
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(EK100_COLUMNS)}; missing: {', '.join(missing)};"
-            f" found: {', '.join(header)}"
-            f" (EPIC_100_test_timestamps.csv has no classes, use the training or validation file)"
-        )
-    fields = [header.index(name) for name in EK100_COLUMNS]
+    table = read_csv(Path(path), [Column((name,)) for name in EK100_COLUMNS], hint=_OTHER_FILE)
     positions: dict[str, int] = {}
-    rows = [_ek100_row(row, fields, path, reader.line_num, positions) for row in reader if row]
-    video_index, start_s, end_s, verbs, nouns = zip(*rows, strict=True) if rows else ((),) * 5
+    rows = [row for line, cells in table.rows if (row := _row(table, line, cells, positions))]
+    table.refuse_errors()
+    video_index, start_s, end_s, labels = zip(*rows, strict=True) if rows else ((),) * 4
     return AnnotationTable(
         video_ids=tuple(positions),
         subsets=("",) * len(positions),
@@ -51,42 +43,42 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
         video_index=np.array(video_index, dtype=np.int32),
         start_s=np.array(start_s, dtype=np.float64),
         end_s=np.array(end_s, dtype=np.float64),
-        labels=tuple(f"{verb},{noun}" for verb, noun in zip(verbs, nouns, strict=True)),
+        labels=tuple(labels),
     )
 
 
-def _ek100_row(
-    row: Sequence[str], fields: Sequence[int], path: Path, line: int, positions: dict[str, int]
-) -> tuple[int, float, float, int, int]:
-    """Video index, start, end, verb and noun of one line; a new video is added to `positions`."""
-    try:
-        video_id, start, end, verb, noun = (row[field] for field in fields)
-    except IndexError:
-        video_id = ""
+def _row(
+    table: CsvTable, line: int, cells: tuple[str, ...], positions: dict[str, int]
+) -> tuple[int, float, float, str] | None:
+    """Video index, start, end and label of one line, None if it has an error; a new video joins `positions`."""
+    video_id, start, end, verb, noun = cells
     if not video_id:
-        raise InputError(
-            f"{path}: line {line}: the line is too short or has no video_id; is the file truncated?"
-        )
+        table.error(line, "the line has no video_id; is the file truncated?")
+        return None
     try:
-        times_and_classes = timestamp_seconds(start), timestamp_seconds(end), int(verb), int(noun)
+        start_s, end_s = timestamp_seconds(start), timestamp_seconds(end)
+        label = f"{_class(verb, 'verb_class', NUM_VERBS)},{_class(noun, 'noun_class', NUM_NOUNS)}"
     except ValueError as error:
-        raise InputError(
-            f"{path}: line {line}, video '{video_id}': {error};"
-            f" expected times hh:mm:ss.xx and whole class numbers"
-        ) from None
-    return positions.setdefault(video_id, len(positions)), *times_and_classes
+        table.error(line, f"video '{video_id}': {error}; expected times hh:mm:ss.xx and whole class numbers")
+        return None
+    return positions.setdefault(video_id, len(positions)), start_s, end_s, label
+
+
+def _class(text: str, column: str, count: int) -> int:
+    if not (text.isdecimal() and int(text) < count):
+        raise ValueError(f"'{column}' must be a whole number from 0 to {count - 1}, found {short_repr(text)}")
+    return int(text)
 
 
 def timestamp_seconds(timestamp: str) -> float:
     """Convert "hh:mm:ss.xx" into seconds.
 
     Raises:
-        ValueError: if it has another form.
+        ValueError: if it has another form, or more than 59 minutes or seconds.
 
     >>> timestamp_seconds("01:02:03.50")
     3723.5
     """
-    parts = timestamp.split(":")
-    if len(parts) != 3:
-        raise ValueError(f"bad timestamp {timestamp!r}")
-    return int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2])
+    if timestamp.count(":") != 2:
+        raise ValueError(f"bad timestamp {short_repr(timestamp)}")
+    return clock_seconds(timestamp)

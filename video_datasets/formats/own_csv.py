@@ -7,25 +7,42 @@
     kitchen_03,,,,validation                a video without any labelled segment
 
 `video` is the file's name without its suffix (and without a leading "v_"), or the file: `kitchen_01.mp4`,
-`monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`
-(in seconds), in any order. Without the column `subset` all is for training.
+`monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`,
+in any order. Times are seconds, mm:ss or hh:mm:ss. Without the column `subset` all is for training. What else is read
+as it is meant, and what is refused, says `video_datasets.csv_table`.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.annotations import AnnotationTable
+from video_datasets.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.format import Format
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
 COLUMNS = ("video", "start_s", "end_s", "label", "subset")
-_OTHER_NAMES = {"video": "path", "start_s": "start", "end_s": "end"}
+_WANTED = (
+    Column(("video", "path")),
+    Column(("start_s", "start")),
+    Column(("end_s", "end")),
+    Column(("label",)),
+    Column(("subset",), optional=True),
+)
+_DEFAULT_SUBSET = "training"
+
+
+@dataclass(frozen=True)
+class _Mention:
+    """A video as one line names it; `file` is empty where the line names the id alone."""
+
+    line: int
+    file: str
+    subset: str
 
 
 def read_own_csv(path: str | Path) -> AnnotationTable:
@@ -34,33 +51,35 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if a column is missing, a number cannot be read, a line is incomplete, one video stands in
-            two subsets, or two files have one id; the message names the line.
+            two subsets, or two files have one id; the message lists all of them by line.
     """
-    path = Path(path)
-    reader = csv.DictReader(read_text(path).splitlines())
-    columns = _columns(reader.fieldnames or (), path)
-    videos: dict[str, tuple[str, str, int]] = {}
+    table = read_csv(Path(path), _WANTED)
+    videos: dict[str, _Mention] = {}
     rows: list[tuple[str, float, float, str]] = []
-    for line in reader:
-        where = f"{path}: line {reader.line_num}"
-        cells = {name: (line[column] or "").strip() for name, column in columns.items()}
-        for name in ("video", "subset"):
-            if cells.get(name) == "":
-                raise InputError(f"{where}: '{columns[name]}' must not be empty")
-        video_id, file = _id_and_file(cells["video"])
-        video = (file, cells.get("subset", "training"), reader.line_num)
-        _refuse_contradiction(video_id, video, videos.setdefault(video_id, video), where)
-        if cells["start_s"] or cells["end_s"] or cells["label"]:
-            start_s, end_s = (_seconds(cells[name], columns[name], where) for name in ("start_s", "end_s"))
-            rows.append((video_id, start_s, end_s, cells["label"]))
-            if not cells["label"]:
-                raise InputError(
-                    f"{where}: a segment without a label; leave {columns['start_s']} and {columns['end_s']} empty too"
-                )
+    for line, (video, start, end, label, subset) in table.rows:
+        if not video or not (subset or not table.names[4]):
+            table.error(line, f"'{table.names[0 if not video else 4]}' must not be empty")
+            continue
+        video_id, file = _id_and_file(video)
+        _add_mention(table, videos, video_id, _Mention(line, file, subset or _DEFAULT_SUBSET))
+        if not (start or end or label):
+            continue
+        if not label:
+            names = " and ".join(table.names[1:3])
+            table.error(line, f"a segment without a label; leave {names} empty too")
+        start_s, end_s = (
+            table.seconds(line, text, name) for text, name in zip((start, end), table.names[1:3], strict=True)
+        )
+        rows.append((video_id, start_s, end_s, label))
+    table.refuse_errors()
+    return _columns(videos, rows)
+
+
+def _columns(videos: dict[str, _Mention], rows: Sequence[tuple[str, float, float, str]]) -> AnnotationTable:
     position = {video_id: index for index, video_id in enumerate(videos)}
     return AnnotationTable(
         video_ids=tuple(videos),
-        subsets=tuple(subset for _, subset, _ in videos.values()),
+        subsets=tuple(mention.subset for mention in videos.values()),
         durations_s=np.full(len(videos), np.nan),
         video_index=np.array([position[video_id] for video_id, *_ in rows], dtype=np.int32),
         start_s=np.array([start_s for _, start_s, _, _ in rows], dtype=np.float64),
@@ -69,51 +88,30 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
     )
 
 
-def _columns(found: Sequence[str], path: Path) -> dict[str, str]:
-    """Our name of each column -> its name in the file; without "subset" where the file has none."""
-    columns, missing = {}, []
-    for name in COLUMNS:
-        other = _OTHER_NAMES.get(name, name)
-        if name in found or other in found:
-            columns[name] = name if name in found else other
-        elif name != "subset":
-            missing.append(f"{name} (or {other})" if other != name else name)
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)};"
-            f" found: {', '.join(found)}"
-        )
-    return columns
-
-
 def _id_and_file(text: str) -> tuple[str, str]:
-    """The id of a video as `video_search` makes it of a file; and how the CSV names the video."""
+    """The id of a video as `video.search` makes it of a file; and the file, empty where the CSV names the id."""
     file = PurePosixPath(text.replace("\\", "/"))
     if file.suffix.lower() in VIDEO_SUFFIXES:
         return video_id_of(file), str(file)
-    return text, text
+    return text, ""
 
 
-def _refuse_contradiction(
-    video_id: str, video: tuple[str, str, int], earlier: tuple[str, str, int], where: str
-) -> None:
-    (file, subset, _), (earlier_file, earlier_subset, earlier_line) = video, earlier
-    if file != earlier_file:
-        raise InputError(
-            f"{where}: video '{video_id}' is '{file}' here, '{earlier_file}' in line {earlier_line};"
-            " names without suffix must differ, rename one file"
+def _add_mention(table: CsvTable, videos: dict[str, _Mention], video_id: str, mention: _Mention) -> None:
+    """Take a line's word on a video; an error is kept if it contradicts an earlier line's."""
+    earlier = videos.setdefault(video_id, mention)
+    if mention.file and earlier.file and mention.file != earlier.file:
+        table.error(
+            mention.line,
+            f"video '{video_id}' is '{mention.file}' here, '{earlier.file}' in line {earlier.line};"
+            " names without suffix must differ, rename one file",
         )
-    if subset != earlier_subset:
-        raise InputError(
-            f"{where}: video '{video_id}' is in subset '{subset}' here, '{earlier_subset}' in line {earlier_line}"
+    if mention.subset != earlier.subset:
+        table.error(
+            mention.line,
+            f"video '{video_id}' is in subset '{mention.subset}' here, '{earlier.subset}' in line {earlier.line}",
         )
-
-
-def _seconds(text: str, column: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{where}: '{column}' must be a number of seconds, found '{text}'") from None
+    if mention.file and not earlier.file:
+        videos[video_id] = mention
 
 
 OWN_CSV = Format(name="csv", title="your own CSV", read=read_own_csv)
