@@ -20,11 +20,13 @@ from classification.pretrain.moving_clips import MovingClips, random_flips
 from classification.pretrain.pictures import PictureFiles, read_picture
 from classification.pretrain.settings import PretrainConfig
 from runtime.errors import InputError
+from tadaconv import VideoNetwork
+from tadaconv.inputs import NetworkInput
 from training.batches import ItemKey, derived_seed
 from training.distributed import shard, sum_over_ranks
 from video_datasets.video.colour import ColourJitter
 from video_datasets.video.decoding import VideoError
-from video_datasets.video.transforms import normalise, to_float
+from video_datasets.video.transforms import to_float
 
 
 class MovingPictures(Dataset[dict[str, Any]]):
@@ -37,13 +39,21 @@ class MovingPictures(Dataset[dict[str, Any]]):
         files: images and videos.
         config: sizes and augmentations.
         seed: of the run.
+        facts: statistics of the network's pixels.
         central: whether pictures, paths and colours are the same every time, as in validation.
     """
 
     def __init__(
-        self, files: Sequence[Path], config: PretrainConfig, seed: int, *, central: bool = False
+        self,
+        files: Sequence[Path],
+        config: PretrainConfig,
+        seed: int,
+        facts: NetworkInput,
+        *,
+        central: bool = False,
     ) -> None:
-        self.files, self.config, self.seed, self.central = files, config, seed, central
+        self.files, self.config, self.seed = files, config, seed
+        self.facts, self.central = facts, central
         self.clips = moving_clips(config)
         self.colour = ColourJitter(
             brightness=config.colour,
@@ -94,7 +104,7 @@ class MovingPictures(Dataset[dict[str, Any]]):
         if not self.central:
             torch_generator = torch.Generator().manual_seed(seed)
             clips = torch.stack([self.colour(clip, torch_generator) for clip in clips])
-        clips = normalise(clips)
+        clips = torch.stack([self.facts.normalise(clip) for clip in clips])
         if self.config.flip == "swap" and not self.central:
             clips, labels = random_flips(clips, labels, self.clips.classes, generator)
         return self.clips.mask(clips, generator), labels
@@ -122,10 +132,10 @@ class MotionTask:
 
     best_metric = ("validation_accuracy", "max")
 
-    def __init__(self, model: nn.Module, files: PictureFiles, config: PretrainConfig, seed: int) -> None:
+    def __init__(self, model: VideoNetwork, files: PictureFiles, config: PretrainConfig, seed: int) -> None:
         self.model = model
-        self.dataset = MovingPictures(files.training, config, seed)
-        self.validation = MovingPictures(files.validation, config, seed, central=True)
+        self.dataset = MovingPictures(files.training, config, seed, model.input)
+        self.validation = MovingPictures(files.validation, config, seed, model.input, central=True)
         self.num_items = len(self.dataset)
         self.damaged: dict[str, str] = {}
 

@@ -13,11 +13,15 @@ from classification.pretrain.pictures import PictureFiles
 from classification.pretrain.settings import PretrainConfig
 from classification.pretrain.task import MotionTask, MovingPictures
 from runtime.errors import InputError
-from tadaconv import create_model
+from tadaconv import VideoNetwork, create_model
+from tadaconv.inputs import NetworkInput
 
 SMALL = PretrainConfig(
     epochs=1, warmup_epochs=0, picture_px=48, window_px=16, num_frames=4, speeds=3, colour=0.4
 )
+
+
+FACTS = NetworkInput()
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def images(tmp_path: Path) -> tuple[Path, ...]:
 
 
 def test_an_item_is_a_clip_of_every_motion(images: tuple[Path, ...]) -> None:
-    item = MovingPictures(images, SMALL, seed=0)[(0, 2)]
+    item = MovingPictures(images, SMALL, 0, FACTS)[(0, 2)]
     assert item["clips"].shape == (5, 3, 4, 16, 16)
     assert sorted(item["labels"].tolist()) == [0, 1, 2, 3, 4]
     still = item["clips"][item["labels"] == 4]
@@ -40,21 +44,21 @@ def test_an_item_is_a_clip_of_every_motion(images: tuple[Path, ...]) -> None:
 
 
 def test_items_depend_on_seed_epoch_and_place_alone(images: tuple[Path, ...]) -> None:
-    first, again = (MovingPictures(images, SMALL, seed=3)[(1, 4)] for _ in range(2))
-    other_epoch = MovingPictures(images, SMALL, seed=3)[(2, 4)]
+    first, again = (MovingPictures(images, SMALL, 3, FACTS)[(1, 4)] for _ in range(2))
+    other_epoch = MovingPictures(images, SMALL, 3, FACTS)[(2, 4)]
     assert torch.equal(first["clips"], again["clips"])
     assert not torch.equal(first["clips"], other_epoch["clips"])
 
 
 def test_validation_shows_the_same_in_every_epoch(images: tuple[Path, ...]) -> None:
-    held_out = MovingPictures(images, SMALL, seed=0, central=True)
+    held_out = MovingPictures(images, SMALL, 0, FACTS, central=True)
     assert torch.equal(held_out[(0, 1)]["clips"], held_out[(7, 1)]["clips"])
     assert held_out[(0, 1)]["labels"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_damaged_file_is_replaced_and_named(images: tuple[Path, ...]) -> None:
     images[1].write_bytes(b"no picture")
-    item = MovingPictures(images, SMALL, seed=0)[(0, 1)]
+    item = MovingPictures(images, SMALL, 0, FACTS)[(0, 1)]
     assert item["damaged"][0] == str(images[1])
     assert item["clips"].isfinite().all()
 
@@ -62,11 +66,14 @@ def test_a_damaged_file_is_replaced_and_named(images: tuple[Path, ...]) -> None:
 def test_only_damaged_files_stop_the_training(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"no picture can be read; the first: .*a\.png"):
-        _ = MovingPictures((tmp_path / "a.png",), SMALL, seed=0)[(0, 0)]
+        _ = MovingPictures((tmp_path / "a.png",), SMALL, 0, FACTS)[(0, 0)]
 
 
 def test_loss_is_the_mean_over_all_clips(images: tuple[Path, ...]) -> None:
-    class Constant(torch.nn.Module):
+    class Constant(VideoNetwork):
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
             logits = torch.zeros(len(clips), 5)
             logits[:, 4] = 2.0
