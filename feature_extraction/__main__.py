@@ -115,7 +115,7 @@ def _tool(arguments: argparse.Namespace) -> int:
         features = replace(
             features, **given("short_side_px", "crops", "precision", "dtype", "min_decoded_share")
         )
-        runtime = replace(RuntimeConfig(), **given("device", "threads", "workers", "scheduler"))
+        runtime = replace(RuntimeConfig(), **given(*_RUNTIME_WORDS))
     except ValueError as error:  # of the schema: out of range
         raise InputError(str(error)) from error
     asked = OwnVideos(
@@ -160,6 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_RUNTIME_WORDS = ("device", "threads", "workers", "scheduler", "video_max_hours", "video_max_megapixels")
+
+
 def _add_settings(tool: argparse._ArgumentGroup) -> None:
     """Options of single settings; those that are not given are the protocol's."""
     tool.add_argument("--fps", type=float, help="of the uniform time grid")
@@ -178,6 +181,12 @@ def _add_settings(tool: argparse._ArgumentGroup) -> None:
     tool.add_argument("--device", help="auto (default), cpu, cuda, cuda:1")
     tool.add_argument("--threads", type=int, help="of torch (default: all cores)")
     tool.add_argument("--workers", type=int, help="processes that decode (default 2)")
+    tool.add_argument(
+        "--max-hours", dest="video_max_hours", type=float, help="a longer file is left out (24)"
+    )
+    tool.add_argument(
+        "--max-megapixels", dest="video_max_megapixels", type=float, help="larger frames: left out (36)"
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ Policy for what is wrong with videos; each case is listed in stage.json with its
         of those that the container promises (default 0.9)  container's number (less those that an edit list
                                                             hides), or its duration where it has no number
     another length than annotated (over 1 s and over 2 %)   features, kept
+    a picture that begins over 0.1 s after the sound        features, kept; times count from the first picture
+    longer than `runtime.video_max_hours` or larger than    no features
+        `runtime.video_max_megapixels`
 
 Frames decoded and promised stand in the attributes of each video's features.
 """
@@ -31,6 +34,7 @@ from runtime.schema import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.decoding import late_start
 
 
 def extract(run: StageRun) -> None:
@@ -46,7 +50,7 @@ def extract(run: StageRun) -> None:
         if outcome.reason:
             run.skip(outcome.video_id, outcome.reason)
     run.counts["videos"] = merge_parts(run.folder, run.folder / MERGED_NAME)
-    _list_other_lengths(run, videos)
+    _list_oddities(run, videos)
     run.summary = f"{run.counts['videos']} videos, {loaded.num_channels} channels"
 
 
@@ -91,14 +95,18 @@ def _on_disk(run: StageRun, videos: dict[str, Video]) -> dict[str, Path]:
     return paths
 
 
-def _list_other_lengths(run: StageRun, videos: dict[str, Video]) -> None:
-    """List videos that are not as long as their annotations say; their features are kept."""
+def _list_oddities(run: StageRun, videos: dict[str, Video]) -> None:
+    """List videos that begin or end at other times than an annotator may have seen; their features are kept."""
     store = FeatureStore(run.folder)
     for name, video in videos.items():
         if name in store:
-            words = other_length(store.duration_s(name), video.duration_s)
-            if words:
-                run.skip(name, f"kept, but {words}")
+            recorded = store.info(name).attributes
+            odd = (
+                other_length(float(recorded["duration_s"]), video.duration_s),
+                late_start(float(recorded.get("start_offset_s", 0.0))),
+            )
+            if any(odd):
+                run.skip(name, f"kept, but {'; '.join(filter(None, odd))}")
 
 
 def merge_parts(folder: Path, destination: Path, *, without: Container[str] = ()) -> int:

@@ -110,8 +110,12 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
         Files by id, and reasons by file for those that have no usable id of their own.
 
     Raises:
-        InputError: if there is no video.
+        InputError: if it is no folder, or there is no video.
     """
+    if folder.is_file():
+        raise InputError(
+            f"{folder}: is a file; expected a folder of videos, such as {folder.absolute().parent}"
+        )
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
     for path in sorted(video_files(folder)):

@@ -21,9 +21,11 @@ import torch
 from feature_extraction.extractor import Extractor
 from feature_extraction.recipe import LoadedRecipe
 from runtime.errors import InputError
-from runtime.parallel import parallel_map
+from runtime.parallel import WorkerDiedError, parallel_map
 from runtime.progress import progress
+from runtime.schema import RuntimeConfig
 from video_datasets.time_grid import num_grid_frames
+from video_datasets.video.container import VideoLimits
 from video_datasets.video.decoder_process import DecodedVideo
 from video_datasets.video.decoding import VideoError, VideoInfo, read_header
 from video_datasets.video.transforms import resized_size
@@ -50,6 +52,8 @@ class Preflight:
     """Ids whose header cannot be read, with the reason."""
     other_lengths: dict[str, str]
     """Ids whose header differs from the annotated duration, in words."""
+    notes: dict[str, str]
+    """Ids of files that a player shows from another moment, or that hold several videos, in words."""
     headers: dict[str, VideoInfo]
     """Of the videos that can be read and are still to be extracted."""
     finished: int
@@ -70,6 +74,7 @@ class Preflight:
             *_named("missing", dict.fromkeys(self.missing, "no file")),
             *_named("unreadable", self.unreadable),
             *_named("another length", self.other_lengths),
+            *_named("note", self.notes),
             f"to extract  {_hours(self.video_hours, 'video')}, {self.source_frames} source frames, as the headers say",
             f"features    {self.features} x {self.channels}, {_size(self.storage_bytes)}",
             *(f"{what:<12}{words}" for what, words in self.measured.items()),
@@ -120,7 +125,7 @@ def look_ahead(
     """
     done = set(finished)
     files = {name: path for name, path in videos.items() if path is not None and name not in done}
-    headers, unreadable = read_headers(files, loaded.recipe.runtime.workers)
+    headers, unreadable = read_headers(files, loaded.recipe.runtime)
     grid, features = loaded.recipe.grid, loaded.recipe.features
     frames = {name: num_grid_frames(_duration_s(info), grid.fps) for name, info in headers.items()}
     count = sum(grid.num_features(n) for n in frames.values())
@@ -134,6 +139,7 @@ def look_ahead(
         missing=tuple(name for name, path in videos.items() if path is None),
         unreadable=unreadable,
         other_lengths=lengths,
+        notes={name: info.notes for name, info in headers.items() if info.notes},
         headers=headers,
         finished=len(finished),
         source_frames=sum(_source_frames(info) for info in headers.values()),
@@ -145,7 +151,9 @@ def look_ahead(
     )
 
 
-def read_headers(files: Mapping[str, Path], workers: int) -> tuple[dict[str, VideoInfo], dict[str, str]]:
+def read_headers(
+    files: Mapping[str, Path], runtime: RuntimeConfig
+) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     """Read what video files say about themselves, in processes that a damaged file may take along.
 
     Returns:
@@ -154,13 +162,18 @@ def read_headers(files: Mapping[str, Path], workers: int) -> tuple[dict[str, Vid
     headers: dict[str, VideoInfo] = {}
     unreadable: dict[str, str] = {}
     names = list(files)
-    results = parallel_map(read_header, [files[name] for name in names], workers=max(workers, 2))
+    read = functools.partial(read_header, limits=VideoLimits.from_config(runtime))
+    results = parallel_map(read, [files[name] for name in names], workers=max(runtime.workers, 2))
     bar = progress(results, description="headers", total=len(names), unit="video")
     for name, (_, found) in zip(names, bar, strict=True):
         if isinstance(found, VideoInfo):
             headers[name] = found
+        elif isinstance(found, VideoError):
+            unreadable[name] = found.reason
+        elif isinstance(found, WorkerDiedError):
+            unreadable[name] = str(found)
         else:
-            unreadable[name] = found.reason if isinstance(found, VideoError) else str(found)
+            raise found  # a mistake of the program is no video's fault
     return headers, unreadable
 
 

@@ -25,6 +25,7 @@ from tadaconv import optimize_for_inference
 from tadaconv.inputs import NetworkInput
 from training.device import prepare_device
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.container import VideoLimits
 from video_datasets.video.decoder_process import DecodeJob
 from video_datasets.video.reader import StreamSummary
 
@@ -125,6 +126,7 @@ class LoadedRecipe:
             fps=self.recipe.grid.fps,
             wanted=self.recipe.grid.may_use,
             min_decoded_share=self.recipe.features.min_decoded_share,
+            limits=VideoLimits.from_config(self.recipe.runtime),
         )
 
     def write(self, extraction: VideoExtraction, job: DecodeJob, summary: StreamSummary) -> str:
@@ -149,6 +151,7 @@ class LoadedRecipe:
                     **({} if promised is None else {"frames_promised": promised}),
                     "num_grid_frames": summary.n_frames,
                     "duration_s": summary.duration_s,
+                    "start_offset_s": summary.start_offset_s,
                     **_versions(),
                 },
                 dtype=self.recipe.features.dtype,

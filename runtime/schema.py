@@ -236,12 +236,19 @@ class RuntimeConfig:
     """True: training also writes `<stage>/tensorboard/` (needs `pip install tadaloc[tensorboard]`)."""
     video_time_limit_s: float = 300.0
     """A decoder that shows no progress for so long is stopped and its video listed."""
+    video_max_hours: float = 24.0
+    """A longer video file is listed instead of extracted: a few kilobytes can promise days of video."""
+    video_max_megapixels: float = 36.0
+    """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes about 30 bytes a
+    pixel, and so does the process that it feeds."""
 
     def __post_init__(self) -> None:
         require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)
-        for name in ("video_time_limit_s", "process_timeout_s"):
-            limit_s = getattr(self, name)
-            require(limit_s > 0, f"runtime.{name} must be positive, found {limit_s}")
+        for name in (
+            "video_time_limit_s", "process_timeout_s", "video_max_hours", "video_max_megapixels",
+        ):  # fmt: skip
+            limit = getattr(self, name)
+            require(limit > 0, f"runtime.{name} must be positive, found {limit}")
 
 
 @dataclass(frozen=True, kw_only=True)

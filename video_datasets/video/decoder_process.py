@@ -25,6 +25,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -35,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE, VideoError
+from video_datasets.video.decoding import DEFAULT_LIMITS, DEFAULT_MIN_DECODED_SHARE, VideoError, VideoLimits
 from video_datasets.video.reader import StreamSummary, stream_grid_frames
 
 DEFAULT_TIME_LIMIT_S = 120.0
@@ -46,6 +47,9 @@ _BLOCK_BYTES = 4 << 20
 
 _READ_AHEAD_BLOCKS = 8
 """Finished blocks that wait for the parent: enough for the batch of clips that follows the one it works on."""
+
+_READ_AHEAD_BYTES = 64 << 20
+"""Of large frames, each a block, so few wait that they take no more than this, or one at least."""
 
 _HEARTBEAT_S = 1.0
 """A decoder between two wanted frames says this often that it is alive."""
@@ -65,6 +69,12 @@ class DecodeJob:
     """Grid frames to give: a test that pickles (`TimeGrid.may_use`), their indices, or None for all."""
     min_decoded_share: float = DEFAULT_MIN_DECODED_SHARE
     """Smallest share of the promised frames that must decode."""
+    limits: VideoLimits = DEFAULT_LIMITS
+    """Hours and pixels that a file may have."""
+
+
+class DecoderFaultError(RuntimeError):
+    """A decoder failed through a mistake of the program; the message holds the child's traceback."""
 
 
 _Message = tuple[str, object, NDArray[np.uint8] | None]
@@ -132,6 +142,8 @@ class DecodedVideo:
             raise VideoError(self.job.path, _death(self._process.exitcode)) from error
         if kind == "error":
             raise VideoError(self.job.path, content)
+        if kind == "fault":
+            raise DecoderFaultError(f"{self.job.path}: the decoder failed:\n{content}")
         if kind == "end":
             self.summary = content
         return self.summary
@@ -237,6 +249,7 @@ def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None
             job.fps,
             job.wanted,
             min_decoded_share=job.min_decoded_share,
+            limits=job.limits,
             progress=sender.heartbeat,
         )
         for index, frame in stream:
@@ -245,6 +258,8 @@ def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None
         sender.send("end", stream.summary)
     except VideoError as error:
         sender.send("error", error.reason)
+    except Exception:
+        sender.send("fault", traceback.format_exc())
     sender.close()
 
 
@@ -273,6 +288,7 @@ class _Sender:
         if not self._frames:
             return
         pixels = np.stack(self._frames)
+        self._waiting.maxsize = min(max(_READ_AHEAD_BYTES // pixels.nbytes, 1), _READ_AHEAD_BLOCKS)
         self.send("frames", (np.array(self._indices, dtype=np.int64), pixels.shape), pixels)
         self._indices, self._frames = [], []
 

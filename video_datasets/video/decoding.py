@@ -1,4 +1,4 @@
-"""Open a video file and make one pass over its frames (PyAV): times, rotation, damage, plain-language errors.
+"""What a video says about itself, and one pass over its frames (PyAV): times, orientation, damage.
 
 The rules that this module sets are listed in `video_datasets.video.reader`, which is what other code calls.
 """
@@ -15,12 +15,28 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from runtime.errors import InputError
+from video_datasets.video.container import DEFAULT_LIMITS, VideoError, VideoLimits, opened, video_streams
+from video_datasets.video.display import AS_STORED, Orientation, orientation_of
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "DEFAULT_MIN_DECODED_SHARE",
+    "FramePass",
+    "VideoError",
+    "VideoInfo",
+    "VideoLimits",
+    "average_fps",
+    "last_frame_end_s",
+    "late_start",
+    "opened",
+    "probe",
+    "read_header",
+    "start_offset_s",
+]
 
 DEFAULT_MIN_DECODED_SHARE = 0.9
 """Smallest share of the promised frames that must decode; 0 accepts whatever is left of a damaged file."""
@@ -28,20 +44,11 @@ DEFAULT_MIN_DECODED_SHARE = 0.9
 _MAX_GAP_S = 3600.0
 """A longer wait between two frames is a broken time stamp; the grid would repeat one frame for hours."""
 
+MAX_START_OFFSET_S = 0.1
+"""A later first picture is worth a word: times that were noted in a player are off by as much."""
+
 _FALLBACK_FPS = 25.0
 """For streams without a rate (raw ones); FFmpeg assumes the same."""
-
-
-class VideoError(InputError):
-    """A video that cannot be read, with the reason in plain words."""
-
-    def __init__(self, path: Path | str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = Path(path)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str]]:
-        return type(self), (self.path, self.reason)  # by default the joined message alone would be passed
 
 
 @dataclass(frozen=True)
@@ -60,35 +67,17 @@ class VideoInfo:
     """Duration of the video stream in the header; None if the container does not say."""
     codec: str
     """FFmpeg's name of the codec, such as "h264"."""
-    rotation_deg: int
-    """Turn to the left that display applies: 0, 90, 180 or 270."""
+    orientation: Orientation
+    """How display turns and mirrors the stored pictures."""
+    start_offset_s: float = 0.0
+    """How long after the beginning of the file, mostly of its sound, the first picture is shown."""
+    stream: str = ""
+    """Which video stream is read, in words, where there are several."""
 
-
-# ---- opening, and plain words for what goes wrong
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the first video stream; whatever PyAV raises, here or in the body, becomes a VideoError."""
-    try:
-        if not path.is_file():
-            raise VideoError(path, "no such file")
-        if path.stat().st_size == 0:
-            raise VideoError(path, "the file is empty (0 bytes); fetch it again")
-        with av.open(str(path), metadata_errors="replace") as container:
-            pictures = Disposition.attached_pic  # the cover of a sound file
-            streams = [s for s in container.streams.video if not s.disposition & pictures]
-            if not streams:
-                raise VideoError(path, "no video stream")
-            streams[0].codec_context.thread_count = 1
-            yield container, streams[0]
-    except VideoError:
-        raise
-    except av.error.InvalidDataError as error:
-        raise VideoError(path, "not a video, or damaged beyond reading; fetch it again") from error
-    except Exception as error:
-        # Damaged files make PyAV raise UnicodeDecodeError, MemoryError, EOFError, IndexError and more.
-        raise VideoError(path, f"cannot be decoded ({type(error).__name__}: {error})") from error
+    @property
+    def notes(self) -> str:
+        """What a person who compares times or pictures with a player should know; mostly empty."""
+        return "; ".join(words for words in (late_start(self.start_offset_s), self.stream) if words)
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -99,25 +88,27 @@ def probe(path: Path | str) -> VideoInfo:
     """
     path = Path(path)
     with opened(path) as (container, stream):
-        turns = next((_quarter_turns(frame) for _, frame in FramePass(path, container, stream)), None)
-        if turns is None:
+        frame = next((frame for _, frame in FramePass(path, container, stream)), None)
+        if frame is None:
             raise VideoError(path, "not a single frame decodes")
-        return _info(container, stream, turns)
+        return _info(container, stream, orientation_of(frame))
 
 
-def read_header(path: Path | str) -> VideoInfo:
-    """Read what a video says about itself, without decoding a frame (milliseconds); rotation is taken as none.
+def read_header(path: Path | str, limits: VideoLimits = DEFAULT_LIMITS) -> VideoInfo:
+    """Read what a video says about itself, without decoding a frame (milliseconds), as if shown as stored.
 
     Raises:
-        VideoError: if the file is missing, empty, or no video.
+        VideoError: if the file is missing, empty, no video, or beyond the limits.
     """
-    with opened(Path(path)) as (container, stream):
-        return _info(container, stream, turns=0)
+    path = Path(path)
+    with opened(path, limits) as (container, stream):
+        limits.check_length(path, _promised_duration_s(container, stream) or 0.0)
+        return _info(container, stream, AS_STORED)
 
 
-def _info(container: InputContainer, stream: VideoStream, turns: int) -> VideoInfo:
+def _info(container: InputContainer, stream: VideoStream, orientation: Orientation) -> VideoInfo:
     size = (stream.width, stream.height)
-    width, height = size[::-1] if turns % 2 else size
+    width, height = size[::-1] if orientation.transposed else size
     return VideoInfo(
         width=width,
         height=height,
@@ -125,8 +116,40 @@ def _info(container: InputContainer, stream: VideoStream, turns: int) -> VideoIn
         promised_frames=stream.frames or None,
         promised_duration_s=_promised_duration_s(container, stream),
         codec=stream.codec_context.name,
-        rotation_deg=turns * 90,
+        orientation=orientation,
+        start_offset_s=start_offset_s(container, stream),
+        stream=_stream_words(container, stream),
     )
+
+
+def start_offset_s(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds from the beginning of a file to its first picture, by its header; 0 where that does not say."""
+    if stream.start_time is None or stream.time_base is None or container.start_time is None:
+        return 0.0
+    return max(float(stream.start_time * stream.time_base) - container.start_time / av.time_base, 0.0)
+
+
+def late_start(offset_s: float) -> str:
+    """Say in words that a picture begins after the sound; empty up to a tenth of a second.
+
+    >>> late_start(2.0)
+    "its picture begins 2.00 s after its sound: our times count from the first picture, a player's from the sound"
+    """
+    if offset_s <= MAX_START_OFFSET_S:
+        return ""
+    return (
+        f"its picture begins {offset_s:.2f} s after its sound: our times count from the first picture, "
+        "a player's from the sound"
+    )
+
+
+def _stream_words(container: InputContainer, stream: VideoStream) -> str:
+    streams = video_streams(container)
+    if len(streams) < 2:
+        return ""
+    number = [s.index for s in streams].index(stream.index) + 1
+    kind = f"{stream.codec_context.name}, {stream.width} x {stream.height}"
+    return f"video stream {number} of {len(streams)} is read ({kind}), as players do"
 
 
 def average_fps(stream: VideoStream) -> float:
@@ -155,8 +178,16 @@ def _promised_duration_s(container: InputContainer, stream: VideoStream) -> floa
 class FramePass:
     """Iterate over (time in s, frame) of an opened stream, counting; times start at 0 and never decrease."""
 
-    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self,
+        path: Path,
+        container: InputContainer,
+        stream: VideoStream,
+        limits: VideoLimits = DEFAULT_LIMITS,
+    ) -> None:
+        limits.check_length(path, _promised_duration_s(container, stream) or 0.0)
         self._path = path
+        self._limits = limits
         self._container = container
         self._stream = stream
         self._size_px = (stream.width, stream.height)  # before decoding, which may change it
@@ -205,6 +236,7 @@ class FramePass:
                 self.first_pts_s = pts_s - time_s
         if not is_first and time_s - self.last_s > _MAX_GAP_S:
             raise VideoError(self._path, f"frame times jump from {self.last_s:.1f} s to {time_s:.1f} s")
+        self._limits.check_length(self._path, time_s)
         self.last_s = time_s
         self._last_duration_s = self._period_s
         if frame.duration and frame.time_base:
@@ -252,8 +284,8 @@ class FramePass:
     def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Convert to RGB as displayed, in the stream's first size: uint8, shape (H, W, 3), contiguous."""
         width, height = self._size_px
-        image = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(image, _quarter_turns(frame)))
+        image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), dtype=np.uint8)
+        return orientation_of(frame).apply(image)
 
 
 def _decode(packet: Packet) -> Sequence[VideoFrame]:
@@ -261,10 +293,6 @@ def _decode(packet: Packet) -> Sequence[VideoFrame]:
         return packet.decode()
     except av.error.InvalidDataError:
         return []  # what is missing shows in the count
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    return round(frame.rotation / 90) % 4
 
 
 def last_frame_end_s(stream: VideoStream, first_pts_s: float, last_s: float, last_duration_s: float) -> float:

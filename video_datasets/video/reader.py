@@ -6,7 +6,7 @@ What counts as a frame, and when it is shown:
   list hides (stream-copied trims) are not shown.
 - Times are the frames' own (pts), counted from the first shown frame, so files that start late or run at a
   variable rate are placed correctly. Never index / average rate.
-- The display rotation is applied, as players do.
+- The display matrix is applied, turns and mirrors, and of several streams the one is read that players show.
 - A damaged packet is skipped and decoding goes on; the frame before it stays on screen. In the end the frames
   decoded are compared with the frames promised, and too small a share is an error: a file that was cut short
   stops without any error of its own.
@@ -35,14 +35,17 @@ from numpy.typing import NDArray
 
 from video_datasets.time_grid import first_grid_index, grid_source_indices, num_grid_frames
 from video_datasets.video.decoding import (
+    DEFAULT_LIMITS,
     DEFAULT_MIN_DECODED_SHARE,
     FramePass,
     VideoError,
     VideoInfo,
+    VideoLimits,
     average_fps,
     last_frame_end_s,
     opened,
     probe,
+    start_offset_s,
 )
 
 __all__ = [
@@ -79,6 +82,8 @@ class StreamSummary:
     """Frames of the uniform grid (N)."""
     seconds_spent: float
     """Wall time of the pass, waiting for the consumer included."""
+    start_offset_s: float = 0.0
+    """How long after the beginning of the file, mostly of its sound, the first frame is shown."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def stream_grid_frames(
     wanted: Callable[[int], bool] | Iterable[int] | None = None,
     *,
     min_decoded_share: float = DEFAULT_MIN_DECODED_SHARE,
+    limits: VideoLimits = DEFAULT_LIMITS,
     progress: Callable[[], object] = lambda: None,
 ) -> GridStream:
     """Stream a video on the uniform grid of rate `fps`, decoding every source frame once.
@@ -139,6 +145,7 @@ def stream_grid_frames(
         wanted: which grid frames to give: a test (`TimeGrid.may_use`), their indices, or None for all. The
             last frame of the grid is always given, because clips at the end repeat it.
         min_decoded_share: smallest share of the promised frames that must decode.
+        limits: hours and pixels that a file may have.
         progress: called after each decoded source frame.
 
     Returns:
@@ -148,7 +155,7 @@ def stream_grid_frames(
     """
     if wanted is not None and not callable(wanted):
         wanted = frozenset(int(index) for index in wanted).__contains__
-    return GridStream(Path(path), fps, wanted, min_decoded_share, progress)
+    return GridStream(Path(path), fps, wanted, min_decoded_share, limits, progress)
 
 
 @dataclass
@@ -159,14 +166,15 @@ class GridStream:
     fps: float
     wanted: Callable[[int], bool] | None
     min_decoded_share: float
+    limits: VideoLimits
     progress: Callable[[], object]
     summary: StreamSummary | None = None
     """What the pass found; None until it has ended."""
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         began = time.monotonic()
-        with opened(self.path) as (container, stream):
-            frames = FramePass(self.path, container, stream)
+        with opened(self.path, self.limits) as (container, stream):
+            frames = FramePass(self.path, container, stream, self.limits)
             given = -1
             for frame, shown_at in self._spans(frames):
                 image = None
@@ -184,6 +192,7 @@ class GridStream:
                 source_fps=average_fps(stream),
                 n_frames=shown_at[-1] + 1,
                 seconds_spent=time.monotonic() - began,
+                start_offset_s=start_offset_s(container, stream),
             )
 
     def _spans(self, frames: FramePass) -> Iterator[tuple[VideoFrame, range]]:

@@ -7,7 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
+    ".m2v", ".vob", ".flv", ".f4v", ".wmv", ".asf", ".ogv", ".ogm", ".gif", ".mxf", ".rm", ".rmvb", ".dv", ".nut",
+)  # fmt: skip
+"""Containers that FFmpeg reads; the tests decode those that it writes as well."""
+
+_APPLE_DOUBLE = "._"
+"""Files that macOS leaves beside others on foreign disks: the attributes of a video, not a video."""
 
 
 def index_video_files(folder: Path) -> dict[str, Path]:
@@ -49,6 +56,8 @@ def _video_files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
         return
     entered.add((state.st_dev, state.st_ino))
     for entry in _entries(folder):
+        if entry.name.startswith(_APPLE_DOUBLE):
+            continue
         if entry.is_dir():
             yield from _video_files(folder / entry.name, entered)
         elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
