@@ -41,6 +41,7 @@ WITHOUT_TORCH = (
     "evaluation.stage",
     "runtime.stage",
     "runtime.command",
+    "video_datasets.convert",
     "video_datasets.dataset",
     "video_datasets.mini",
     "video_datasets.video.decoder_process",

@@ -14,7 +14,9 @@ from video_datasets.formats import FORMATS, Format, format_of
 
 
 def test_the_entries_go_by_their_names() -> None:
-    assert list(FORMATS) == ["hacs", "activitynet", "ek100", "csv", "kinetics", "ssv2"]
+    own = ["hacs", "activitynet", "ek100", "csv", "kinetics", "ssv2"]
+    tools = ["boris", "boris-export", "elan", "via", "label-studio", "feral", "fiftyone", "mmaction2"]
+    assert list(FORMATS) == own + tools
     assert all(entry.name == name for name, entry in FORMATS.items())
     assert [name for name, entry in FORMATS.items() if not entry.localizes] == ["kinetics", "ssv2"]
 

@@ -15,6 +15,7 @@ from video_datasets.formats.format import Format
 from video_datasets.formats.kinetics import KINETICS
 from video_datasets.formats.own_csv import OWN_CSV
 from video_datasets.formats.ssv2 import SSV2
+from video_datasets.formats.tool_format import tool_formats
 
 if TYPE_CHECKING:
     from runtime.schema import DataConfig
@@ -24,6 +25,7 @@ __all__ = ["FORMATS", "Format", "format_of"]
 FORMATS: dict[str, Format] = {
     entry.name: entry for entry in (HACS, ACTIVITYNET, EK100, OWN_CSV, KINETICS, SSV2)
 }
+FORMATS |= {entry.name: entry for entry in tool_formats(set(FORMATS))}
 
 
 def format_of(data: DataConfig) -> Format:
