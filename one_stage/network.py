@@ -1,0 +1,134 @@
+"""ActionFormer, TemporalMaxer and TriDet: one network with three kinds of block.
+
+Axes: B batch, C input channels, D channels, K classes, T positions, l levels.
+
+    feats (B,C,T) -> backbone -> pyramid (B,D,T_l) -> neck -+-> cls_head ---------------> logits (B,K,T_l)
+                                                            +-> reg_head ---------------> offsets (B,2,T_l)
+                                                            +-> start_head, end_head ---> start, end (TriDet)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from one_stage.architecture import Architecture
+from one_stage.backbone import Backbone, Pyramid
+from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead
+from one_stage.layers import ChannelNorm, MaskedGroupNorm, masked
+from one_stage.padding import PADDINGS, Padding
+
+NECK_GROUPS = 4
+Outputs = dict[str, list[Tensor]]
+"""Per level: "logits" (B, K, T_l), "offsets" (B, 2 or 2 (bins + 1), T_l), TriDet also "start", "end" (B, K, T_l)."""
+
+
+class Neck(nn.Module):
+    """A norm of its own for every level."""
+
+    def __init__(self, arch: Architecture, padding: Padding) -> None:
+        super().__init__()
+        self.padding = padding
+        self.fpn_norms = nn.ModuleList(_neck_norm(arch, padding) for _ in range(arch.levels))
+
+    def forward(self, levels: Pyramid) -> Pyramid:
+        """Normalise the levels."""
+        return [
+            (self._normed(norm, values, mask), mask)
+            for norm, (values, mask) in zip(self.fpn_norms, levels, strict=True)
+        ]
+
+    def _normed(self, norm: nn.Module, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+        grouped = isinstance(norm, MaskedGroupNorm)
+        normed: Tensor = norm(values_BCT, mask_B1T) if grouped else norm(values_BCT)
+        return masked(normed, mask_B1T) if self.padding.everywhere else normed
+
+
+def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:
+    if arch.neck == "layer":
+        return ChannelNorm(arch.channels, padding.tower_eps)
+    if arch.neck == "group":
+        return MaskedGroupNorm(arch.channels, padding, NECK_GROUPS, affine=False)
+    return nn.Identity()
+
+
+class OneStageNetwork(nn.Module):
+    """Class and boundaries of an action at every position of every level.
+
+    Source: ActionFormer (Zhang et al., ECCV 2022), TriDet (Shi et al., CVPR 2023), TemporalMaxer (Tang et al.,
+    2023); names of parameters as released, norms and scales in one axis. Differences: attention in chunks, and by
+    default no influence of padded rows (`one_stage.padding`).
+
+    Args:
+        arch: sizes.
+
+    >>> arch = Architecture(kind="temporalmaxer", in_channels=4, class_towers=(3,), channels=8, stem_blocks=0)
+    >>> outputs = OneStageNetwork(arch)(torch.zeros(2, 4, 50), torch.ones(2, 50, dtype=torch.bool))
+    >>> [tuple(level.shape) for level in outputs["offsets"]]
+    [(2, 2, 50), (2, 2, 25), (2, 2, 13), (2, 2, 7), (2, 2, 4), (2, 2, 2)]
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        padding = PADDINGS[arch.padding]
+        self.input_dropout = nn.Dropout1d(arch.input_dropout)
+        self.backbone = Backbone(arch, padding)
+        self.neck = Neck(arch, padding)
+        towers = [ClassHead(arch, classes, arch.head_kernel, padding) for classes in arch.class_towers]
+        self.cls_head: nn.Module = towers[0] if len(towers) == 1 else nn.ModuleList(towers)
+        self.reg_head = OffsetHead(arch, padding)
+        if arch.bins:
+            self.start_head = ClassHead(arch, arch.num_classes, arch.boundary_kernel, padding)
+            self.end_head = ClassHead(arch, arch.num_classes, arch.boundary_kernel, padding)
+
+    def forward(self, feats_BCT: Tensor, valid_BT: Tensor) -> Outputs:
+        """Predict from a batch of videos.
+
+        Args:
+            feats_BCT: features, zeros behind the last.
+            valid_BT: bool, true where there is a feature: a number of leading positions.
+
+        Returns:
+            See `Outputs`; logits before the sigmoid, offsets in strides of their level (2^l positions). With
+            several class towers their classes follow each other along K.
+
+        Raises:
+            ValueError: if the shapes are not (B, in_channels, T) and (B, T).
+        """
+        batch, channels, length = feats_BCT.shape
+        if channels != self.arch.in_channels or valid_BT.shape != (batch, length):
+            raise ValueError(
+                f"expected features (B, {self.arch.in_channels}, T) and validity (B, T), "
+                f"got {tuple(feats_BCT.shape)} and {tuple(valid_BT.shape)}"
+            )
+        levels = self.pyramid(feats_BCT, valid_BT)
+        outputs: Outputs = {
+            "logits": [self._logits(values, mask) for values, mask in levels],
+            "offsets": [self.reg_head(values, mask, level) for level, (values, mask) in enumerate(levels)],
+        }
+        if self.arch.bins:
+            # Boundaries are learnt on the side: they do not shape the features.
+            outputs["start"] = [self.start_head(values.detach(), mask) for values, mask in levels]
+            outputs["end"] = [self.end_head(values.detach(), mask) for values, mask in levels]
+        return outputs
+
+    def pyramid(self, feats_BCT: Tensor, valid_BT: Tensor) -> Pyramid:
+        """Return the levels that the heads look at."""
+        levels: Pyramid = self.neck(self.backbone(self.input_dropout(feats_BCT), valid_BT[:, None]))
+        return levels
+
+    def class_heads(self) -> list[ClassHead]:
+        """Return the class towers."""
+        heads = self.cls_head if isinstance(self.cls_head, nn.ModuleList) else [self.cls_head]
+        return [head for head in heads if isinstance(head, ClassHead)]
+
+    def silence(self, classes: list[int]) -> None:
+        """Let classes that no training segment has start from a probability of next to nothing."""
+        first = 0
+        for head, count in zip(self.class_heads(), self.arch.class_towers, strict=True):
+            head.set_prior([index - first for index in classes if 0 <= index - first < count], EMPTY_PRIOR)
+            first += count
+
+    def _logits(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+        return torch.cat([head(values_BCT, mask_B1T) for head in self.class_heads()], dim=1)

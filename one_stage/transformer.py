@@ -1,0 +1,98 @@
+"""The transformer block of ActionFormer: convolutional attention in a band, then an MLP, before each a norm."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from one_stage.band_attention import band_attention
+from one_stage.layers import ChannelNorm, MaskedConv1d, ScaledDropPath, conv1d, halve, halved_mask, masked
+from one_stage.padding import Padding
+
+
+class ConvAttention(nn.Module):
+    """Attention whose queries, keys and values come from depthwise convolutions, which also halve the length.
+
+    Source: ActionFormer (Zhang et al., ECCV 2022), Sec. 3.2; arithmetic and names of the released code.
+
+    Args:
+        channels: D.
+        heads: a divisor of D.
+        stride: 1 or 2.
+        window: a query sees window // 2 rows on either side; <= 1: all rows.
+        dropout: of the output.
+    """
+
+    def __init__(self, channels: int, heads: int, stride: int, window: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.radius = window // 2 if window > 1 else None
+        for role in ("query", "key", "value"):
+            conv = MaskedConv1d(channels, channels, 3, stride=stride, depthwise=True, bias=False)
+            self.add_module(f"{role}_conv", conv)
+            self.add_module(f"{role}_norm", ChannelNorm(channels))
+            self.add_module(role, conv1d(channels, channels, 1))
+        self.proj = conv1d(channels, channels, 1)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+        """Attend; the mask is that of the output."""
+        query, key, value = (self._rows(role, values_BCT, mask_B1T) for role in ("query", "key", "value"))
+        mixed_BHTE = band_attention(query, key, value, mask_B1T[:, 0], self.radius)
+        return masked(self.drop(self.proj(mixed_BHTE.transpose(2, 3).flatten(1, 2))), mask_B1T)
+
+    def _rows(self, role: str, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+        convolved = self.get_submodule(f"{role}_conv")(values_BCT, mask_B1T)
+        projected: Tensor = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(convolved))
+        return projected.unflatten(1, (self.heads, -1)).transpose(2, 3)
+
+
+class TransformerBlock(nn.Module):
+    """(B, D, T) to (B, D, ceil(T / stride)).
+
+    Args:
+        channels: D.
+        heads: of the attention.
+        stride: 1 or 2.
+        window: of the attention.
+        drop_path: probability of leaving a branch out.
+        dropout: in the MLP and after the attention.
+        padding: see there.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int,
+        stride: int,
+        window: int,
+        drop_path: float,
+        dropout: float,
+        padding: Padding,
+    ) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        self.ln1, self.ln2 = ChannelNorm(channels), ChannelNorm(channels)
+        self.attn = ConvAttention(channels, heads, stride, window, dropout)
+        self.mlp = nn.Sequential(
+            conv1d(channels, 4 * channels, 1),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            conv1d(4 * channels, channels, 1),
+            nn.Dropout(dropout),
+        )
+        self.drop_path_attn = ScaledDropPath(channels, drop_path)
+        self.drop_path_mlp = ScaledDropPath(channels, drop_path)
+
+    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the values and mask of the level that the block makes."""
+        normed = self.ln1(values_BCT)
+        if self.padding.everywhere:
+            normed = masked(normed, mask_B1T)
+        if self.stride == 1:
+            skipped, out_mask = masked(values_BCT, mask_B1T), mask_B1T
+        else:
+            skipped, out_mask = halve(values_BCT, mask_B1T, self.padding), halved_mask(mask_B1T)
+        values_BCT = skipped + self.drop_path_attn(self.attn(normed, out_mask))
+        changed = masked(self.mlp(self.ln2(values_BCT)), out_mask)
+        return values_BCT + self.drop_path_mlp(changed), out_mask
