@@ -13,6 +13,7 @@ from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
 from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
 from tadaconv.inputs import NetworkInput
+from tadaconv.weights import refuse_not_finite
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
 
@@ -148,6 +149,10 @@ def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
         model.input = replace(model.input, **_OF_EARLIER_FILES if facts is None else _statistics(facts))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: not the weights of a finetuning stage ({error})") from error
+    try:
+        refuse_not_finite(content["model"], str(path))
+    except ValueError as error:
+        raise InputError(str(error)) from error
     model.load_state_dict(content["model"])
     sha256 = weights_sha256(content["model"])
     return Backbone(model.eval(), content["name"], heads, sha256, path.name, file_sha256(path))

@@ -20,6 +20,11 @@ from tadaconv.weights_files import read_weights_file
 _NEUTRAL_UNTIL_TRAINED = ("_rf.", ".b_avgpool_bn.", ".num_batches_tracked")
 _TEMPORAL_ONLY = (".b2.", ".b2_bn.")  # of R(2+1)D; image networks have no such layers
 _HEADS = ("head.", "fc.")  # ours and torchvision's
+_WRAPPERS = ("model_state", "model", "state_dict", "model_state_dict")
+_AVERAGES = ("model_ema_state", "state_dict_ema", "model_ema")
+"""Entries of checkpoints that hold the weights, or their moving average, in the order in which they are looked for."""
+_PREFIXES = ("module.", "model.", "_orig_mod.")
+"""Of data parallelism, Lightning and compiled networks; dropped where all keys begin with one."""
 _SHOWN_KEYS = 4
 
 
@@ -39,9 +44,17 @@ class LoadReport:
     """Keys of the file that were not used (a head that was left out)."""
     inflated: tuple[str, ...] = ()
     """Keys of the model whose kernel spans several frames, in the file one."""
+    entry: str = ""
+    """Entry of the file that held the tensors; empty: the file itself."""
+    prefix: str = ""
+    """What was dropped from the front of all its keys."""
 
     def __str__(self) -> str:
         lines = [f"{self.source}: loaded {len(self.matched)} tensors ({len(self.reshaped)} reshaped)"]
+        if self.entry:
+            lines.append(f"  taken from the entry {self.entry}")
+        if self.prefix:
+            lines.append(f"  without the prefix {self.prefix}")
         if self.inflated:
             lines.append(f"  repeated over the frames of the kernel and divided: {_listing(self.inflated)}")
         if self.missing:
@@ -62,11 +75,11 @@ def load_weights(
 
     The source may be
     a) a released checkpoint, {"model_state": state dict, ...}, perhaps with "model_ema_state";
-    b) a file of ours: a state dict, or {"model": state dict};
+    b) a file of ours: a state dict, or {"model": state dict}; others have state_dict, model_state_dict;
     c) a state dict of a torchvision or timm ResNet, whose names are translated.
 
-    A prefix "module." is dropped, axes of length 1 may differ. A kernel of one frame is inflated where the
-    network's spans kt: repeated kt times and divided by kt. The file may lack what changes
+    A prefix "module.", "model." or "_orig_mod." is dropped, axes of length 1 may differ. A kernel of one frame is
+    inflated where the network's spans kt: repeated kt times and divided by kt. The file may lack what changes
     nothing before it is trained, routers and the normalisation of the average (b_rf, b_avgpool_bn): that is
     how plain ResNet weights go into TAda2D. An image ResNet has no temporal convolutions (b2) for R(2+1)D
     either; they keep their random values. All else has to fit.
@@ -74,7 +87,8 @@ def load_weights(
     Args:
         model: the network, changed in place (not at all if an error is raised).
         source: a file (.pt, .pth, .pyth, or .safetensors if that package is installed), or its content.
-        use_ema: take the moving average of the weights ("model_ema_state").
+        use_ema: take the moving average of the weights (model_ema_state, state_dict_ema); without it, they are
+            taken only where there is nothing else.
         drop_mismatched_head: where the file has no head or one for other classes, leave the model's head
             as it is instead of raising.
 
@@ -83,14 +97,15 @@ def load_weights(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no weights, or weights that do not fit the network.
+        ValueError: if it holds no weights, weights that do not fit the network, or values that are not finite.
     """
     if isinstance(source, Mapping):
         label, content = "state dict", source
     else:
         label, content = os.fspath(source), read_weights_file(Path(source))
     expected = model.state_dict()
-    state = _select_state(content, use_ema, label)
+    entry, state = _select_state(content, use_ema, label)
+    prefix, state = _without_prefix(state)
     from_images = is_torchvision_resnet(state)
     if from_images:
         state = {from_torchvision(key, expected): tensor for key, tensor in state.items()}
@@ -111,6 +126,7 @@ def load_weights(
     )
     lacking = [key for key in missing if not any(part in key for part in may_miss)]
     _check_fit(usable, expected, lacking, label=label)
+    refuse_not_finite(usable, label)
 
     inflated = tuple(key for key in usable if usable[key].numel() != state[key].numel())
     reshaped = tuple(key for key in usable if usable[key].shape != expected[key].shape)
@@ -122,24 +138,48 @@ def load_weights(
         missing=tuple(missing),
         unexpected=tuple(dropped),
         inflated=inflated,
+        entry=entry,
+        prefix=prefix,
     )
 
 
-def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> Mapping[str, Tensor]:
-    """The state dict within a file's content, without a prefix "module."."""
-    if use_ema and "model_ema_state" not in content:
+def refuse_not_finite(state: Mapping[str, Tensor], label: str) -> None:
+    """Raise ValueError, with the keys, if a tensor holds nan or infinity.
+
+    A network may hide it: fused convolutions on a CPU make 0 of nan, and the features look like any others.
+    """
+    bad = [key for key, tensor in state.items() if not bool(tensor.isfinite().all())]
+    if bad:
+        raise ValueError(
+            f"{label}: not finite (nan or infinity): {_listing(bad)}; the file is damaged, or its training had diverged"
+        )
+
+
+def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> tuple[str, Mapping[str, Tensor]]:
+    """The state dict within a file's content, and the name of its entry ("" for the content itself)."""
+    if use_ema and not any(key in content for key in _AVERAGES):
         raise ValueError(
             f'{label}: has no "model_ema_state" to take, only {_listing(content)}; set use_ema=False'
         )
-    wrappers = ("model_ema_state",) if use_ema else ("model_state", "model")
-    state = next((content[key] for key in wrappers if isinstance(content.get(key), Mapping)), content)
+    wrappers = _AVERAGES if use_ema else (*_WRAPPERS, *_AVERAGES)
+    entry = next((key for key in wrappers if isinstance(content.get(key), Mapping)), "")
+    state = content[entry] if entry else content
     strays = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if strays or not state:
         raise ValueError(
-            f"{label}: expected tensors by name, perhaps under model_state or model; "
+            f"{label}: expected tensors by name, perhaps under {', '.join(_WRAPPERS)}; "
             f"found {_listing(strays or content)}"
         )
-    return {key.removeprefix("module."): tensor for key, tensor in state.items()}
+    return entry, state
+
+
+def _without_prefix(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Tensor]]:
+    """What all keys begin with that is no part of a network's names, and the state without it."""
+    dropped = ""
+    while prefix := next((p for p in _PREFIXES if all(key.startswith(p) for key in state)), ""):
+        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+        dropped += prefix
+    return dropped, state
 
 
 def _inflated(found: Tensor, expected: Tensor | None) -> Tensor:

@@ -32,6 +32,13 @@ from training.loop import Trainer, stage_trainer
 from video_datasets.dataset import Video, VideoDataset, load_dataset
 from video_datasets.time_grid import TimeGrid
 
+LARGE_MILLIONS = 5.0
+"""Parameters, in millions, above which training from random weights is warned of; the mini networks have 0.7."""
+WITHOUT_WEIGHTS = (
+    "Two ways out: (1) start from released weights, finetune.init_weights=FILE (`python -m tadaconv --weights` lists "
+    "where to get them); (2) take a small network and a higher rate: model=tada2d_mini finetune.learning_rate=0.004"
+)
+
 
 class FinetuneTask:
     """Model, clips, cross-entropy and validation, for the training loop.
@@ -213,12 +220,32 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
         crop_px = config.finetune.crop_px
         model = create_model(config.model, head_sizes(heads), (config.grid.clip_frames, crop_px, crop_px))
         if config.finetune.init_weights:
-            report = load_weights(model, Path(config.finetune.init_weights), drop_mismatched_head=True)
+            report = load_weights(model, _existing(config.finetune.init_weights), drop_mismatched_head=True)
             print(report, file=sys.stderr)
             new_parameters = {name for name, _ in model.named_parameters()} & set(report.missing)
+        else:
+            _warn_of_random_weights(model, config.model)
     except ValueError as error:
         raise InputError(f"model or finetune.init_weights: {error}") from error
     return model, new_parameters
+
+
+def _existing(weights: str) -> Path:
+    if not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"finetune.init_weights={weights}: there is no such weights file. {WITHOUT_WEIGHTS}"
+        )
+    return Path(weights)
+
+
+def _warn_of_random_weights(model: VideoNetwork, name: str) -> None:
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    if millions > LARGE_MILLIONS and is_main():
+        print(
+            f"WARNING: finetune.init_weights=null: all {millions:.0f} million weights of {name} start at random, and a "
+            f"network of this size learns next to nothing from a small data set that way. {WITHOUT_WEIGHTS}",
+            file=sys.stderr,
+        )
 
 
 def refuse_unfit_clips(model: torch.nn.Module, config: RunConfig) -> None:

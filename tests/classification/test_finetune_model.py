@@ -217,3 +217,20 @@ def test_two_heads_add_their_losses_and_are_right_together() -> None:
     assert figures["validation_accuracy"] == 0.5
     assert figures["validation_verb_accuracy"] == figures["validation_noun_accuracy"] == 0.75
     assert task.best_metric[0] in figures
+
+
+def test_a_large_network_without_weights_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    initial_model(_config(), HEADS)
+    assert "WARNING" not in capsys.readouterr().err
+    initial_model(_config("model=r2d_r50"), HEADS)
+    said = capsys.readouterr().err
+    assert "all 24 million weights of r2d_r50 start at random" in said
+    assert "finetune.init_weights=FILE" in said
+    assert "model=tada2d_mini" in said
+
+
+def test_a_missing_weights_file_names_the_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"absent\.pt: there is no such .*--weights.*model=tada2d_mini"
+    ):
+        initial_model(_config(f"finetune.init_weights={tmp_path / 'absent.pt'}"), HEADS)

@@ -60,3 +60,12 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("no weights")
     with pytest.raises(InputError, match=r"text\.pt: cannot be read as a file of weights"):
         load_network("tada2d_mini", tmp_path / "text.pt")
+
+
+def test_weights_of_a_run_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    """Fused convolutions would hide them: the features would be finite, and wrong."""
+    model = create_model("tada2d_mini", num_classes=3)
+    model.get_parameter("backbone.conv1.a.weight").data[0, 0, 0, 0, 0] = float("nan")
+    save_backbone(tmp_path / "w.pt", model, "tada2d_mini", {"action": ("a", "b", "c")}, {})
+    with pytest.raises(InputError, match=r"w\.pt: not finite .*backbone\.conv1\.a\.weight"):
+        load_network("tada2d_mini", tmp_path / "w.pt")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import pickle
 import sys
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -253,3 +257,86 @@ def test_only_time_is_inflated() -> None:
     key = "backbone.conv2.res_1.conv_branch.b.weight"
     with pytest.raises(ValueError, match=r"other shapes: 1 \(backbone.conv2.res_1.conv_branch.b.weight"):
         load_weights(create_model("tada2d_mini", 10), {**state, key: state[key][:, :, :, :1]})
+
+
+@pytest.mark.parametrize(
+    ("content", "entry", "prefix"),
+    [
+        (lambda state: state, "", ""),
+        (lambda state: {f"module.{key}": value for key, value in state.items()}, "", "module."),
+        (lambda state: {f"_orig_mod.{key}": value for key, value in state.items()}, "", "_orig_mod."),
+        (
+            lambda state: {"state_dict": {f"module.model.{key}": value for key, value in state.items()}},
+            "state_dict",
+            "module.model.",
+        ),
+        (lambda state: {"model_state_dict": state, "epoch": 3}, "model_state_dict", ""),
+        (lambda state: {"state_dict_ema": state, "optimizer": {}}, "state_dict_ema", ""),
+    ],
+)
+def test_wrappings_of_other_trainings_are_taken_off_and_reported(
+    content: Any, entry: str, prefix: str
+) -> None:
+    state, model = random_state(), create_model("tada2d_mini", 10)
+    report = load_weights(model, content(state))
+    assert_loaded(model, state)
+    assert (report.entry, report.prefix) == (entry, prefix)
+    assert (f"taken from the entry {entry}" in str(report)) == bool(entry)
+    assert (f"without the prefix {prefix}" in str(report)) == bool(prefix)
+
+
+def test_settings_and_numbers_beside_the_tensors_are_skipped(tmp_path: Path) -> None:
+    state, model = random_state(), create_model("tada2d_mini", 10)
+    beside = {"args": argparse.Namespace(rate=0.1, out=PurePosixPath("/x")), "best": np.float64(0.7)}
+    torch.save({"model": state, **beside}, tmp_path / "checkpoint.pth")
+    load_weights(model, tmp_path / "checkpoint.pth")
+    assert_loaded(model, state)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(value: float) -> None:
+    state, model = random_state(), create_model("tada2d_mini", 10)
+    before = weights_sha256(model.state_dict())
+    key = "backbone.conv3.res_1.conv_branch.b_bn.running_var"
+    state[key][0] = value
+    with pytest.raises(ValueError, match=rf"not finite \(nan or infinity\): 1 \({key}\)"):
+        load_weights(model, state)
+    assert weights_sha256(model.state_dict()) == before
+
+
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "weights are in weights.pt")
+
+
+def _cut(path: Path) -> None:
+    torch.save(random_state("r2d_mini"), path)
+    path.write_bytes(path.read_bytes()[:20000])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b""), "it is empty"),
+        (lambda path: path.write_text("<!DOCTYPE html>\n<html>Sign in</html>"), "it is an HTML page"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid"), "Git LFS pointer"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "it is a plain pickle"),
+        (lambda path: path.write_text("a,b\n1,2\n"), r"it is a table \(CSV\), beginning 'a,b'"),
+        (lambda path: path.write_text('{"a": 1}'), "it is JSON"),
+        (_zip, r"a zip archive without tensors \(1 members: readme.txt\)"),
+        (_cut, "it is cut off"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), "it is a NumPy array"),
+        (lambda path: path.write_bytes(b"\x01\xff\x00\xfe" * 9), "it may be damaged: download it again"),
+        (
+            lambda path: torch.save(create_model("r2d_mini", 3), path),
+            "object of the class tadaconv.resnet.ResNet",
+        ),
+    ],
+    ids=["empty", "html", "lfs", "pickle", "csv", "json", "zip", "cut", "npy", "noise", "whole module"],
+)
+def test_files_that_are_no_weights_are_called_what_they_are(tmp_path: Path, make: Any, message: str) -> None:
+    make(tmp_path / "file.pth")
+    with pytest.raises(ValueError, match=message) as caught:
+        load_weights(create_model("r2d_mini", 3), tmp_path / "file.pth")
+    assert "weights_only" not in str(caught.value)
+    assert caught.value.__cause__ is None
