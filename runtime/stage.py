@@ -92,6 +92,7 @@ class StageRun:
         counts: figures for the record, e.g. {"videos": 128}.
         skipped: item id -> reason, for everything that was left out.
         summary: one line for the log when the stage is done.
+        notes: what looked odd, for the record; see `note`.
     """
 
     config: RunConfig
@@ -99,10 +100,16 @@ class StageRun:
     counts: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     summary: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def upstream(self, stage: str) -> Path:
         """Return the folder of another stage of this run."""
         return self.folder.parent / stage
+
+    def note(self, text: str) -> None:
+        """Say at once, and record, what looks odd but stops nothing and leaves nothing out."""
+        self.notes.append(text)
+        _say(f"{self.folder.name}: note: {text}")
 
     def skip(self, item: str, reason: str) -> None:
         """Record that an item was left out, and why."""
@@ -303,6 +310,7 @@ def _carry_out(
             record["weights_sha256"] = file_sha256(folder / spec.weights)
         record["counts"] = run.counts
         record["skipped"] = run.skipped
+        record["notes"] = run.notes
         record["summary"] = run.summary
     _say(
         f"{spec.name}: {run.summary or 'done'} [{record['duration_s']:.1f} s, {record['peak_memory_mb']:.0f} MB]"

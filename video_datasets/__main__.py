@@ -15,9 +15,12 @@ from runtime.config import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
+from video_datasets.notes import closest_files, data_notes
+from video_datasets.video.search import video_files
 
 MAX_NAMED = 8
 """Missing videos that are named."""
+MAX_CLASSES = 12
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +57,7 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
     """Return a few lines: videos, files and segments per subset, and the annotations' problems."""
     words = {head: f"{head}s" for head in dataset.heads} if len(dataset.heads) > 1 else {}
     classes = ", ".join(f"{len(names)} {words.get(head, 'classes')}" for head, names in dataset.heads.items())
-    lines = [f"data: {config.root}: {len(dataset.videos)} videos, {classes}"]
+    lines = [f"data: {config.root}: {len(dataset.videos)} videos, {classes}", *_class_counts(dataset)]
     for subset, count in sorted(Counter(video.subset for video in dataset.videos.values()).items()):
         videos = list(dataset.subset(subset))
         missing = [video.video_id for video in videos if video.path is None]
@@ -63,10 +66,27 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
         lines.append(f"  {subset}: {count} videos, {on_disk} on disk, {segments} labelled segments")
         if missing and on_disk:
             more = ", ..." if len(missing) > MAX_NAMED else ""
-            lines.append(f"    not on disk: {', '.join(missing[:MAX_NAMED])}{more}")
+            lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], config))}{more}")
     lines += [f"  {line}" for line in dataset.format.describe(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
+    lines += [f"  note: {note}" for note in data_notes(dataset, config)]
     return "\n".join(lines)
+
+
+def _class_counts(dataset: VideoDataset) -> list[str]:
+    """All classes with their labelled segments, or where there are many the rarest, which may be misspelt."""
+    labels = [segment.label for video in dataset.videos.values() for segment in video.segments]
+    counts = Counter(labels).most_common()
+    if not counts or len(dataset.heads) > 1:
+        return []
+    what = "labelled segments" if len(counts) <= MAX_CLASSES else f"of {len(counts)} classes, the rarest"
+    shown = ", ".join(f"{label} ({count})" for label, count in counts[-MAX_CLASSES:])
+    return [f"  {what}: {shown}"]
+
+
+def _named(missing: Sequence[str], config: DataConfig) -> list[str]:
+    close = closest_files(missing, video_files(Path(config.root) / config.videos))
+    return [f"{name} ({close[name]}?)" if name in close else name for name in missing]
 
 
 if __name__ == "__main__":

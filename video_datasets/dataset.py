@@ -19,7 +19,7 @@ from video_datasets.annotations import AnnotationTable
 from video_datasets.formats import Format, format_of
 from video_datasets.formats.activitynet import HACS
 from video_datasets.ids import refuse_unsafe_id
-from video_datasets.video.search import index_video_files, video_files_by_id
+from video_datasets.video.search import files_of_ids, index_video_files, video_files_by_id
 
 MAX_REASONS = 3
 """Problems of the annotations that a message names."""
@@ -139,7 +139,8 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
     _refuse_unrendered(config)
     data_format = format_of(config)
     table, heads = data_format.read_all(config, problems), data_format.class_names(config)
-    files = video_files_by_id(Path(config.root) / config.videos)
+    found = video_files_by_id(Path(config.root) / config.videos)
+    files = files_of_ids(found, table.video_ids)
     segments = _clean_segments(table, problems, data_format.rounding_s)
     videos = {}
     for index, video_id in enumerate(table.video_ids):
@@ -147,11 +148,11 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
         videos[video_id] = Video(
             video_id=video_id,
             subset=table.subsets[index],
-            path=files[video_id][0] if video_id in files else None,
+            path=next(iter(files[video_id]), None),
             duration_s=float(table.durations_s[index]),
             segments=tuple(segments[index]),
         )
-        if len({path.stat().st_size for path in files.get(video_id, [])}) > 1:
+        if len({path.stat().st_size for path in files[video_id]}) > 1:
             names = ", ".join(map(str, files[video_id]))
             problems[video_id] = f"files of one name that differ, the first is used: {names}"
     labels = sorted(

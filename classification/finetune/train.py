@@ -30,6 +30,7 @@ from training.device import prepare_device
 from training.distributed import is_main, main_first, shard, sum_over_ranks
 from training.loop import Trainer, stage_trainer
 from video_datasets.dataset import Video, VideoDataset, load_dataset
+from video_datasets.notes import data_notes
 from video_datasets.time_grid import TimeGrid
 
 LARGE_MILLIONS = 5.0
@@ -130,6 +131,8 @@ def finetune(run: StageRun) -> None:
     device = prepare_device(run.config.runtime)
     dataset = load_dataset(run.config.data)
     run.skipped.update(dataset.problems)
+    for note in data_notes(dataset, run.config.data):
+        run.note(note)
     task = build_task(run, dataset)
     trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePath
 
 VIDEO_SUFFIXES = (
@@ -40,6 +41,30 @@ def video_id_of(file: PurePath) -> str:
     'abc'
     """
     return file.stem.removeprefix("v_")
+
+
+def files_of_ids(files: Mapping[str, list[Path]], video_ids: Collection[str]) -> dict[str, list[Path]]:
+    """Give each annotated id its files, none where there are none.
+
+    Where no file has the very id, spellings that mean the same count as equal: with "v_" or a video's suffix or
+    without, and accents as one character or as two (macOS takes names apart).
+
+    Args:
+        files: as `video_files_by_id` finds them.
+        video_ids: as annotated.
+    """
+    exact = set(video_ids) & files.keys()
+    spelt: dict[str, list[Path]] = {}
+    for file_id, paths in files.items():
+        if file_id not in exact:
+            spelt.setdefault(_spelling(file_id), []).extend(paths)
+    return {video_id: files.get(video_id) or spelt.get(_spelling(video_id), []) for video_id in video_ids}
+
+
+def _spelling(video_id: str) -> str:
+    name = PurePath(video_id)
+    stem = name.stem if name.suffix.lower() in VIDEO_SUFFIXES else video_id
+    return unicodedata.normalize("NFC", stem.removeprefix("v_"))
 
 
 def video_files(folder: Path) -> Iterator[Path]:
