@@ -26,8 +26,10 @@ import pandas as pd
 
 from benchmarks.networks import CLOCKS, measure
 from benchmarks.proposals_plain_loop import plain_class_map, plain_detections, plain_soft_nms
+from bmn.candidates import candidate_pairs
+from bmn.scoring import proposal_scores
 from classification.verb_noun import fuse_verb_noun
-from proposals import candidate_pairs, proposal_scores, soft_nms
+from proposals import soft_nms
 
 TOLERANCE = 1e-12
 HACS = {"alpha": 0.4, "low": 0.0, "high": 0.0, "power": 2.5}

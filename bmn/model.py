@@ -10,7 +10,6 @@ Axes: B batch, C input channels, T positions, D durations.
 from __future__ import annotations
 
 import os
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +20,18 @@ from bmn.map_cells import MapCells
 
 GROUPS = 4
 """Groups of the backbone's and the boundary branches' convolutions, hence a divisor of their channels."""
+REDUCE, FIRST, SECOND, LAST = 0, 2, 4, 6
+"""Places of the convolutions in `x_2d_p`, which are their names in the original's checkpoints."""
 
 
 def _conv1d(in_channels: int, out_channels: int, groups: int = 1) -> nn.Conv1d:
     return nn.Conv1d(in_channels, out_channels, kernel_size=3, padding=1, groups=groups)
+
+
+def _conv2d(branch: nn.Sequential, place: int) -> nn.Conv2d:
+    layer = branch[place]
+    assert isinstance(layer, nn.Conv2d)
+    return layer
 
 
 def _probability(logits: Tensor) -> Tensor:
@@ -88,10 +95,11 @@ class BoundaryHead(nn.Module):
 
     def _confidence_map(self, feats_BCT: Tensor) -> Tensor:
         """Compute the convolutions `x_3d_p` and `x_2d_p`, each for the distinct cells of the map only."""
-        conv_3d, reduce, _, first, _, second, _, last = cast(
-            "list[nn.Conv2d]", [self.x_3d_p[0], *self.x_2d_p]
-        )
-        conv_3d_bias = cast(Tensor, conv_3d.bias)
+        conv_3d = self.x_3d_p[0]
+        reduce, first, second, last = (_conv2d(self.x_2d_p, at) for at in (REDUCE, FIRST, SECOND, LAST))
+        assert isinstance(conv_3d, nn.Conv3d)
+        assert conv_3d.bias is not None
+        conv_3d_bias = conv_3d.bias
         # One item after the other: without gradients only one at a time has its hidden_3d channels in memory.
         cells_BKF = torch.stack(
             [

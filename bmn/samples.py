@@ -21,7 +21,7 @@ from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from training.loop import ItemKey
 from video_datasets.dataset import Video
-from video_datasets.time_grid import TimeGrid, interpolate_to_cells, seconds_to_normalised
+from video_datasets.time_grid import interpolate_to_cells, seconds_to_normalised
 
 Sample = dict[str, Tensor]
 """Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32."""
@@ -137,18 +137,6 @@ def window_features(store: FeatureStore, video_id: str, grid: WindowGrid, first_
             rows_RC[inside.start - first : inside.stop - first] = features[inside.start : inside.stop]
     rows_CR = torch.from_numpy(rows_RC.T)
     return F.interpolate(rows_CR[None], size=grid.tscale, mode="linear", align_corners=True)[0]
-
-
-def features_problem(store: FeatureStore, video_id: str, grid: TimeGrid) -> str:
-    """Say why BMN cannot look at a video; empty when it can."""
-    if video_id not in store:
-        return "no features (the features stage says why)"
-    info = store.info(video_id)
-    if info.grid != grid:
-        return f"features on another time grid than the configuration's: {info.grid}"
-    if not info.shape[0]:
-        return "no features: the video is shorter than a clip of the time grid"
-    return ""
 
 
 def _segments_s(video: Video) -> np.ndarray:

@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader
 
 from bmn.losses import bmn_loss
 from bmn.model import BMN
-from bmn.samples import Samples, WholeVideoSamples, WindowSamples, features_problem
-from bmn.weights import initial_bmn, save_bmn, window_grid
+from bmn.samples import Samples, WholeVideoSamples, WindowSamples
+from bmn.weights import initial_bmn, save_bmn
+from bmn.windows import window_grid
 from feature_extraction import FeatureStore
-from feature_extraction.checks import check_store
+from feature_extraction.checks import check_store, features_problem
 from runtime.config import config_to_dict
 from runtime.stage import StageRun
 from training.device import prepare_device

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from bmn.model import BMN, load_original_weights
-from bmn.windows import WindowGrid
+from bmn.windows import WindowGrid, window_grid
 from runtime.errors import InputError
 from runtime.schema import BmnConfig
 from training import checkpoint
 from training.batches import derived_seed
 from video_datasets.time_grid import TimeGrid
 
-SIZES = (
-    "tscale",
-    "dscale",
-    "num_samples",
-    "num_samples_per_bin",
-    "boundary_ratio",
-    "hidden_1d",
-    "hidden_2d",
-    "hidden_3d",
-)
-"""Keys of the configuration that are arguments of `BMN`."""
+
+@dataclass(frozen=True, kw_only=True)
+class BmnSizes:
+    """The arguments of `BMN`, but for the channels of its input, which the features give."""
+
+    tscale: int
+    dscale: int
+    num_samples: int
+    num_samples_per_bin: int
+    boundary_ratio: float
+    hidden_1d: int
+    hidden_2d: int
+    hidden_3d: int
+
+    @classmethod
+    def from_config(cls, config: BmnConfig) -> BmnSizes:
+        """Return the sizes in section `bmn`."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 class TrainedBmn(NamedTuple):
@@ -39,16 +47,6 @@ class TrainedBmn(NamedTuple):
     """None: it sees whole videos, rescaled to `model.tscale` cells."""
 
 
-def window_grid(config: BmnConfig, grid: TimeGrid) -> WindowGrid | None:
-    """Return where the configured windows lie; None in whole-video mode."""
-    if config.mode == "whole_video":
-        return None
-    step_cells = config.window_step_cells or config.dscale
-    return WindowGrid(
-        grid=grid, tscale=config.tscale, step_cells=step_cells, cell_features=config.cell_features
-    )
-
-
 def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
     """Return the network that training starts from: random from the seed, or with `bmn.init_weights`.
 
@@ -56,7 +54,7 @@ def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
         InputError: if the weights are missing, damaged, or those of another network or other sizes.
     """
     torch.manual_seed(derived_seed(seed, 0))
-    model = build_bmn(in_channels, config)
+    model = build_bmn(in_channels, BmnSizes.from_config(config))
     if config.init_weights:
         path = Path(config.init_weights)
         content = checkpoint.load(path)
@@ -73,9 +71,9 @@ def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
     return model
 
 
-def build_bmn(in_channels: int, config: BmnConfig) -> BMN:
-    """Return a BMN of the configured sizes."""
-    return BMN(in_channels, **_sizes(config))
+def build_bmn(in_channels: int, sizes: BmnSizes) -> BMN:
+    """Return a BMN of some sizes."""
+    return BMN(in_channels, **vars(sizes))
 
 
 def save_bmn(path: Path, model: BMN, config: BmnConfig, grid: TimeGrid, resolved: dict[str, Any]) -> None:
@@ -115,8 +113,4 @@ def _refuse_other_sizes(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 
 
 def _architecture(model: BMN, config: BmnConfig) -> dict[str, Any]:
-    return {"in_channels": model.in_channels, **_sizes(config)}
-
-
-def _sizes(config: BmnConfig) -> dict[str, Any]:
-    return {key: getattr(config, key) for key in SIZES}
+    return {"in_channels": model.in_channels, **vars(BmnSizes.from_config(config))}

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.schema import BmnConfig
 from video_datasets.time_grid import TimeGrid, seconds_to_normalised
 
 MIN_REMAINING_S = 0.2
@@ -109,3 +110,13 @@ class WindowGrid:
         if num_features == 0:
             return 0
         return math.ceil((num_features + self.grid.strides_before_first) / self.cell_features)
+
+
+def window_grid(config: BmnConfig, grid: TimeGrid) -> WindowGrid | None:
+    """Return where the configured windows lie; None in whole-video mode."""
+    if config.mode == "whole_video":
+        return None
+    step_cells = config.window_step_cells or config.dscale
+    return WindowGrid(
+        grid=grid, tscale=config.tscale, step_cells=step_cells, cell_features=config.cell_features
+    )

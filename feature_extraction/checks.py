@@ -42,3 +42,15 @@ def check_store(store: FeatureStore, grid: TimeGrid, backbone_sha256: str | None
             f" extract the features again"
         )
     return info.shape[1]
+
+
+def features_problem(store: FeatureStore, video_id: str, grid: TimeGrid) -> str:
+    """Say why a head cannot look at a video; empty when it can."""
+    if video_id not in store:
+        return "no features (the features stage says why)"
+    info = store.info(video_id)
+    if info.grid != grid:
+        return f"features on another time grid than the configuration's: {info.grid}"
+    if not info.shape[0]:
+        return "no features: the video is shorter than a clip of the time grid"
+    return ""

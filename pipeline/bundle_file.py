@@ -2,7 +2,7 @@
 
     bundle.json                  format, configuration, class names, sizes, and size and SHA-256 of every other member
     backbone/<parameter>.npy     of the finetuned network
-    bmn/<parameter>.npy          of BMN
+    <head>/<parameter>.npy       of the head, e.g. bmn/
 
 Members are stored uncompressed, so that a small file cannot grow into a large one, and read into memory by the
 names that the JSON gives: no path of the file is ever written to, so that none can lead out of a folder.
@@ -25,6 +25,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from proposals.heads import HEADS
 from runtime.atomic import atomic_path, write_text
 from runtime.errors import InputError
 from runtime.stage import PLACES
@@ -32,12 +33,20 @@ from training import checkpoint
 
 FORMAT = "tadaloc bundle 1"
 INDEX = "bundle.json"
-NETWORKS = {"backbone": "finetune/weights.pt", "bmn": "bmn/weights.pt"}
-"""Folder in the bundle -> file in the run's folder."""
 MAX_INDEX_BYTES, MAX_ARRAY_BYTES, MAX_MEMBERS = 16 << 20, 2 << 30, 20_000
-_ARRAY = re.compile(rf"({'|'.join(NETWORKS)})/([A-Za-z0-9_.]+)\.npy")
+_ARRAY = re.compile(r"[a-z_]+/[A-Za-z0-9_.]+\.npy")
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 """Of every member: the same run gives the same bytes."""
+
+
+def networks_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the networks of a run: folder in the bundle -> file in the run's folder.
+
+    Raises:
+        KeyError: if the configuration names a head that there is not.
+    """
+    head = HEADS[config.get("head", "bmn")]  # bundles of before there was a choice
+    return {"backbone": "finetune/weights.pt", head.stage: f"{head.stage}/{head.weights}"}
 
 
 # ---- writing
@@ -64,7 +73,7 @@ def pack(run_dir: Path, destination: Path, config: Mapping[str, Any], informatio
         "members": {},
     }
     with atomic_path(destination) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        for network, name in NETWORKS.items():
+        for network, name in networks_of(config).items():
             content = checkpoint.load(run_dir / name)
             index["networks"][network] = {k: v for k, v in content.items() if k not in ("model", "config")}
             for key, tensor in content["model"].items():
@@ -101,7 +110,8 @@ def unpack(path: Path, folder: Path) -> None:
 
     Args:
         path: zip file of `pack`; not trusted.
-        folder: existing and empty; receives exactly config.yaml, finetune/weights.pt and bmn/weights.pt.
+        folder: existing and empty; receives exactly config.yaml, finetune/weights.pt and the head's
+            weights, e.g. bmn/weights.pt.
 
     Raises:
         InputError: if it is no such file, holds links, unknown, missing or oversized members, or one whose content
@@ -115,7 +125,7 @@ def unpack(path: Path, folder: Path) -> None:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # last: encrypted
         raise _refusal(path, f"not a readable zip file ({error})") from error
     write_text(folder / "config.yaml", yaml.safe_dump(index["config"], sort_keys=False, allow_unicode=True))
-    for network, name in NETWORKS.items():
+    for network, name in networks_of(index["config"]).items():
         start = f"{network}/"
         state = {key[len(start) : -4]: array for key, array in arrays.items() if key.startswith(start)}
         content = {"model": state, **index["networks"][network], "config": index["config"]}
@@ -156,8 +166,14 @@ def _index(path: Path, file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipI
         raise _refusal(path, f"expected format {FORMAT!r}, found {str(found)[:80]!r}")
     if any(not isinstance(index.get(key), dict) for key in ("config", "networks", "members")):
         raise _refusal(path, f"{INDEX} lacks config, networks or members")
-    if any(not isinstance(index["networks"].get(name), dict) for name in NETWORKS):
-        raise _refusal(path, f"{INDEX} does not describe {' and '.join(NETWORKS)}")
+    if (
+        not isinstance(index["config"].get("head", "bmn"), str)
+        or index["config"].get("head", "bmn") not in HEADS
+    ):
+        raise _refusal(path, f"{INDEX} names an unknown head, known: {', '.join(HEADS)}")
+    networks = networks_of(index["config"])
+    if any(not isinstance(index["networks"].get(name), dict) for name in networks):
+        raise _refusal(path, f"{INDEX} does not describe {' and '.join(networks)}")
     if "${" in json.dumps(index["config"]):
         raise _refusal(path, "its configuration refers to values from elsewhere (${...})")
     if index["members"].keys() != members.keys():

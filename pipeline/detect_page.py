@@ -15,6 +15,7 @@ from evaluation.report.timeline import TimelineDetection, TimelineVideo, timelin
 from pipeline.detector import VideoDetections
 from pipeline.player import player, render, script, style, words_table
 from pipeline.trained_run import TrainedRun
+from proposals.heads import head_of
 from runtime.atomic import write_text
 
 
@@ -82,17 +83,11 @@ def _tables(found: Mapping[str, VideoDetections]) -> Markup:
 
 
 def _settings(run: TrainedRun) -> list[list[str]]:
-    config, windows = run.config, run.bmn.windows
-    looked_at = (
-        f"windows of {windows.window_s:.1f} s"
-        if windows
-        else f"the whole video in {run.bmn.model.tscale} cells"
-    )
-    grid = config.grid
+    config, grid = run.config, run.config.grid
     return [
         ["setting", "value"],
         ["network", f"{run.backbone.name}, weights {run.backbone.sha256[:16]}"],
         ["time grid", f"{grid.fps:g} fps, a feature every {grid.stride_frames / grid.fps:.3f} s"],
-        ["BMN sees", looked_at],
+        [f"{head_of(config).title} sees", run.head.looks_at],
         ["data set", encodable(Path(config.data.root).name)],
     ]

@@ -1,6 +1,6 @@
 """Detect the actions of a new video with a trained run: the stages features, proposals, classification in one go.
 
-    video --child process--> grid frames --network--> features --BMN--> proposals --head on features--> detections
+    video --child process--> grid frames --network--> features --head--> proposals --head on features--> detections
 
 The frames are decoded once and stream through. What grows with the video are its features alone: of an hour of
 EPIC-KITCHENS-100 at 2048 channels 220 MB, twice that for the moment in which they are put together; BMN then reads
@@ -24,10 +24,7 @@ from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import video_file_name
 from pipeline.labels import label_video
 from pipeline.trained_run import TrainedRun, open_run
-from proposals.from_maps import proposals_from_maps
-from proposals.inference import video_maps
-from proposals.propose import proposal_constants
-from training.device import prepare_device
+from proposals.propose import ProposeVideo
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoder_process import DecodedVideo
 from video_datasets.video.decoding import VideoError
@@ -88,21 +85,18 @@ class Detector:
     """
 
     def __init__(self, run: str | Path, *, device: str = "auto") -> None:
-        self.run: TrainedRun = open_run(run)
+        self.run: TrainedRun = open_run(run, device)
         config = self.run.config
-        runtime = replace(config.runtime, device=device, scheduler="")
-        self.device = prepare_device(runtime)
         self._scratch = TemporaryDirectory(prefix="tadaloc-detect-")
         recipe = Recipe(
             model=self.run.backbone.name,
             weights=None,
             grid=TimeGrid.from_config(config.grid),
             features=config.features,
-            runtime=runtime,
+            runtime=config.runtime,
             folder=Path(self._scratch.name),
         )
-        self._recipe = LoadedRecipe(recipe, self.run.backbone, self.device)
-        self.run.bmn.model.to(self.device)
+        self._recipe = LoadedRecipe(recipe, self.run.backbone, self.run.device)
 
     def detect(
         self, path: str | Path, *, progress: Callable[[float], object] = lambda decoded_s: None
@@ -141,14 +135,16 @@ class Detector:
             raise VideoError(path, problem)
 
     def _detect(self, path: Path) -> VideoDetections:
-        config = self.run.config
         store = FeatureStore(self._recipe.recipe.folder)
-        maps = video_maps(self.run.bmn, store, _VIDEO, self.device)
-        constants = proposal_constants(config.proposals, maps.duration_s)
-        segments_s, scores = proposals_from_maps(
-            maps.start, maps.end, maps.confidence_map, maps.duration_s, constants, span_s=maps.span_s
+        proposals = ProposeVideo(store, self.run.head, self.run.config)(_VIDEO)
+        found = label_video(
+            store,
+            _VIDEO,
+            proposals.segments_s,
+            proposals.score,
+            self.run.backbone,
+            self.run.config.classification,
         )
-        found = label_video(store, _VIDEO, segments_s, scores, self.run.backbone, config.classification)
         return VideoDetections(
-            path, maps.duration_s, found.segments_s, found.labels, found.scores, found.codes
+            path, store.duration_s(_VIDEO), found.segments_s, found.labels, found.scores, found.codes
         )

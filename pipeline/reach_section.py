@@ -1,4 +1,4 @@
-"""Section of the report: how much of the ground truth the time grid and BMN's map can reach at all."""
+"""Section of the report: how much of the ground truth the time grid and the head can reach at all."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from bmn.weights import window_grid
-from bmn.windows import WindowGrid
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.report.charts import Series, figure, line_chart
 from evaluation.report.fragments import grid, table
 from evaluation.report.page import Section
 from feature_extraction import FeatureStore
-from pipeline.reach import best_tiou, best_tiou_in_windows, recall_bound
-from runtime.schema import BmnConfig, RunConfig
+from proposals.heads import HeadReach, head_of
+from runtime.schema import RunConfig
 from video_datasets.annotations import AnnotationTable
+from video_datasets.reach import best_tiou, recall_bound
 from video_datasets.time_grid import TimeGrid, num_grid_frames
 
 TIOUS = np.linspace(0.0, 1.0, 21)
@@ -33,11 +32,13 @@ class Reach:
 
     Attributes:
         best: what may be said -> (n,) highest tIoU; 0 in videos without features.
-        cells: (n,) length of the annotation in BMN's cells; NaN in videos without features.
+        lengths: (n,) length of the annotation in the head's own units; NaN in videos without features.
+        head: whose.
     """
 
     best: dict[str, NDArray[np.float64]]
-    cells: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    head: HeadReach
 
 
 def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> Section:
@@ -67,18 +68,17 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
         bounds = 100 * recall_bound(best, tious)
         rows.append([name, *(f"{value:.2f}" for value in bounds), f"{bounds.mean():.2f}"])
     words = Markup("").join(
-        Markup("<p>{}</p>").format(text) for text in _words(config, reach, measured=store is not None)
+        Markup("<p>{}</p>").format(text) for text in _words(reach, measured=store is not None)
     )
     return Section("reach", "Reach", words + table(rows) + grid([chart]))
 
 
 def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore | None) -> Reach:
     """Fit every annotation, video by video."""
-    time_grid = TimeGrid.from_config(config.grid)
-    windows = window_grid(config.bmn, time_grid)
-    names = _names(config.bmn, time_grid, windows)
+    time_grid, head = TimeGrid.from_config(config.grid), head_of(config).reach(config)
+    names = (f"feature grid, {time_grid.stride_s:.3f} s", *head.names)
     best = {name: np.zeros(len(truth.labels)) for name in names}
-    cells = np.full(len(truth.labels), np.nan)
+    lengths = np.full(len(truth.labels), np.nan)
     order = np.argsort(truth.video_index, kind="stable")
     first = np.searchsorted(truth.video_index[order], np.arange(len(truth.video_ids) + 1))
     for video, video_id in enumerate(truth.video_ids):
@@ -88,25 +88,15 @@ def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore
             continue
         duration_s, num_features = length
         segments_s = np.stack([truth.start_s[rows], truth.end_s[rows]], axis=1)
-        cell_s = windows.cell_s if windows else duration_s / config.bmn.tscale
-        cells[rows] = np.diff(segments_s)[:, 0] / cell_s
         strides = math.ceil(duration_s / time_grid.stride_s)
-        fits = [best_tiou(segments_s / time_grid.stride_s, strides)]
-        for spared in (0, 1):  # proposals never end on the last boundary (`proposals.candidates`)
-            if windows:
-                found = best_tiou_in_windows(
-                    segments_s / cell_s,
-                    windows.first_cells(duration_s, num_features),
-                    windows.tscale,
-                    config.bmn.dscale,
-                    windows.num_cells(duration_s, num_features) - spared,
-                )
-            else:
-                found = best_tiou(segments_s / cell_s, config.bmn.tscale - spared, config.bmn.dscale)
-            fits.append(found)
+        fits = (
+            best_tiou(segments_s / time_grid.stride_s, strides),
+            *head.best(segments_s, duration_s, num_features),
+        )
+        lengths[rows] = head.lengths(segments_s, duration_s)
         for name, values in zip(names, fits, strict=True):
             best[name][rows] = values
-    return Reach(best, cells)
+    return Reach(best, lengths, head)
 
 
 def _length(
@@ -120,29 +110,17 @@ def _length(
     return annotated_s, time_grid.num_features(num_grid_frames(annotated_s, time_grid.fps))
 
 
-def _names(config: BmnConfig, time_grid: TimeGrid, windows: WindowGrid | None) -> tuple[str, str, str]:
-    where = f"windows of {windows.window_s:.1f} s" if windows else "whole video"
-    return (
-        f"feature grid, {time_grid.stride_s:.3f} s",
-        f"BMN's map, {config.tscale} x {config.dscale} cells, {where}",
-        "its candidates, which end before the last boundary",
-    )
-
-
-def _words(config: RunConfig, reach: Reach, *, measured: bool) -> Sequence[str]:
-    known = reach.cells[~np.isnan(reach.cells)]
+def _words(reach: Reach, *, measured: bool) -> Sequence[str]:
+    known = reach.lengths[~np.isnan(reach.lengths)]
     texts = [
-        "A segment starts and ends on the boundaries of a grid, and BMN's map has a longest one. However good the "
+        "A segment starts and ends on the boundaries of a grid, and may have a longest one. However good the "
         "network, no more annotations can be found than the best of these segments fit; the bound of mAP is no higher."
     ]
     if len(known):
+        texts.append(reach.head.remark(known))
+    if len(known) < len(reach.lengths):
         texts.append(
-            f"Of {len(known)} annotations {np.count_nonzero(known < 1)} are shorter than a cell of BMN, and "
-            f"{np.count_nonzero(known > config.bmn.dscale)} longer than its longest segment."
-        )
-    if len(known) < len(reach.cells):
-        texts.append(
-            f"{len(reach.cells) - len(known)} annotations are in videos of unknown length or without features."
+            f"{len(reach.lengths) - len(known)} annotations are in videos of unknown length or without features."
         )
     if not measured:
         texts.append("There are no features yet: annotated durations stand in for those of the videos.")

@@ -1,38 +1,43 @@
-"""What detection takes from a run: its configuration, the finetuned network and BMN; from its folder or a bundle."""
+"""A trained run as detection takes it: configuration, finetuned network and head; from its folder or a bundle."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bmn.weights import TrainedBmn, load_bmn
+import torch
+
 from feature_extraction.backbone import Backbone, load_backbone
+from proposals.heads import TrainedHead, head_of
 from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import RunConfig
 from runtime.stage import read_record
+from training.device import prepare_device
 from video_datasets.time_grid import TimeGrid
 
-CONFIG, BACKBONE, BMN = "config.yaml", "finetune/weights.pt", "bmn/weights.pt"
-"""The files of a run folder that detection reads."""
+CONFIG, BACKBONE = "config.yaml", "finetune/weights.pt"
+"""Files of a run folder that detection reads, beside the head's weights."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run whose finetuning and BMN are complete.
+    """A run whose finetuning and head are complete.
 
     Attributes:
         name: of the folder or bundle, for people.
-        config: as the run resolved it.
+        config: as the run resolved it, but for the device, on this machine alone.
         backbone: finetuned network with its head.
-        bmn: with its grid, and windows if it slides.
+        head: finds segments, on the device.
+        device: that was asked for.
     """
 
     name: str
     config: RunConfig
     backbone: Backbone
-    bmn: TrainedBmn
+    head: TrainedHead
+    device: torch.device
 
     @property
     def num_classes(self) -> str:
@@ -53,15 +58,19 @@ class TrainedRun:
         )
 
 
-def open_run(path: str | Path) -> TrainedRun:
+def open_run(path: str | Path, device: str = "cpu") -> TrainedRun:
     """Open a run folder, or the file that `python -m pipeline.bundle` made of one.
 
+    Args:
+        path: of either.
+        device: where the head is to compute, as the key `runtime.device`.
+
     Raises:
-        InputError: if it is neither, finetuning or BMN is not complete, or the two do not belong together.
+        InputError: if it is neither, finetuning or the head is not complete, or the two do not belong together.
     """
     path = Path(path)
     if path.is_dir():
-        return _open_folder(path, path.resolve().name)
+        return _open_folder(path, path.resolve().name, device)
     if not path.is_file():
         raise InputError(f"{path}: no such run; expected a run folder (runs/<name>) or a bundle (FILE.zip)")
     from pipeline.bundle_file import unpack
@@ -69,36 +78,46 @@ def open_run(path: str | Path) -> TrainedRun:
     with TemporaryDirectory(prefix="tadaloc-bundle-") as folder:
         unpack(path, Path(folder))
         try:
-            return _open_folder(Path(folder), path.stem)
+            return _open_folder(Path(folder), path.stem, device)
         except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(f"{path}: the bundle does not fit itself ({error}); pack it again") from error
 
 
-def _open_folder(folder: Path, name: str) -> TrainedRun:
-    for file in (CONFIG, BACKBONE, BMN):
-        if not (folder / file).is_file():
-            raise InputError(
-                f"{folder}: no {file}; detection needs a run whose stages finetune and bmn are complete "
-                f"(bash scripts/run_hacs.sh makes one)"
-            )
-    _refuse_other_training(folder)
+def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
+    _need(folder, CONFIG)
     config = load_config(folder / CONFIG)
-    backbone, bmn = load_backbone(folder / BACKBONE), load_bmn(folder / BMN)
+    entry = head_of(config)
+    _need(folder, BACKBONE)
+    _need(folder, f"{entry.stage}/{entry.weights}")
+    _refuse_other_training(folder, entry.stage)
+    config = replace(config, runtime=replace(config.runtime, device=device, scheduler=""))
+    torch_device = prepare_device(config.runtime)
+    backbone = load_backbone(folder / BACKBONE)
+    head = entry.load(folder / entry.stage, config, torch_device)
     if not backbone.heads:
         raise InputError(f"{folder / BACKBONE}: knows no classes; expected the weights of a finetuning stage")
     channels = int(backbone.model.num_features) * (3 if config.features.crops == "three" else 1)
     grid = TimeGrid.from_config(config.grid)
-    if (bmn.model.in_channels, bmn.grid) != (channels, grid):
+    if (head.in_channels, head.grid) != (channels, grid):
         raise InputError(
-            f"{folder}: BMN was trained on {bmn.model.in_channels} channels on the grid {bmn.grid}, but this run's "
-            f"network and settings make {channels} channels on {grid}; detection can only make the run's own features"
+            f"{folder}: {entry.title} was trained on {head.in_channels} channels on the grid {head.grid}, but this "
+            f"run's network and settings make {channels} channels on {grid}; detection can only make the run's own "
+            f"features"
         )
-    return TrainedRun(name, config, backbone, bmn)
+    return TrainedRun(name, config, backbone, head, torch_device)
 
 
-def _refuse_other_training(folder: Path) -> None:
+def _need(folder: Path, file: str) -> None:
+    if not (folder / file).is_file():
+        raise InputError(
+            f"{folder}: no {file}; detection needs a run whose finetuning and head are complete "
+            f"(bash scripts/run_hacs.sh makes one)"
+        )
+
+
+def _refuse_other_training(folder: Path, head_stage: str) -> None:
     """Refuse a run one of whose stages was redone after the stages that read it; a bundle has no records."""
-    for stage, upstream in (("features", "finetune"), ("bmn", "features")):
+    for stage, upstream in (("features", "finetune"), (head_stage, "features")):
         made_from = read_record(folder / stage).get("fingerprint_parts", {}).get(f"stage.{upstream}")
         found = read_record(folder / upstream).get("fingerprint")
         if made_from and found and not made_from.startswith(found):

@@ -141,6 +141,15 @@ class ProposalsConfig:
             self.soft_nms_alpha > 0, f"proposals.soft_nms_alpha must be positive, found {self.soft_nms_alpha}"
         )
 
+    def kept(self, duration_s: float) -> int:
+        """Return how many proposals of a video are kept at most.
+
+        >>> ProposalsConfig().kept(131.4), ProposalsConfig(proposals_per_s=1.0).kept(131.4)
+        (100, 132)
+        """
+        per_s = self.proposals_per_s
+        return int(duration_s * per_s) + 1 if per_s else self.max_proposals
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationConfig:
@@ -260,6 +269,8 @@ class RunConfig:
     seed: int = 0
     model: str = "tada2d_r50"
     """Name of the video model (`tadaconv.list_models()`)."""
+    head: str = "bmn"
+    """Name of the network that finds segments in features (`proposals.heads.HEADS`)."""
     data: DataConfig = field(default_factory=DataConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)

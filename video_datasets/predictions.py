@@ -6,11 +6,14 @@ the action follow (`formats.ek100_labels`), so one file serves the three tasks.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
@@ -68,6 +71,115 @@ class Predictions:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.score)
+
+    @classmethod
+    def of_video(
+        cls,
+        video_id: str,
+        segments_s: ArrayLike = (),
+        score: ArrayLike = (),
+        label: ArrayLike | None = None,
+        labels: Sequence[str] = (),
+    ) -> Predictions:
+        """Make the record of one video.
+
+        Args:
+            video_id: whose rows they are.
+            segments_s: (N, 2) start and end in seconds.
+            score: (N,).
+            label: (N,) positions in `labels`; None: rows without a label.
+            labels: table of labels; those that no row has are left out.
+        """
+        segments = np.reshape(np.asarray(segments_s, dtype=np.float64), (-1, 2))
+        count = len(segments)
+        column = np.full(count, NO_LABEL) if label is None else np.asarray(label, dtype=np.int64)
+        used = np.unique(column[column != NO_LABEL])
+        named = np.where(column == NO_LABEL, NO_LABEL, np.searchsorted(used, column))
+        names = tuple(labels[index] for index in used)
+        index = np.zeros(count, dtype=np.int32)
+        return cls((video_id,), names, index, segments[:, 0], segments[:, 1], np.asarray(score), named)
+
+    @property
+    def segments_s(self) -> NDArray[np.float64]:
+        """Start and end of every row, (N, 2)."""
+        return np.stack([self.start_s, self.end_s], axis=1)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Label of every row, "" for none."""
+        names = (*self.labels, "")
+        return tuple(names[label] for label in self.label.tolist())
+
+    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Predictions:
+        """Keep some rows, in the given order; the tables stay."""
+        return replace(self, **{name: getattr(self, name)[index] for name in COLUMN_TYPES})
+
+
+class Candidates(NamedTuple):
+    """What a head finds in one video, before suppression.
+
+    Suppression may depend on the width of a segment as a share of what the head looked at (BMN's
+    does), so that segments come in the head's own unit, exactly as it made them.
+    """
+
+    segments: NDArray[np.float64]
+    """(N, 2) start and end, in units of `unit_s`."""
+    scores: NDArray[np.float64]
+    """(N,)."""
+    unit_s: float
+    """Seconds of one unit."""
+    duration_s: float
+    """Of the video: what reaches over its end is cut."""
+    classes: NDArray[np.int64] | None = None
+    """(N,) positions in the head's table of labels; None: segments of any action."""
+
+    @property
+    def segments_s(self) -> NDArray[np.float64]:
+        """Start and end in seconds, inside the video."""
+        return np.minimum(self.segments * self.unit_s, self.duration_s)
+
+
+def concatenate(parts: Sequence[Predictions]) -> Predictions:
+    """Join the records of different videos.
+
+    Args:
+        parts: no video in two of them.
+
+    Returns:
+        Their videos and rows in the order of the parts; labels by first occurrence.
+    """
+    videos = tuple(itertools.chain.from_iterable(part.videos for part in parts))
+    place = {name: place for place, name in enumerate(dict.fromkeys(_names(parts)))}
+    first_video = np.cumsum([0, *(len(part.videos) for part in parts)])
+    index = [part.video_index + first for part, first in zip(parts, first_video[:-1], strict=True)]
+    label = [np.array([*(place[name] for name in part.labels), NO_LABEL])[part.label] for part in parts]
+    joined = {
+        name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)])
+        for name in ("start_s", "end_s", "score")
+    }
+    empty = np.zeros(0, dtype=np.int32)
+    return Predictions(
+        videos,
+        tuple(place),
+        np.concatenate([empty, *index]),
+        label=np.concatenate([empty, *label]),
+        **joined,
+    )
+
+
+def _names(parts: Sequence[Predictions]) -> itertools.chain[str]:
+    return itertools.chain.from_iterable(part.labels for part in parts)
+
+
+def by_video(predictions: Predictions) -> dict[str, Predictions]:
+    """Split into the records of single videos, rows in the order of the file; videos without rows, too."""
+    order = np.argsort(predictions.video_index, kind="stable")
+    bounds = np.searchsorted(predictions.video_index[order], np.arange(len(predictions.videos) + 1))
+    parts = {}
+    for video_id, (first, last) in zip(predictions.videos, itertools.pairwise(bounds), strict=True):
+        rows = predictions.rows(order[first:last])
+        parts[video_id] = replace(rows, videos=(video_id,), video_index=np.zeros(len(rows), dtype=np.int32))
+    return parts
 
 
 def _check_indices(column: np.ndarray, name: str, table: str, lowest: int, size: int) -> None:

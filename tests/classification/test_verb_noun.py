@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmn.candidates import candidate_pairs
+from bmn.scoring import proposal_scores
 from classification.verb_noun import fuse_verb_noun
-from proposals import candidate_pairs, proposal_scores, soft_nms
+from proposals import soft_nms
 
 
 def test_equals_original(shared: Path) -> None:

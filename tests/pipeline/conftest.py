@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bmn.weights import build_bmn, save_bmn
+from bmn.weights import BmnSizes, build_bmn, save_bmn
 from feature_extraction.backbone import head_sizes, save_backbone
 from runtime.config import config_to_dict, config_to_yaml, load_config
 from tadaconv import create_model
@@ -64,7 +64,7 @@ def craft_run(run_dir: Path, *words: str, heads: dict[str, tuple[str, ...]]) -> 
     (run_dir / "config.yaml").write_text(config_to_yaml(config))
     model = create_model(config.model, num_classes=head_sizes(heads))
     save_backbone(run_dir / "finetune/weights.pt", model, config.model, heads, config_to_dict(config))
-    bmn = build_bmn(int(model.num_features), config.bmn)
+    bmn = build_bmn(int(model.num_features), BmnSizes.from_config(config.bmn))
     grid = TimeGrid.from_config(config.grid)
     save_bmn(run_dir / "bmn/weights.pt", bmn, config.bmn, grid, config_to_dict(config))
     return run_dir

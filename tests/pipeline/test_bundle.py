@@ -41,8 +41,7 @@ def test_two_heads(two_head_run: Path, tmp_path: Path) -> None:
     assert main(["--run", str(two_head_run), "--out", str(tmp_path / "b.zip")]) == 0
     run = Detector(tmp_path / "b.zip", device="cpu").run
     assert run.num_classes == "97 verbs and 300 nouns"
-    assert run.bmn.windows is not None
-    assert run.bmn.windows.step_cells == 8
+    assert run.head.looks_at == "windows of 4.3 s"
 
 
 def test_same_run_same_bytes_and_no_folder_in_them(bundle: Path, tiny_run: Path, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_runs_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "x.mp4").touch()
     assert main([str(tmp_path / "x.mp4"), "--run", str(tmp_path / "none")]) == 2
     assert "no such run" in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"no config\.yaml; detection needs a run whose stages"):
+    with pytest.raises(InputError, match=r"no config\.yaml; detection needs a run whose finetuning"):
         Detector(tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_a_stage_redone_under_the_others_is_noticed(tiny_run: Path, tmp_path: Pa
 def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Path) -> None:
     """Of every proposal the five best of all 97 x 300 pairs, by the probabilities that the stage takes, sorted."""
     run = open_run(two_head_run)
-    grid, config = run.bmn.grid, run.config.classification
+    grid, config = run.head.grid, run.config.classification
     features = np.random.default_rng(0).normal(0, 1, (40, 256)).astype(np.float32)
     times_s = grid.feature_to_seconds(np.arange(40))
     write_video_features(tmp_path, "v", features, times_s, grid, attributes={}, dtype="float32")

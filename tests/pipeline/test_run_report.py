@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.player import relative_address
-from pipeline.reach import best_tiou, best_tiou_in_windows, recall_bound
 from pipeline.reach_section import measure_reach
 from pipeline.report import main
 from runtime.config import load_config
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
+from video_datasets.reach import best_tiou, best_tiou_in_windows, recall_bound
 
 SECTIONS = ["summary", "curves", "proposals", "diagnosis", "classes", "timeline", "data"]
 OF_THE_RUN = ["reach", "training", "stages", "configuration"]
@@ -216,4 +216,4 @@ def test_reach_in_windows(make_run: Callable[..., Path], tmp_path: Path) -> None
     grid, cells, _ = reach.best.values()
     assert cells == pytest.approx([1, 0.5, 0.5])
     assert grid == pytest.approx([1, 1, 1])
-    assert reach.cells == pytest.approx([4, 20, 1])
+    assert reach.lengths == pytest.approx([4, 20, 1])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+import bmn.head
 import bmn.train
-import proposals.propose
 from bmn.__main__ import main as train_bmn
 from evaluation.command import main as evaluate
 from feature_extraction.store import write_video_features
@@ -189,7 +189,7 @@ def test_proposals_that_were_cut_off_go_on_with_the_next_video(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(short, run, ignore=shutil.ignore_patterns("proposals"))
-    original, asked = proposals.propose.video_maps, []
+    original, asked = bmn.head.video_maps, []
 
     def failing(bmn: Any, store: Any, video_id: str, device: Any) -> Any:
         asked.append(video_id)
@@ -197,7 +197,7 @@ def test_proposals_that_were_cut_off_go_on_with_the_next_video(
             raise CutOffError
         return original(bmn, store, video_id, device)
 
-    monkeypatch.setattr("proposals.propose.video_maps", failing)
+    monkeypatch.setattr("bmn.head.video_maps", failing)
     assert propose(words(source, run)) == 3
     assert propose(words(source, run)) == 0
     assert asked == ["P04", "P05", "P05"]

@@ -19,7 +19,13 @@ from runtime.errors import InputError
 from video_datasets.formats.ek100_labels import action_id, action_name, make_label, split_label
 from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json
 from video_datasets.formats.submission_json import read_detections_json, write_detections_json
-from video_datasets.predictions import Predictions, read_predictions, write_predictions
+from video_datasets.predictions import (
+    Predictions,
+    by_video,
+    concatenate,
+    read_predictions,
+    write_predictions,
+)
 
 EK100_HEADER = {"version": "0.2", "challenge": "action_detection", "sls_pt": 2, "sls_tl": 3, "sls_td": 3}
 
@@ -259,3 +265,23 @@ def test_doctests(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_concatenate_undoes_by_video() -> None:
+    one = Predictions.of_video("a", [[0, 1], [2, 3]], [0.9, 0.8], [4, 2], labels=tuple("pqrst"))
+    none = Predictions.of_video("b")
+    other = Predictions.of_video("c", [[5, 6]], [0.7], [2], labels=tuple("pqrst"))
+    joined = concatenate([one, none, other])
+    assert joined.videos == ("a", "b", "c")
+    assert joined.label_names == ("t", "r", "r")
+    assert joined.segments_s.tolist() == [[0, 1], [2, 3], [5, 6]]
+    parts = by_video(joined)
+    assert list(parts) == ["a", "b", "c"]
+    assert [len(part) for part in parts.values()] == [2, 0, 1]
+    assert concatenate(list(parts.values())).label_names == joined.label_names
+
+
+def test_rows_without_a_label_keep_none() -> None:
+    joined = concatenate([Predictions.of_video("a", [[0, 1]], [1.0]), Predictions.of_video("b")])
+    assert (joined.labels, joined.label.tolist(), joined.label_names) == ((), [-1], ("",))
+    assert len(concatenate([])) == 0

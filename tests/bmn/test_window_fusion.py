@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proposals import WindowMaps, fuse_windows
+from bmn.window_fusion import WindowMaps, fuse_windows
 
 
 def test_equals_original(shared: Path) -> None:

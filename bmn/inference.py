@@ -17,9 +17,9 @@ from torch import Tensor
 from bmn.model import BMN
 from bmn.samples import rescaled_features, window_features
 from bmn.weights import TrainedBmn
+from bmn.window_fusion import WindowMaps, fuse_windows
 from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
-from proposals.window_fusion import WindowMaps, fuse_windows
 
 Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
 

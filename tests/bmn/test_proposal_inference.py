@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bmn import BMN
+from bmn.head import scored_candidates
+from bmn.inference import WINDOWS_AT_ONCE, video_maps, window_maps
 from bmn.samples import window_features
 from bmn.weights import TrainedBmn
 from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
-from proposals.from_maps import proposals_from_maps
-from proposals.inference import WINDOWS_AT_ONCE, video_maps, window_maps
-from proposals.propose import proposal_constants
-from runtime.schema import ProposalsConfig
+from proposals.suppression import suppress_by_width
+from runtime.schema import ProposalsConfig, RunConfig
 from video_datasets.time_grid import TimeGrid, interpolate_to_cells
 
 EK100 = TimeGrid(fps=60, stride_frames=8)
@@ -127,7 +127,7 @@ def test_only_a_few_windows_are_read_ahead(tmp_path: Path, monkeypatch: pytest.M
         read.append(arguments[-1])
         return window_features(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("proposals.inference.window_features", spy)
+    monkeypatch.setattr("bmn.inference.window_features", spy)
     maps = window_maps(model, windows_of(10, 10, 2), store, "P01", CPU)
     next(maps)
     assert len(read) == WINDOWS_AT_ONCE
@@ -141,11 +141,11 @@ def test_an_hour_of_video_takes_little_memory(tmp_path: Path) -> None:
     features[:, 0] = np.random.default_rng(0).random(num_features)
     store = store_of(tmp_path, features, 3600.0)
     bmn = TrainedBmn(KnownAnswers(200, 100), EK100, windows_of(200, 100, 2))
-    constants = proposal_constants(ProposalsConfig(proposals_per_s=0.1), 3600.0)
+    config = RunConfig(proposals=ProposalsConfig(proposals_per_s=0.1))
     tracemalloc.start()
     try:
         maps = video_maps(bmn, store, "P01", CPU)
-        proposals_from_maps(*maps[:3], maps.duration_s, constants, span_s=maps.span_s)
+        suppress_by_width(scored_candidates(maps, config.proposals), config)
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -159,4 +159,4 @@ def test_an_hour_of_video_takes_little_memory(tmp_path: Path) -> None:
 )
 def test_proposals_per_second_replace_the_fixed_number(per_s: float, duration_s: float, kept: int) -> None:
     config = ProposalsConfig(proposals_per_s=per_s, max_proposals=100)
-    assert proposal_constants(config, duration_s).max_proposals == kept
+    assert config.kept(duration_s) == kept

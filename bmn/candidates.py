@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Candidates(NamedTuple):
+class CandidatePairs(NamedTuple):
     """Columns over the candidates, ordered by duration, then by start."""
 
     start_index: np.ndarray
@@ -31,7 +31,7 @@ class Candidates(NamedTuple):
 
 def candidate_pairs(
     start: np.ndarray, end: np.ndarray, confidence_map: np.ndarray, peak_share: float = 0.5
-) -> Candidates:
+) -> CandidatePairs:
     """Pair every candidate start with every candidate end within reach of the map.
 
     Source: BMN (Lin et al., ICCV 2019), Sec. 5.2; rules of the TAdaConv code (`tal_tools.py`):
@@ -65,7 +65,7 @@ def candidate_pairs(
     end_index = start_index + duration_index + 1
     reg_score, cls_score = confidence_map[:, duration_index, start_index]
     segments = np.stack([start_index, end_index], axis=1) / tscale
-    return Candidates(
+    return CandidatePairs(
         start_index, end_index, segments, start[start_index], end[end_index], cls_score, reg_score
     )
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proposals import candidate_pairs, proposal_scores
+from bmn.candidates import candidate_pairs
+from bmn.scoring import proposal_scores
 
 
 def slow_pairs(start: np.ndarray, end: np.ndarray, dscale: int, peak_share: float) -> list[tuple[int, int]]:

@@ -1,0 +1,27 @@
+"""Suppression of a head's candidates, with the settings of the run."""
+
+from __future__ import annotations
+
+from proposals.soft_nms import soft_nms
+from runtime.schema import RunConfig
+from video_datasets.predictions import Candidates
+
+
+def suppress_by_width(candidates: Candidates, config: RunConfig) -> Candidates:
+    """Keep the best candidates by soft-NMS whose threshold grows with the width: section `proposals`.
+
+    Returns:
+        By score, descending.
+    """
+    settings = config.proposals
+    kept, scores = soft_nms(
+        candidates.segments,
+        candidates.scores,
+        alpha=settings.soft_nms_alpha,
+        low_threshold=settings.soft_nms_low_threshold,
+        high_threshold=settings.soft_nms_high_threshold,
+        iou_power=settings.soft_nms_iou_power,
+        max_proposals=settings.kept(candidates.duration_s),
+    )
+    classes = None if candidates.classes is None else candidates.classes[kept]
+    return candidates._replace(segments=candidates.segments[kept], scores=scores, classes=classes)
