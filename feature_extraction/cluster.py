@@ -27,15 +27,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_extraction.extractor import VideoExtraction
-from feature_extraction.many import Outcome
-from feature_extraction.recipe import LoadedRecipe, Recipe
-from runtime.atomic import DiskFullError
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.outcome import Outcome
+from feature_extraction.recipe import FeatureWriter, LoadedRecipe, Recipe
 from runtime.errors import InputError
 from runtime.parallel import WorkerDiedError, cluster_map
 from runtime.resources import versions
-from video_datasets.video.decoder_process import DecodedVideo
-from video_datasets.video.decoding import VideoError
+from video_datasets.video.container import VideoError
+from video_datasets.video.drive import drive_one
+from video_datasets.video.reader import StreamSummary
 
 MARKS_FOLDER = ".attempts"
 """In the output folder: an empty file for each video that a worker has begun."""
@@ -99,15 +101,12 @@ def _with_second_attempts(
 def _run(client: Any, tasks: list[Task]) -> Iterator[tuple[Task, Outcome | None]]:
     """Extract on the workers; an outcome is None where the worker died."""
     for task, result in cluster_map(client, extract_here, tasks):
-        if isinstance(result, (InputError, DiskFullError)) and not isinstance(result, VideoError):
-            raise result  # the same would befall every video
         if isinstance(result, Outcome):
             yield task, result
         elif result is None or isinstance(result, WorkerDiedError):
             yield task, None
         else:
-            reason = f"failed on its worker ({type(result).__name__}: {result})"
-            yield task, Outcome(task.video_id, reason, 0)
+            raise result  # the same would befall every video
 
 
 # ---- the cluster
@@ -171,16 +170,24 @@ def extract_here(task: Task) -> Outcome | None:
     with _LOADING:
         loaded = _load(task.recipe)
     job = loaded.job(task.video_id, task.path)
-    decoded = DecodedVideo(job, time_limit_s=task.recipe.runtime.video_time_limit_s)
-    extraction = VideoExtraction(loaded.extractor)
+    writer = _OnNetworkThread(loaded.writer(job))
     try:
-        for indices, frames in decoded:
-            _NETWORK.submit(extraction.add, indices, frames).result()
+        return drive_one(job, writer, time_limit_s=task.recipe.runtime.video_time_limit_s)
     except VideoError as error:
         return Outcome(task.video_id, error.reason, 0)
-    assert decoded.summary is not None
-    reason = _NETWORK.submit(loaded.write, extraction, job, decoded.summary).result()
-    return Outcome(task.video_id, reason, 0 if reason else decoded.summary.frames_decoded)
+
+
+class _OnNetworkThread:
+    """Has a writer work in the one thread in which torch works."""
+
+    def __init__(self, writer: FeatureWriter) -> None:
+        self.writer = writer
+
+    def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
+        _NETWORK.submit(self.writer.add, indices, frames_NHWC).result()
+
+    def finish(self, summary: StreamSummary) -> Outcome:
+        return _NETWORK.submit(self.writer.finish, summary).result()
 
 
 @functools.lru_cache(maxsize=1)

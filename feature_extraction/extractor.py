@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_extraction.clips import ClipAssembler
+from runtime.errors import InputError
 from tadaconv import VideoNetwork
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodedVideo, DecodeJob
+from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodeJob
 from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE
+from video_datasets.video.drive import drive_one
 from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import centre_crop, scaled_frames, three_crops
 
@@ -103,11 +105,15 @@ class VideoExtraction:
     """The features of one video while its frames come in; batches hold clips of this video only.
 
     So the result does not depend on which other videos are decoded at the same time.
+
+    Args:
+        extractor: the network.
+        assembler: which clips; None: those of the extractor's grid.
     """
 
-    def __init__(self, extractor: Extractor) -> None:
+    def __init__(self, extractor: Extractor, assembler: ClipAssembler | None = None) -> None:
         self.extractor = extractor
-        self.assembler = ClipAssembler(extractor.grid)
+        self.assembler = assembler or ClipAssembler.at_every_stride(extractor.grid)
         self.clips: list[list[Tensor]] = []
         self.features = _GrowingRows()
 
@@ -120,13 +126,13 @@ class VideoExtraction:
         """Return the features (T, C) of a video that turned out to have `n_frames` grid frames.
 
         Raises:
-            ValueError: if the grid's convention gives such a short video no feature at all.
+            InputError: if the grid's convention gives such a short video no feature at all.
         """
         self._add_clips(self.assembler.finish(n_frames))
         self._forward()
         if not self.features.count:
             grid = self.extractor.grid
-            raise ValueError(
+            raise InputError(
                 f"too short for a feature: {n_frames} frames at {grid.fps:g} fps, convention '{grid.convention}'; "
                 f"'centred' covers any length"
             )
@@ -210,21 +216,30 @@ def extract_video(
 
     Raises:
         VideoError: if the video cannot be decoded.
-        ValueError: if the grid's convention gives such a short video no feature.
+        InputError: if the grid's convention gives such a short video no feature.
     """
-    grid = extractor.grid
     job = DecodeJob(
         video_id=str(path),
         path=Path(path),
-        fps=grid.fps,
-        wanted=grid.may_use,
+        fps=extractor.grid.fps,
+        wanted=extractor.grid.may_use,
         min_decoded_share=min_decoded_share,
     )
-    extraction = VideoExtraction(extractor)
-    decoded = DecodedVideo(job, time_limit_s=time_limit_s)
-    for indices, frames in decoded:
-        extraction.add(indices, frames)
-        progress(int(indices[-1]) / grid.fps)
-    assert decoded.summary is not None
-    n_frames = decoded.summary.n_frames
-    return VideoFeatures(extraction.finish(n_frames), grid.times_s(n_frames), decoded.summary)
+    extraction = Extraction(VideoExtraction(extractor))
+    features, summary = drive_one(job, extraction, time_limit_s=time_limit_s, progress=progress)
+    return VideoFeatures(features, extractor.grid.times_s(summary.n_frames), summary)
+
+
+class Extraction:
+    """A `VideoExtraction` to which `video_datasets.video.drive` gives the frames."""
+
+    def __init__(self, extraction: VideoExtraction) -> None:
+        self.extraction = extraction
+
+    def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
+        """Take frames (n, H, W, 3) and their grid indices (n,)."""
+        self.extraction.add(indices, frames_NHWC)
+
+    def finish(self, summary: StreamSummary) -> tuple[NDArray[np.float32], StreamSummary]:
+        """Return the features (T, C), and what decoding found."""
+        return self.extraction.finish(summary.n_frames), summary

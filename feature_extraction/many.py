@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-
-from feature_extraction.extractor import VideoExtraction
+from feature_extraction.outcome import Outcome
 from feature_extraction.recipe import LoadedRecipe
 from runtime.progress import progress
-from video_datasets.video.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.video.decoding import VideoError
-
-
-class Outcome(NamedTuple):
-    """A video that is through: its features are written, or there is a reason why not."""
-
-    video_id: str
-    reason: str
-    """Empty when the features are written."""
-    frames_decoded: int
-    """Source frames; 0 without features."""
+from video_datasets.video.container import VideoError
+from video_datasets.video.decoder_process import DecodeJob
+from video_datasets.video.drive import drive
 
 
 def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Outcome]:
@@ -32,13 +19,12 @@ def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Ou
     A video that fails is tried once more, after all others; then its reason is final.
     """
     if loaded.recipe.runtime.scheduler:
-        from feature_extraction.cluster import extract_on_cluster
+        from feature_extraction.cluster import extract_on_cluster  # Dask is an extra
 
         yield from extract_on_cluster(loaded, videos)
         return
-    jobs = [loaded.job(video_id, path) for video_id, path in videos.items()]
     failed = []
-    for job, outcome in _extract_here(loaded, jobs):
+    for job, outcome in _extract_here(loaded, [loaded.job(name, path) for name, path in videos.items()]):
         if outcome.reason:
             failed.append(job)
         else:
@@ -50,41 +36,9 @@ def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Ou
 def _extract_here(loaded: LoadedRecipe, jobs: Iterable[DecodeJob]) -> Iterator[tuple[DecodeJob, Outcome]]:
     """Extract each video once, in this process, as its frames come in."""
     runtime = loaded.recipe.runtime
-    under_way: dict[str, VideoExtraction] = {}
-    too_large: dict[str, str] = {}
-    messages = decode_interleaved(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
-    for job, message in messages:
-        name = job.video_id
-        if isinstance(message, tuple):
-            if name not in too_large:
-                extraction = under_way.setdefault(name, VideoExtraction(loaded.extractor))
-                reason = _within_memory(partial(extraction.add, *message))
-                if reason:
-                    too_large[name] = reason
-                    del under_way[name]
-            continue
-        extraction = under_way.pop(name) if name in under_way else VideoExtraction(loaded.extractor)
-        if isinstance(message, VideoError):
-            too_large.pop(name, None)
-            yield job, Outcome(name, message.reason, 0)
-        else:
-            reason = too_large.pop(name, "") or _within_memory(
-                partial(loaded.write, extraction, job, message)
-            )
-            yield job, Outcome(name, reason, 0 if reason else message.frames_decoded)
-
-
-def _within_memory(act: Callable[[], str | None]) -> str:
-    """Act on one video and return what it returns, or that memory ran out: frames of other videos may be smaller."""
-    try:
-        return act() or ""
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(
-            error
-        ):
-            raise
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        return f"not enough memory for its clips: {first_line}"
+    results = drive(jobs, loaded.writer, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
+    for job, result in results:
+        yield job, Outcome(job.video_id, result.reason, 0) if isinstance(result, VideoError) else result
 
 
 def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[Outcome]:

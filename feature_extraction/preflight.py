@@ -7,7 +7,6 @@ its size through the network; other videos are scaled by their pixels.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import statistics
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from feature_extraction.extractor import Extractor
 from feature_extraction.recipe import LoadedRecipe
@@ -26,8 +26,9 @@ from runtime.progress import progress
 from runtime.schema import RuntimeConfig
 from video_datasets.time_grid import num_grid_frames
 from video_datasets.video.container import VideoLimits
-from video_datasets.video.decoder_process import DecodedVideo
 from video_datasets.video.decoding import VideoError, VideoInfo, read_header
+from video_datasets.video.drive import drive_one
+from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import resized_size
 
 MAX_DURATION_GAP_S = 1.0
@@ -243,17 +244,34 @@ def _prepared_area(loaded: LoadedRecipe, info: VideoInfo) -> int:
 
 def _decoding_rate(loaded: LoadedRecipe, name: str, path: Path, fps: float) -> float:
     """Source frames per second that one core decodes of a video, 0 if it cannot be decoded."""
-    decoded = DecodedVideo(loaded.job(name, path), time_limit_s=loaded.recipe.runtime.video_time_limit_s)
-    began, frames = time.perf_counter(), 0.0
-    with contextlib.suppress(VideoError):
-        for indices, _ in decoded:
-            frames = (int(indices[-1]) + 1) / loaded.recipe.grid.fps * fps
-            if time.perf_counter() - began > _SAMPLE_S:
-                break
-    decoded.close()
-    if decoded.summary is not None:  # a short video: the start of the child would count as decoding
-        return decoded.summary.frames_decoded / decoded.summary.seconds_spent
-    return frames / (time.perf_counter() - began)
+    watch = _Stopwatch()
+    try:
+        time_limit_s = loaded.recipe.runtime.video_time_limit_s
+        summary = drive_one(loaded.job(name, path), watch, time_limit_s=time_limit_s)
+    except (VideoError, _SeenEnough):
+        source_frames = watch.grid_frames / loaded.recipe.grid.fps * fps
+        return source_frames / (time.perf_counter() - watch.began)
+    return summary.frames_decoded / summary.seconds_spent  # without the start of the child
+
+
+class _SeenEnough(Exception):  # noqa: N818 - no error
+    """Ends the decoding of a sample."""
+
+
+class _Stopwatch:
+    """Takes frames for a while and counts them."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.grid_frames = 0
+
+    def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
+        self.grid_frames = int(indices[-1]) + 1
+        if time.perf_counter() - self.began > _SAMPLE_S:
+            raise _SeenEnough
+
+    def finish(self, summary: StreamSummary) -> StreamSummary:
+        return summary
 
 
 def _network_rate(extractor: Extractor, info: VideoInfo) -> float:

@@ -1,11 +1,12 @@
 """All that features depend on besides the videos, in one small record that travels to any process.
 
 Whoever extracts a video (this process, or a worker of a cluster) loads the recipe's network once and then does
-`job` -> decode -> `write` for each video, so the result is the same wherever it is made.
+`job` -> decode -> `writer` for each video, so the result is the same wherever it is made.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass, replace
@@ -13,11 +14,14 @@ from importlib import metadata
 from pathlib import Path
 
 import av
+import numpy as np
 import torch
 from joblib import cpu_count
+from numpy.typing import NDArray
 
 from feature_extraction.backbone import Backbone, load_network
 from feature_extraction.extractor import Extractor, VideoExtraction
+from feature_extraction.outcome import Outcome, within_memory
 from feature_extraction.store import write_video_features
 from runtime.errors import InputError
 from runtime.schema import FeaturesConfig, RuntimeConfig
@@ -129,8 +133,16 @@ class LoadedRecipe:
             limits=VideoLimits.from_config(self.recipe.runtime),
         )
 
+    def writer(self, job: DecodeJob) -> FeatureWriter:
+        """What takes the frames of a video and writes its features."""
+        return FeatureWriter(self, job)
+
     def write(self, extraction: VideoExtraction, job: DecodeJob, summary: StreamSummary) -> str:
-        """Write the features of one decoded video; return why there are none, or an empty string."""
+        """Write the features of one decoded video; return why there are none, or an empty string.
+
+        Raises:
+            OSError: if nothing can be written there at all; a full disk is a `DiskFullError`.
+        """
         grid = self.recipe.grid
         promised = summary.promised_frames
         try:
@@ -156,9 +168,32 @@ class LoadedRecipe:
                 },
                 dtype=self.recipe.features.dtype,
             )
-        except ValueError as error:
+        except InputError as error:
             return str(error)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return f"its name is too long for a file of features ({error.strerror}); rename the video"
         return ""
+
+
+class FeatureWriter:
+    """Takes the frames of one video and writes its features (`video_datasets.video.drive`)."""
+
+    def __init__(self, loaded: LoadedRecipe, job: DecodeJob) -> None:
+        self.loaded, self.job = loaded, job
+        self.extraction = VideoExtraction(loaded.extractor)
+
+    def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
+        """Take frames (n, H, W, 3) and their grid indices (n,)."""
+        with within_memory(self.job.path):
+            self.extraction.add(indices, frames_NHWC)
+
+    def finish(self, summary: StreamSummary) -> Outcome:
+        """Write the features, and say what became of the video."""
+        with within_memory(self.job.path):
+            reason = self.loaded.write(self.extraction, self.job, summary)
+        return Outcome(self.job.video_id, reason, 0 if reason else summary.frames_decoded)
 
 
 def _refuse_other_sizes(recipe: Recipe, backbone: Backbone) -> None:

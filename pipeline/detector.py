@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_extraction import FeatureStore
-from feature_extraction.extractor import VideoExtraction
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import video_file_name
 from pipeline.labels import label_video
 from pipeline.trained_run import TrainedRun, open_run
 from proposals.propose import ProposeVideo
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video.decoder_process import DecodedVideo
-from video_datasets.video.decoding import VideoError
+from video_datasets.video.container import VideoError
+from video_datasets.video.drive import drive_one
 
 _VIDEO = "video"
 """Under this name features lie in the scratch folder, whatever the file is called."""
@@ -124,15 +123,10 @@ class Detector:
     def _extract(self, path: Path, progress: Callable[[float], object]) -> None:
         """Write the video's features to the scratch folder."""
         job = self._recipe.job(_VIDEO, path)
-        extraction = VideoExtraction(self._recipe.extractor)
-        decoded = DecodedVideo(job, time_limit_s=self.run.config.runtime.video_time_limit_s)
-        for indices, frames in decoded:
-            extraction.add(indices, frames)
-            progress(int(indices[-1]) / job.fps)
-        assert decoded.summary is not None
-        problem = self._recipe.write(extraction, job, decoded.summary)
-        if problem:
-            raise VideoError(path, problem)
+        time_limit_s = self.run.config.runtime.video_time_limit_s
+        outcome = drive_one(job, self._recipe.writer(job), time_limit_s=time_limit_s, progress=progress)
+        if outcome.reason:
+            raise VideoError(path, outcome.reason)
 
     def _detect(self, path: Path) -> VideoDetections:
         store = FeatureStore(self._recipe.recipe.folder)

@@ -21,8 +21,10 @@ from runtime.progress import progress
 from runtime.stage import StageRun
 from video_datasets.dataset import Video
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video.decoder_process import DecodeJob, decode_interleaved
-from video_datasets.video.decoding import VideoError
+from video_datasets.video.container import VideoError
+from video_datasets.video.decoder_process import DecodeJob
+from video_datasets.video.drive import drive
+from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import resize_short_side, to_float
 
 FRAMES_FOLDER = "frames"
@@ -88,20 +90,15 @@ def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) ->
         for video in videos
         if video.segments and not (folder / video_file_name(video.video_id)).is_file()
     ]
-    decoding = decode_interleaved(jobs, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
-    under_way: dict[str, _CachedVideo] = {}
-    with progress(description="decoding", total=len(jobs), unit="video") as bar:
-        for job, message in decoding:
-            cached = under_way.setdefault(job.video_id, _CachedVideo(step, short_side_px))
-            if isinstance(message, tuple):
-                cached.add(*message)
-                continue
-            del under_way[job.video_id]
-            if isinstance(message, VideoError):
-                run.skip(job.video_id, message.reason)
-            else:
-                cached.write(folder / video_file_name(job.video_id), message.n_frames)
-            bar.update()
+    results = drive(
+        jobs,
+        lambda job: _CachedVideo(folder / video_file_name(job.video_id), step, short_side_px),
+        workers=runtime.workers,
+        time_limit_s=runtime.video_time_limit_s,
+    )
+    for job, result in progress(results, description="decoding", total=len(jobs), unit="video"):
+        if isinstance(result, VideoError):
+            run.skip(job.video_id, result.reason)
     return FrameCache(folder, step)
 
 
@@ -139,22 +136,25 @@ def _job(video: Video, grid: TimeGrid, step: int, min_decoded_share: float) -> D
 
 
 class _CachedVideo:
-    """The frames of one video while they come in."""
+    """The frames of one video while they come in (`video_datasets.video.drive`)."""
 
-    def __init__(self, step: int, short_side_px: int) -> None:
+    def __init__(self, path: Path, step: int, short_side_px: int) -> None:
+        self.path = path
         self.step, self.short_side_px = step, short_side_px
         self.indices: list[np.ndarray] = []
         self.frames: list[np.ndarray] = []
 
     def add(self, indices: np.ndarray, frames_NHWC: np.ndarray) -> None:
+        """Take frames (n, H, W, 3) and their grid indices (n,)."""
         kept = indices % self.step == 0  # the decoder adds the video's last frame
         if kept.any():
             scaled = resize_short_side(to_float(frames_NHWC[kept]), self.short_side_px)
             self.frames.append((scaled * 255).round().to(torch.uint8).permute(1, 2, 3, 0).numpy())
             self.indices.append(indices[kept])
 
-    def write(self, path: Path, num_frames: int) -> None:
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    def finish(self, summary: StreamSummary) -> None:
+        """Write the file."""
+        with atomic_path(self.path) as temporary, h5py.File(temporary, "w") as file:
             if self.frames:
                 file["frames"], file["indices"] = np.concatenate(self.frames), np.concatenate(self.indices)
-            file.attrs["num_frames"] = num_frames
+            file.attrs["num_frames"] = summary.n_frames

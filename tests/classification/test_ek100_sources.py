@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from classification.action_sources import ClipSource, FeatureSource, ReleasedSource, Sampling, head_logits
 from classification.class_scores import class_score_files, read_class_scores
-from classification.proposal_clips import ClipsAround
 from feature_extraction import FeatureStore
+from feature_extraction.clips import ClipAssembler
 from feature_extraction.extractor import Extractor, extract_video
 from feature_extraction.store import write_video_features
 from feature_extraction.zoo.released import find_pieces, num_piece_rows
@@ -137,8 +137,8 @@ def test_a_bad_video_says_why(model: VideoNetwork, tmp_path: Path) -> None:
 def test_clips_around_hold_the_frames_of_the_time_grid(num_frames: int) -> None:
     """Frames are numbers here; more centres than frames, neighbours, and one behind the end among them."""
     centres = np.array([0, 3, 4, 59, 120, 121, 190])
-    around = ClipsAround(centres, GRID.clip_offsets)
-    wanted = set(around.frames_of_clip.ravel().tolist()) | {num_frames - 1}
+    around = ClipAssembler.around(centres, GRID.clip_offsets)
+    wanted = set(np.maximum(centres[:, None] + GRID.clip_offsets, 0).ravel().tolist()) | {num_frames - 1}
     clips, held = [], 0
     for index in range(num_frames):
         if index in wanted:

@@ -22,7 +22,7 @@ GRIDS = st.builds(
 
 def _stream(grid: TimeGrid, n_frames: int) -> tuple[list[list[int]], int]:
     """Push the frames that a decoder gives; return the frames of every clip, and how many were held at most."""
-    assembler = ClipAssembler(grid)
+    assembler = ClipAssembler.at_every_stride(grid)
     clips: list[list[torch.Tensor]] = []
     most_held = 0
     for index in range(n_frames):
@@ -61,7 +61,7 @@ def test_hacs_holds_a_clip_and_little_more() -> None:
 
 def test_clips_come_as_soon_as_their_last_frame() -> None:
     grid = TimeGrid(fps=30, stride_frames=16)
-    assembler = ClipAssembler(grid)
+    assembler = ClipAssembler.at_every_stride(grid)
     frame = torch.zeros(3, 2, 2)
     came_at = [index for index in range(100) if grid.may_use(index) for _ in assembler.push(index, frame)]
     assert came_at == [36, 52, 68, 84]
@@ -70,7 +70,7 @@ def test_clips_come_as_soon_as_their_last_frame() -> None:
 def test_clips_share_their_frames_without_copies() -> None:
     grid = TimeGrid(fps=30, stride_frames=16)
     frames = {index: torch.zeros(3, 4, 5) for index in range(60)}
-    assembler = ClipAssembler(grid)
+    assembler = ClipAssembler.at_every_stride(grid)
     clips = [
         clip for index in range(60) if grid.may_use(index) for clip in assembler.push(index, frames[index])
     ]

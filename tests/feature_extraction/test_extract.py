@@ -120,17 +120,17 @@ def test_finished_videos_are_not_decoded_again(
     import feature_extraction.extract
     import feature_extraction.many
 
-    original = feature_extraction.many.decode_interleaved
+    original = feature_extraction.many.drive
 
-    def recording(jobs: Any, **options: Any) -> Any:
+    def recording(jobs: Any, consumer_of: Any, **options: Any) -> Any:
         listed = list(jobs)
         seen.extend(job.video_id for job in listed)
-        return original(listed, **options)
+        return original(listed, consumer_of, **options)
 
     def cut_off(*_: object, **__: object) -> int:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(feature_extraction.many, "decode_interleaved", recording)
+    monkeypatch.setattr(feature_extraction.many, "drive", recording)
     with monkeypatch.context() as patch:
         patch.setattr(feature_extraction.extract, "merge_features", cut_off)
         with pytest.raises(RuntimeError, match="killed"):
