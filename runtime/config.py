@@ -23,6 +23,16 @@ from runtime.schema import RunConfig
 # Given on the command line, these name another run, so they become part of the default run folder.
 RUN_NAMING_KEYS = ("model", "seed")
 
+RETIRED_KEYS = {
+    "data.ek100_training": "EPIC_100_train.csv",
+    "data.ek100_validation": "EPIC_100_validation.csv",
+    "data.ek100_testing": "EPIC_100_test_timestamps.csv",
+    "data.ek100_video_info": "EPIC_100_video_info.csv",
+    "data.ek100_verb_classes": "EPIC_100_verb_classes.csv",
+    "data.ek100_noun_classes": "EPIC_100_noun_classes.csv",
+}
+"""Keys that older configurations hold (run folders, bundles), with the one value that still says what is done."""
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read the configuration of a run.
@@ -45,6 +55,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     layers = [_read_yaml(file), _read_overrides(overrides)]
     origins = [str(file), "the command line"]
     for layer, origin in zip(layers, origins, strict=True):
+        _drop_retired_keys(layer, origin)
         _refuse_unknown_keys(layer, origin)
     run_dir_suffix = _run_dir_suffix(layers[1])
     try:
@@ -145,6 +156,19 @@ def _read_overrides(overrides: Iterable[str]) -> DictConfig:
         return OmegaConf.from_dotlist(words)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise InputError(f"overrides {words} cannot be read: {_one_line(error)}") from error
+
+
+def _drop_retired_keys(layer: DictConfig, origin: str) -> None:
+    for key, value in RETIRED_KEYS.items():
+        section, name = key.split(".")
+        if section not in layer or not isinstance(layer[section], DictConfig) or name not in layer[section]:
+            continue
+        found = layer[section].pop(name)
+        if found != value:
+            raise InputError(
+                f"{origin}: {key}={found} is no longer a key: this file is called {value} and lies in data.root, or in"
+                f" the folder that data.annotations names; rename it or link to it"
+            )
 
 
 def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:

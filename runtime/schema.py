@@ -37,22 +37,12 @@ class DataConfig:
     root: str = MISSING
     """Folder of the data set."""
     format: str = "hacs"
-    """Of the annotations: HACS/ActivityNet JSON, one's own CSV (`video_datasets.formats.own_csv`), the files of
-    EPIC-KITCHENS-100 (`video_datasets.formats.ek100`), or for finetuning alone those of Kinetics
-    (`video_datasets.formats.kinetics`) and Something-Something V2 (`video_datasets.formats.ssv2`)."""
+    """Of the annotations: a name of `video_datasets.formats.FORMATS`."""
     annotations: str = "HACS_segments_v1.1.1.json"
-    """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such files;
-    EPIC-KITCHENS-100 has its own keys, see `ek100_training` and below."""
+    """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such files.
+    EPIC-KITCHENS-100's files have their official names and lie in `root`, or in this folder where it is one."""
     videos: str = "videos"
     """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video suffix)."""
-    ek100_training: str = "EPIC_100_train.csv"
-    """This and the following: files of EPIC-KITCHENS-100, relative to `root`; `.gz` behind the name may be there."""
-    ek100_validation: str = "EPIC_100_validation.csv"
-    ek100_testing: str = "EPIC_100_test_timestamps.csv"
-    """Names the testing videos; may be missing."""
-    ek100_video_info: str = "EPIC_100_video_info.csv"
-    ek100_verb_classes: str = "EPIC_100_verb_classes.csv"
-    ek100_noun_classes: str = "EPIC_100_noun_classes.csv"
     mini: bool = False
     """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
     training_subset: str = "training"

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import sweep_temporary_files, write_json, write_text
-from runtime.config import config_to_dict, config_to_yaml
+from runtime.config import RETIRED_KEYS, config_to_dict, config_to_yaml
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.fingerprint import differences, digest, file_sha256
@@ -269,7 +269,9 @@ def _upstream_fingerprint(folder: Path, stage: str) -> str:
 def _refuse_changed_inputs(
     spec: StageSpec, folder: Path, record: Mapping[str, Any], parts: Mapping[str, Any]
 ) -> None:
-    changed = differences(record["fingerprint_parts"], json.loads(json.dumps(parts)))
+    retired = {f"config.{key}" for key in RETIRED_KEYS}
+    before = {key: value for key, value in record["fingerprint_parts"].items() if key not in retired}
+    changed = differences(before, json.loads(json.dumps(parts)))
     if changed:
         listing = "\n  ".join(changed)
         raise InputError(

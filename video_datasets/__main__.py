@@ -66,7 +66,7 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
         lines.append(f"  {subset}: {count} videos, {on_disk} on disk, {segments} labelled segments")
         if missing and on_disk:
             more = ", ..." if len(missing) > MAX_NAMED else ""
-            lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], config))}{more}")
+            lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], dataset, config))}{more}")
     lines += [f"  {line}" for line in dataset.format.describe(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
     lines += [f"  note: {note}" for note in data_notes(dataset, config)]
@@ -84,8 +84,11 @@ def _class_counts(dataset: VideoDataset) -> list[str]:
     return [f"  {what}: {shown}"]
 
 
-def _named(missing: Sequence[str], config: DataConfig) -> list[str]:
-    close = closest_files(missing, video_files(Path(config.root) / config.videos))
+def _named(missing: Sequence[str], dataset: VideoDataset, config: DataConfig) -> list[str]:
+    """Missing videos, with the name of a file of no other video that may be meant."""
+    taken = {video.path for video in dataset.videos.values()}
+    free = (path for path in video_files(Path(config.root) / config.videos) if path not in taken)
+    close = closest_files(missing, free)
     return [f"{name} ({close[name]}?)" if name in close else name for name in missing]
 
 

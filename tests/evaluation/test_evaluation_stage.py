@@ -81,11 +81,12 @@ def test_page_of_a_run(tmp_path: Path, write_hacs: Writer, others: int) -> None:
 
 def test_page_of_a_run_on_kitchens(tmp_path: Path, write_kitchens: Writer) -> None:
     files = write_kitchens(tmp_path)
+    files["truth"].rename(tmp_path / "EPIC_100_validation.csv")
     metrics = run_stage_on(
         tmp_path / "run",
         files["found"],
         read_ek100_json(files["found"]),
-        data=DataConfig(root=str(tmp_path), format="ek100", ek100_validation=files["truth"].name),
+        data=DataConfig(root=str(tmp_path), format="ek100"),
         evaluation=EvaluationConfig(protocol="ek100", timelines=1),
     )
     assert set(metrics["average_mAP"]) == {"verb", "noun", "action"}

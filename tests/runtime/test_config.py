@@ -191,3 +191,12 @@ def test_model_and_seed_name_another_run(config_file: Path, words: list[str], ru
 def test_references_between_keys_are_resolved(tmp_path: Path) -> None:
     file = _write(tmp_path, "run_dir: runs/a\ndata: {root: 'data-seed${seed}'}\n")
     assert load_config(file, ["seed=4"]).data.root == "data-seed4"
+
+
+def test_a_key_that_is_gone_is_dropped_if_it_says_what_is_done_anyway(config_file: Path) -> None:
+    old = load_config(config_file, ["data.ek100_training=EPIC_100_train.csv"])
+    assert old == load_config(config_file)
+    with pytest.raises(
+        InputError, match=r"data\.ek100_training=mine\.csv is no longer a key.*EPIC_100_train\.csv"
+    ):
+        load_config(config_file, ["data.ek100_training=mine.csv"])

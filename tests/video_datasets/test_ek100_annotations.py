@@ -6,6 +6,7 @@ import csv
 import gzip
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,14 @@ def test_real_annotations_as_training_and_validation(shared: Path, tmp_path: Pat
     expected = {f"{row[10]},{row[12]}" for row in rows[1:] if row[1] < "P20"}
     assert set(dataset.labels) == expected
     assert min(s.end_s - s.start_s for _, s in segments) > 0.2
+
+
+def test_the_files_may_lie_in_a_folder_of_their_own(config: DataConfig, tmp_path: Path) -> None:
+    before = load_dataset(config)
+    clone = tmp_path / "epic-kitchens-100-annotations"
+    clone.mkdir()
+    for path in tmp_path.glob("*.csv"):
+        path.rename(clone / path.name)
+    after = load_dataset(replace(config, annotations=clone.name))
+    assert (after.videos, after.heads) == (before.videos, before.heads)
+    assert annotation_file(replace(config, annotations=clone.name)).parent == clone

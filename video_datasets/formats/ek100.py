@@ -5,8 +5,11 @@
     EPIC_100_video_info.csv                         duration, frame rate and resolution of all 700 videos
     EPIC_100_verb_classes.csv, ..._noun_classes     names of the 97 verbs and 300 nouns
 
-Each may be compressed (`.csv.gz`). Times come from the timestamps, never from the frame numbers: these count at
-60 fps for videos PXX_YY, whatever the file's own rate, and at 50 fps for those of the extension, PXX_1YY.
+They lie in `data.root`, or in the folder below it that `data.annotations` names, such as a clone of the
+repository that they come from. Each may be compressed (`.csv.gz`). Times come from the timestamps, never from the
+frame numbers: these count at 60 fps for videos PXX_YY, whatever the file's own rate, and at 50 fps for those of the
+extension, PXX_1YY.
+
 Source: epic-kitchens/epic-kitchens-100-annotations.
 """
 
@@ -34,6 +37,12 @@ from video_datasets.predictions import Predictions
 if TYPE_CHECKING:
     from runtime.schema import DataConfig
 
+TRAINING = "EPIC_100_train.csv"
+VALIDATION = "EPIC_100_validation.csv"
+TESTING = "EPIC_100_test_timestamps.csv"
+VIDEO_INFO = "EPIC_100_video_info.csv"
+VERB_CLASSES = "EPIC_100_verb_classes.csv"
+NOUN_CLASSES = "EPIC_100_noun_classes.csv"
 TESTING_SUBSET = "testing"
 EXTENSION_ID = re.compile(r"P\d+_1\d\d")
 
@@ -56,9 +65,10 @@ def is_extension(video_id: str) -> bool:
     return EXTENSION_ID.fullmatch(video_id) is not None
 
 
-def find_file(root: str | Path, name: str) -> Path:
+def _file(data: DataConfig, name: str) -> Path:
     """Return the path of an annotation file, or of its `.gz` where only that is there."""
-    path = Path(root) / name
+    named = Path(data.root) / data.annotations
+    path = (named if named.is_dir() else Path(data.root)) / name
     compressed = path.with_name(path.name + ".gz")
     return compressed if compressed.is_file() and not path.is_file() else path
 
@@ -224,21 +234,21 @@ class Ek100(Format):
 
     def annotation_files(self, data: DataConfig) -> tuple[Path, ...]:
         """Return the files of training, validation and testing, and the video info."""
-        names = (data.ek100_training, data.ek100_validation, data.ek100_testing, data.ek100_video_info)
-        return tuple(find_file(data.root, name) for name in names)
+        names = (TRAINING, VALIDATION, TESTING, VIDEO_INFO)
+        return tuple(_file(data, name) for name in names)
 
     def ground_truth_file(self, data: DataConfig) -> Path:
         """Return the validation file."""
-        return find_file(data.root, data.ek100_validation)
+        return _file(data, VALIDATION)
 
     def subset_file(self, data: DataConfig, subset: str) -> Path:
         """Return the file of a subset."""
         names = {
-            TESTING_SUBSET: data.ek100_testing,
-            data.training_subset: data.ek100_training,
-            data.validation_subset: data.ek100_validation,
+            TESTING_SUBSET: TESTING,
+            data.training_subset: TRAINING,
+            data.validation_subset: VALIDATION,
         }
-        return find_file(data.root, names[subset])
+        return _file(data, names[subset])
 
     def read_ground_truth(self, data: DataConfig) -> AnnotationTable:
         """Read the validation file: its rows as they stand, the subset filled in."""
@@ -254,7 +264,7 @@ class Ek100(Format):
         return {"verb": read_class_names(verbs, NUM_VERBS), "noun": read_class_names(nouns, NUM_NOUNS)}
 
     def _class_files(self, data: DataConfig) -> tuple[Path, Path]:
-        return find_file(data.root, data.ek100_verb_classes), find_file(data.root, data.ek100_noun_classes)
+        return _file(data, VERB_CLASSES), _file(data, NOUN_CLASSES)
 
     def class_indices(self, label: str, classes: Classes) -> dict[str, int]:
         """Return verb and noun of a label "verb,noun"."""
@@ -271,7 +281,7 @@ class Ek100(Format):
 
     def describe(self, data: DataConfig, video_ids: Sequence[str]) -> list[str]:
         """Return lines about the extension's videos, hours, frame rates and resolutions."""
-        infos = read_video_info(find_file(data.root, data.ek100_video_info))
+        infos = read_video_info(_file(data, VIDEO_INFO))
         known = [infos[video_id] for video_id in video_ids if video_id in infos]
         rates = Counter(f"{info.fps:.5g}" for info in known)
         sizes = Counter(info.resolution for info in known)
@@ -280,7 +290,7 @@ class Ek100(Format):
             f"hours: {sum(info.duration_s for info in known) / 3600:.2f}",
             f"frame rates: {_counts(rates)}",
             f"resolutions: {_counts(sizes)}",
-            f"videos in {data.ek100_video_info} without annotations: {len(infos.keys() - set(video_ids))}",
+            f"videos in {VIDEO_INFO} without annotations: {len(infos.keys() - set(video_ids))}",
         ]
 
     def read_detections(self, path: str | Path) -> Predictions:
