@@ -31,9 +31,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.evaluation_plain_loop import plain_ap, plain_average_recall
+from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.average_recall import proposal_metrics
 from evaluation.metrics.columns import code_tables
-from evaluation.metrics.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, detection_metrics
+from evaluation.metrics.detection import detection_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(os.environ.get("TADALOC_SHARED", ROOT.parent / "shared")) / "golden" / "evaluation"
@@ -190,7 +191,7 @@ def compare_detection(
 
 def compare_proposals(name: str, truth: pd.DataFrame, found: pd.DataFrame) -> None:
     """AR@AN."""
-    levels = np.array(HACS_TIOU_THRESHOLDS)
+    levels = np.array(PROTOCOLS["hacs"].tiou_thresholds)
     annotations, proposals, _ = code_tables(truth, found, with_labels=False)
     compare(
         name,
@@ -207,16 +208,22 @@ def measure_against_loop(full: bool) -> None:
     )
     truth, found = ek100_tables()
     compare_detection(
-        "EK100 action, slice of 5 videos", truth, of_first_videos(found, 5), EK100_TIOU_THRESHOLDS
+        "EK100 action, slice of 5 videos",
+        truth,
+        of_first_videos(found, 5),
+        PROTOCOLS["ek100"].tiou_thresholds,
     )
     if full:
-        compare_detection("EK100 action, whole file", truth, found, EK100_TIOU_THRESHOLDS)
+        compare_detection("EK100 action, whole file", truth, found, PROTOCOLS["ek100"].tiou_thresholds)
     truth, found = hacs_tables()
     compare_detection(
-        "HACS-shaped, slice of 150 videos", truth, of_first_videos(found, 150), HACS_TIOU_THRESHOLDS
+        "HACS-shaped, slice of 150 videos",
+        truth,
+        of_first_videos(found, 150),
+        PROTOCOLS["hacs"].tiou_thresholds,
     )
     if full:
-        compare_detection("HACS-shaped, whole file", truth, found, HACS_TIOU_THRESHOLDS)
+        compare_detection("HACS-shaped, whole file", truth, found, PROTOCOLS["hacs"].tiou_thresholds)
     part = truth["video_id"].unique()[::10]
     few_truth, few_found = (
         table[table["video_id"].isin(part)].reset_index(drop=True) for table in (truth, found)
@@ -229,20 +236,19 @@ def measure_against_loop(full: bool) -> None:
 def measure_alone() -> None:
     """Print matching and AP of the large case and of EK100's three tasks; the loop would take many minutes."""
     from evaluation.files.evaluate import evaluate_tables
-    from evaluation.files.protocols import PROTOCOLS
 
     truth, _ = hacs_tables()
     large = prediction_table(enlarged(load("hacs_pred.json.gz")["results"], LARGE)["results"], "label")
     annotations, predictions, labels = code_tables(truth, large, with_labels=True)
     seconds, _ = median_cpu_s(
-        lambda: detection_metrics(annotations, predictions, labels, HACS_TIOU_THRESHOLDS)
+        lambda: detection_metrics(annotations, predictions, labels, PROTOCOLS["hacs"].tiou_thresholds)
     )
     print(
         f"\n{'ours alone':34} {'rows':>8} {'ours':>9}\n{'HACS-shaped, enlarged':34} {len(large):8d} {seconds:9.4f}"
     )
     protocol = PROTOCOLS["ek100"]
-    tables = protocol.read_ground_truth(GOLDEN / "ek100_val_gt.csv.gz")
-    submission = protocol.read_submission(GOLDEN / "ek100_pred.json.gz")
+    tables = protocol.format.read(GOLDEN / "ek100_val_gt.csv.gz")
+    submission = protocol.format.read_detections(GOLDEN / "ek100_pred.json.gz")
     seconds, _ = median_cpu_s(lambda: evaluate_tables(tables, submission, protocol))
     name = "EK100, 3 tasks and sanity report"
     print(f"{name:34} {len(submission):8d} {seconds:9.4f}", flush=True)

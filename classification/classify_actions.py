@@ -31,6 +31,7 @@ from classification.outputs import detection_table, supervision_levels, write_su
 from classification.proposal_rows import ProposalRows
 from classification.verb_noun import fuse_verb_noun
 from evaluation.check import check_file
+from evaluation.files.protocols import PROTOCOLS
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import Backbone, load_backbone
 from feature_extraction.checks import check_store
@@ -200,7 +201,7 @@ def write_checked_json(path: Path, detections: Predictions, levels: Mapping[str,
         InputError: if it breaks one; the file stays, to be looked at.
     """
     write_ek100_json(path, detections, **levels)
-    findings = check_file(path, "ek100").findings
+    findings = check_file(path, PROTOCOLS["ek100"]).findings
     for warning in findings.warnings:
         print(f"warning: {path.name}: {warning}", file=sys.stderr)
     if findings.errors:

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluation.metrics.average_recall import ProposalMetrics, evaluate_proposals, recall_at_top_k
-    from evaluation.metrics.detection import DetectionMetrics, evaluate_detections
+    from evaluation.frames import evaluate_detections, evaluate_proposals, recall_at_top_k
+    from evaluation.metrics.average_recall import ProposalMetrics
+    from evaluation.metrics.detection import DetectionMetrics
 
 __all__ = [
     "DetectionMetrics",
@@ -23,9 +24,9 @@ __all__ = [
 _MODULES = {
     "DetectionMetrics": "evaluation.metrics.detection",
     "ProposalMetrics": "evaluation.metrics.average_recall",
-    "evaluate_detections": "evaluation.metrics.detection",
-    "evaluate_proposals": "evaluation.metrics.average_recall",
-    "recall_at_top_k": "evaluation.metrics.average_recall",
+    "evaluate_detections": "evaluation.frames",
+    "evaluate_proposals": "evaluation.frames",
+    "recall_at_top_k": "evaluation.frames",
 }
 
 

@@ -48,7 +48,7 @@ def analyse_tasks(
         matches = match_columns(columns, np.array(protocol.tiou_thresholds))
         best = best_overlap(matches.annotations, matches.predictions)
         analyses[task] = TaskAnalysis(
-            matches, best, diagnose(matches, truth.durations_s, protocol.name, best)
+            matches, best, diagnose(matches, truth.durations_s, protocol.edges, best)
         )
     return analyses
 

@@ -9,28 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.command import garbage_collection_paused
+from evaluation.arguments import add_ground_truth, add_protocol, make_parser, run_command
 from runtime.errors import InputError
-from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, guarded
+from runtime.exit_codes import EXIT_BAD_INPUT
 
 if TYPE_CHECKING:
-    from evaluation.files.rules import Findings
+    from evaluation.files.protocols import Protocol
+    from evaluation.files.rules import Findings, Rules
     from video_datasets.predictions import Predictions
 
 DESCRIPTION = """\
 Check a submission file: the rules of the official validators, and stricter ones as warnings.
 
 All errors are collected; the first 20 are shown, each with its video, entry and field. With --ground-truth the
-videos, classes and times are compared with it too."""
+videos, classes and times are compared with it too. Warnings alone exit with 0, errors with 2."""
 
-EPILOG = f"""\
-examples:
+EXAMPLES = """\
   python -m evaluation.check submission.json --protocol ek100
-  python -m evaluation.check detections.json --protocol hacs --ground-truth HACS_segments_v1.1.1.json
-
-Warnings alone exit with 0, errors with 2. {EXIT_CODES_HELP}"""
-
-PROTOCOL_NAMES = ("hacs", "activitynet", "ek100")
+  python -m evaluation.check detections.json --protocol hacs --ground-truth HACS_segments_v1.1.1.json"""
 
 
 @dataclass(frozen=True)
@@ -54,80 +50,71 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments; None takes those of the process.
     """
-    arguments = make_parser().parse_args(argv)
-    with garbage_collection_paused():
-        return guarded(lambda: _run(arguments))
+    return run_command(command_parser(), _run, argv)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.check",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("file", type=Path, metavar="FILE", help="submission JSON, plain or gzip, or HDF5 of this project")
-    add("--protocol", required=True, choices=PROTOCOL_NAMES)
-    add("--ground-truth", type=Path, metavar="FILE", help="official annotations, JSON or CSV")
-    add("--subset", default="validation", help="of HACS and ActivityNet (default: %(default)s)")
+    parser = make_parser("evaluation.check", DESCRIPTION, EXAMPLES)
+    help_file = "submission JSON, plain, gzip or packed, CSV, or HDF5 of this project"
+    parser.add_argument("file", type=Path, metavar="FILE", help=help_file)
+    add_protocol(parser, tiou=False)
+    add_ground_truth(parser, required=False)
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    checked = check_file(arguments.file, arguments.protocol)
+    from evaluation.files.protocols import protocol_named
+
+    protocol = protocol_named(arguments.protocol)
+    checked = check_file(arguments.file, protocol)
     table = ""
     if checked.predictions is not None and not checked.findings.errors:
         if arguments.ground_truth:
-            table = _compare(checked.predictions, checked.findings, arguments)
+            table = _compare(checked.predictions, checked.findings, protocol, arguments)
         else:
             _look_at(checked.predictions, checked.findings)
-    print(render_check(checked, arguments.protocol))
+    print(render_check(checked, protocol.name))
     if table:
         print(f"\nagainst {arguments.ground_truth}\n{table}")
     return EXIT_BAD_INPUT if checked.findings.errors else 0
 
 
-def check_file(path: Path, protocol: str) -> CheckedFile:
+def check_file(path: Path, protocol: Protocol) -> CheckedFile:
     """Check a submission by itself.
 
     Args:
-        path: JSON, plain or gzip, or columnar HDF5 (which has no header to check).
-        protocol: "hacs", "activitynet" or "ek100".
+        path: JSON, plain, gzip or packed; or CSV or columnar HDF5 (which have no header to check).
+        protocol: whose rules count.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is neither JSON nor HDF5.
+        InputError: if it is none of them, or JSON in which a key is there twice, such as the id of a video: readers
+            keep the last one without a word.
     """
+    from evaluation.files.read import is_json_file, read_predictions_file
     from evaluation.files.refusals import not_finite_predictions
     from evaluation.files.rules import Findings
     from video_datasets.annotations import read_json_object
-    from video_datasets.predictions import is_hdf5, read_predictions
 
     predictions: Predictions | None
-    if is_hdf5(path):
-        predictions, findings = read_predictions(path), Findings()
+    if is_json_file(path):
+        predictions, findings = check_content(read_json_object(path, refuse_duplicates=True), protocol.rules)
     else:
-        predictions, findings = check_content(read_json_object(path), protocol)
+        predictions, findings = read_predictions_file(path, protocol), Findings()
     if predictions is not None:
         findings.errors += not_finite_predictions(predictions)
     return CheckedFile(path, predictions, findings)
 
 
-def check_content(content: Mapping[str, Any], protocol: str) -> tuple[Predictions | None, Findings]:
+def check_content(content: Mapping[str, Any], rules: Rules) -> tuple[Predictions | None, Findings]:
     """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
-    from evaluation.files.rules import check_activitynet, check_ek100
-    from video_datasets.formats.ek100_submission import EK100_ENTRY
-    from video_datasets.formats.submission_json import ACTIVITYNET_ENTRY
-    from video_datasets.predictions import Predictions
     from video_datasets.submission_entries import read_entries
 
-    is_ek100 = protocol == "ek100"
-    findings = check_ek100(content) if is_ek100 else check_activitynet(content)
-    columns, errors = read_entries(content, EK100_ENTRY if is_ek100 else ACTIVITYNET_ENTRY)
+    findings = rules.check(content)
+    predictions, errors = read_entries(content, rules.entry)
     findings.errors += errors
-    return None if columns is None else Predictions(**vars(columns)), findings
+    return predictions, findings
 
 
 def _look_at(predictions: Predictions, findings: Findings) -> None:
@@ -150,18 +137,20 @@ def _look_at(predictions: Predictions, findings: Findings) -> None:
         findings.warnings.append("the file has no predictions at all")
 
 
-def _compare(predictions: Predictions, findings: Findings, arguments: argparse.Namespace) -> str:
+def _compare(
+    predictions: Predictions, findings: Findings, protocol: Protocol, arguments: argparse.Namespace
+) -> str:
     """Add what the columns show against a ground truth, and return the table of an evaluation."""
-    from evaluation.files.evaluate import evaluate_tables
-    from evaluation.files.protocols import PROTOCOLS
+    from evaluation.files.evaluate import evaluate_tables, subset_of
+    from evaluation.files.read import read_ground_truth
     from evaluation.tables import data_table
     from video_datasets.predictions import NO_LABEL
 
-    protocol = PROTOCOLS[arguments.protocol]
-    truth = protocol.read_ground_truth(arguments.ground_truth)
+    truth = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
+    subset = arguments.subset or subset_of(truth, protocol)
     task = "proposals" if (predictions.label == NO_LABEL).all() else "detection"
     try:
-        evaluation = evaluate_tables(truth, predictions, protocol, subset=arguments.subset, task=task)
+        evaluation = evaluate_tables(truth, predictions, protocol, subset=subset, task=task)
     except InputError as error:  # e.g. no video in common
         findings.errors.append(str(error))
         return ""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.arguments import add_ground_truth, add_protocol, make_parser, refuse_overwriting, run_command
 from runtime.atomic import write_json, write_text
 from runtime.errors import InputError
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
     from evaluation.files.evaluate import Evaluation
     from evaluation.files.protocols import Protocol
-    from video_datasets.annotations import AnnotationTable
+    from evaluation.results import Results
     from video_datasets.predictions import Predictions
 
 DESCRIPTION = """\
@@ -27,11 +25,13 @@ The figures agree with ActivityNet eval_detection / eval_proposal (82304fa), whi
 EPIC-KITCHENS C2-Action-Detection (4835721); of equal scores the one later in the file ranks first. The screen
 shows percent, --json and --per-class give fractions in full precision."""
 
-EPILOG = f"""\
-examples:
+LISTS = ("tail_verbs", "tail_nouns", "unseen_participants")
+EXAMPLES = """\
   python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions detections.json
   python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions proposals.h5 \\
       --task proposals --json recall.json
+  python -m evaluation --protocol thumos --ground-truth thumos14.json --predictions detections.json
+  python -m evaluation --protocol hacs --tiou 0.1:0.1:0.9 --ground-truth segments.csv --predictions found.csv
   python -m evaluation --protocol ek100 --ground-truth EPIC_100_validation.csv \\
       --predictions submission.json --json metrics.json --per-class classes.csv
   python -m evaluation --protocol hacs --ground-truth HACS_segments_v1.1.1.json --predictions detections.json \\
@@ -45,9 +45,7 @@ to compare, to check or to pack files (see their own --help):
 as a stage of a run:
   python -m evaluation --config configs/hacs_mini.yaml
 
-JSON files may be gzip files. {EXIT_CODES_HELP}"""
-
-PROTOCOL_NAMES = ("hacs", "activitynet", "ek100", "ek100-separate")
+JSON files may be gzip files."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,38 +54,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments; None takes those of the process.
     """
-    arguments = make_parser().parse_args(argv)
-    with garbage_collection_paused():
-        return guarded(lambda: _run(arguments))
+    return run_command(command_parser(), _run, argv)
 
 
-@contextmanager
-def garbage_collection_paused() -> Iterator[None]:
-    """Spare the collector its walks over the million objects of a parsed file; none of them is garbage."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def make_parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
     """Define the arguments; imports nothing heavy, so that --help is quick."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("evaluation", DESCRIPTION, EXAMPLES)
+    add_protocol(parser)
+    add_ground_truth(parser)
     add = parser.add_argument
-    add("--protocol", required=True, choices=PROTOCOL_NAMES)
-    add("--ground-truth", required=True, type=Path, metavar="FILE", help="official annotations, JSON or CSV")
-    add("--predictions", type=Path, metavar="FILE", help="submission JSON or HDF5 of this project")
+    add(
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="submission JSON or its zip, CSV, or HDF5 of this project",
+    )
     add("--verb-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for verbs alone")
     add("--noun-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for nouns alone")
-    add("--subset", default="validation", help="of HACS and ActivityNet (default: %(default)s)")
     add("--task", default="detection", choices=("detection", "proposals"))
     add("--json", type=Path, metavar="FILE", help="write all figures here")
     add("--per-class", type=Path, metavar="CSV", help="write AP, recall and counts of each class here")
@@ -105,34 +88,46 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from evaluation.files.evaluate import evaluate_tables
-    from evaluation.files.protocols import PROTOCOLS
+    from evaluation.files.evaluate import evaluate_tables, select_subset, subset_of
+    from evaluation.files.protocols import protocol_named
+    from evaluation.files.read import read_ground_truth
     from evaluation.files.splits import SplitLists, add_splits, read_list
+    from evaluation.results import Results, Scored
     from evaluation.tables import render_evaluation
 
-    _check_combination(arguments)
-    protocol = PROTOCOLS[arguments.protocol]
-    annotations = protocol.read_ground_truth(arguments.ground_truth)
+    protocol = protocol_named(arguments.protocol, arguments.tiou, arguments.task)
+    _check_combination(arguments, protocol)
+    outputs = (arguments.json, arguments.per_class, arguments.report, arguments.diagnosis)
+    refuse_overwriting(outputs, _input_files(arguments, protocol).values())
+    annotations = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
     predictions = _read_predictions(arguments, protocol)
-    evaluation = evaluate_tables(
-        annotations, predictions, protocol, subset=arguments.subset, task=arguments.task
-    )
-    lists = {name: read_list(path, column) for name, (path, column) in _list_options(arguments).items()}
+    subset = arguments.subset or subset_of(annotations, protocol)
+    evaluation = evaluate_tables(annotations, predictions, protocol, subset=subset, task=arguments.task)
+    lists = {name: read_list(path, column) for name, (path, column) in _lists(arguments, protocol).items()}
     if lists:
         evaluation = add_splits(evaluation, annotations, predictions, protocol, SplitLists(**lists))
     for note in evaluation.notes:
         print(f"warning: {note}", file=sys.stderr)
     print(render_evaluation(evaluation))
-    _write_files(evaluation, arguments)
-    if arguments.report or arguments.diagnosis:
-        _write_analysis(evaluation, annotations, predictions, protocol, arguments)
+    scored = Scored(predictions, evaluation)
+    of_detections = arguments.task == "detection"
+    results = Results(
+        protocol,
+        select_subset(annotations, subset),
+        scored if of_detections else None,
+        None if of_detections else scored,
+        files=_input_files(arguments, protocol),
+    )
+    _write_files(results, evaluation, arguments)
+    for path in filter(None, outputs):
+        print(f"wrote {path}", file=sys.stderr)
     return 0
 
 
-def _check_combination(arguments: argparse.Namespace) -> None:
+def _check_combination(arguments: argparse.Namespace, protocol: Protocol) -> None:
     """Refuse options that do not go together."""
-    separate = [path for path in (arguments.verb_predictions, arguments.noun_predictions) if path]
-    if separate and arguments.protocol != "ek100-separate":
+    separate = _task_files(arguments)
+    if separate and not separate.keys() <= protocol.task_files.keys():
         raise InputError("--verb-predictions and --noun-predictions belong to --protocol ek100-separate")
     if bool(separate) == bool(arguments.predictions):
         raise InputError(
@@ -144,31 +139,34 @@ def _check_combination(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option) and arguments.task == "proposals":
             name = option.replace("_", "-")
             raise InputError(f"--{name} needs --task detection, proposals have no classes")
-    if _list_options(arguments) and not (
-        arguments.protocol.startswith("ek100") and arguments.task == "detection"
-    ):
+    given = [name for name in LISTS if getattr(arguments, name)]
+    if not set(given) <= protocol.splits.keys() or (given and arguments.task != "detection"):
         raise InputError("--tail-verbs, --tail-nouns and --unseen-participants are for detections of EK100")
 
 
-def _list_options(arguments: argparse.Namespace) -> dict[str, tuple[Path, str]]:
+def _lists(arguments: argparse.Namespace, protocol: Protocol) -> dict[str, tuple[Path, str]]:
     """The lists that were given: field of `SplitLists` -> file and its column."""
-    columns = {"tail_verbs": "verb", "tail_nouns": "noun", "unseen_participants": "participant_id"}
-    given = {name: getattr(arguments, name) for name in columns}
-    return {name: (path, columns[name]) for name, path in given.items() if path}
+    given = {name: getattr(arguments, name) for name in LISTS}
+    return {name: (path, protocol.splits[name]) for name, path in given.items() if path}
+
+
+def _task_files(arguments: argparse.Namespace) -> dict[str, Path]:
+    files = {"verb": arguments.verb_predictions, "noun": arguments.noun_predictions}
+    return {task: path for task, path in files.items() if path}
 
 
 def _read_predictions(
     arguments: argparse.Namespace, protocol: Protocol
 ) -> Predictions | Mapping[str, Predictions]:
-    from evaluation.files.protocols import read_predictions_file
+    from evaluation.files.read import read_predictions_file
 
     if arguments.predictions:
         return read_predictions_file(arguments.predictions, protocol)
-    paths = {"verb": arguments.verb_predictions, "noun": arguments.noun_predictions}
-    return {task: read_predictions_file(path, protocol) for task, path in paths.items() if path}
+    return {task: read_predictions_file(path, protocol) for task, path in _task_files(arguments).items()}
 
 
-def _write_files(evaluation: Evaluation, arguments: argparse.Namespace) -> None:
+def _write_files(results: Results, evaluation: Evaluation, arguments: argparse.Namespace) -> None:
+    from evaluation.analysis import analyses_to_json
     from evaluation.files.metrics_json import evaluation_to_json
     from evaluation.tables import per_class_csv
 
@@ -176,39 +174,15 @@ def _write_files(evaluation: Evaluation, arguments: argparse.Namespace) -> None:
         write_json(arguments.json, evaluation_to_json(evaluation))
     if arguments.per_class:
         write_text(arguments.per_class, per_class_csv(evaluation))
-
-
-def _write_analysis(
-    evaluation: Evaluation,
-    annotations: AnnotationTable,
-    predictions: Predictions | Mapping[str, Predictions],
-    protocol: Protocol,
-    arguments: argparse.Namespace,
-) -> None:
-    from evaluation.analysis import analyse_tasks, analyses_to_json
-    from evaluation.files.evaluate import select_subset
-    from video_datasets.predictions import Predictions
-
-    truth = select_subset(annotations, arguments.subset)
-    analyses = analyse_tasks(truth, predictions, protocol) if arguments.task == "detection" else {}
     if arguments.diagnosis:
-        write_json(arguments.diagnosis, analyses_to_json(analyses, protocol))
+        write_json(arguments.diagnosis, analyses_to_json(results.analyses, results.protocol))
     if arguments.report:
-        from evaluation.report.evaluation_page import write_report
+        from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
 
-        is_detection = arguments.task == "detection"
-        write_report(
-            arguments.report,
-            truth,
-            detections=evaluation if is_detection else None,
-            analyses=analyses,
-            recalled=None if is_detection else evaluation,
-            proposals=predictions if isinstance(predictions, Predictions) and not is_detection else None,
-            files=_input_files(arguments),
-        )
+        write_report(arguments.report, results)
 
 
-def _input_files(arguments: argparse.Namespace) -> dict[str, Path]:
+def _input_files(arguments: argparse.Namespace, protocol: Protocol) -> dict[str, Path]:
     """The files that the figures follow from, by their role."""
     files = {
         "ground truth": arguments.ground_truth,
@@ -217,6 +191,6 @@ def _input_files(arguments: argparse.Namespace) -> dict[str, Path]:
         "noun predictions": arguments.noun_predictions,
     }
     files |= {
-        f"list of {name.replace('_', ' ')}": path for name, (path, _) in _list_options(arguments).items()
+        f"list of {name.replace('_', ' ')}": path for name, (path, _) in _lists(arguments, protocol).items()
     }
     return {role: path for role, path in files.items() if path}

@@ -9,10 +9,15 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
-from evaluation.command import PROTOCOL_NAMES, garbage_collection_paused
+from evaluation.arguments import (
+    add_ground_truth,
+    add_protocol,
+    make_parser,
+    refuse_overwriting,
+    run_command,
+)
 from runtime.atomic import write_json
 from runtime.errors import InputError
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 if TYPE_CHECKING:
     from evaluation.comparison import Comparison, Estimate, TaskComparison
@@ -24,13 +29,12 @@ The intervals say how far the figures would move with other videos of the same k
 every resample draws as many videos as there are, with replacement, and scores all files on them. A difference whose
 interval includes 0 may be chance."""
 
-EPILOG = f"""\
-examples:
+EXAMPLES = """\
   python -m evaluation.compare --ground-truth HACS_segments_v1.1.1.json before.json after.json
   python -m evaluation.compare --ground-truth EPIC_100_validation.csv a.json b.json c.json \\
       --resamples 5000 --json comparison.json
 
-The screen shows percent, --json fractions in full precision. {EXIT_CODES_HELP}"""
+The screen shows percent, --json fractions in full precision."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,24 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments; None takes those of the process.
     """
-    arguments = make_parser().parse_args(argv)
-    with garbage_collection_paused():
-        return guarded(lambda: _run(arguments))
+    return run_command(command_parser(), _run, argv)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.compare",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("evaluation.compare", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("files", type=Path, nargs="+", metavar="FILE", help="submission JSON or HDF5 of this project")
-    add("--protocol", choices=PROTOCOL_NAMES, help="(default: ek100 if the ground truth is CSV, else hacs)")
-    add("--ground-truth", required=True, type=Path, metavar="FILE", help="official annotations, JSON or CSV")
-    add("--subset", default="validation", help="of HACS and ActivityNet (default: %(default)s)")
+    add("files", type=Path, nargs="+", metavar="FILE", help="submission JSON, CSV or HDF5 of this project")
+    add_protocol(parser, required=False)
+    add_ground_truth(parser)
     add("--resamples", type=int, default=1000, metavar="N", help="(default: %(default)s)")
     add("--seed", type=int, default=0, help="of the resamples (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="write all figures here")
@@ -65,7 +61,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     from evaluation.comparison import compare_predictions
-    from evaluation.files.protocols import PROTOCOLS, read_predictions_file
+    from evaluation.files.evaluate import subset_of
+    from evaluation.files.protocols import protocol_named, protocol_of_format
+    from evaluation.files.read import ground_truth_format, read_ground_truth, read_predictions_file
 
     if not 2 <= len(arguments.files) <= len(ascii_uppercase):
         raise InputError(f"expected 2 to 26 files to compare, found {len(arguments.files)}")
@@ -74,13 +72,15 @@ def _run(arguments: argparse.Namespace) -> int:
             f"expected --resamples of at least 2 and --seed of at least 0,"
             f" found {arguments.resamples} and {arguments.seed}"
         )
-    is_csv = ".csv" in arguments.ground_truth.suffixes
-    protocol = PROTOCOLS[arguments.protocol or ("ek100" if is_csv else "hacs")]
+    refuse_overwriting([arguments.json], [*arguments.files, arguments.ground_truth])
+    name = arguments.protocol or protocol_of_format(ground_truth_format(arguments.ground_truth))
+    protocol = protocol_named(name, arguments.tiou)
+    truth = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
     comparison = compare_predictions(
-        protocol.read_ground_truth(arguments.ground_truth),
+        truth,
         [read_predictions_file(path, protocol) for path in arguments.files],
         protocol,
-        subset=arguments.subset,
+        subset=arguments.subset or subset_of(truth, protocol),
         resamples=arguments.resamples,
         seed=arguments.seed,
     )

@@ -1,8 +1,4 @@
-"""`python -m evaluation.pack`: check an EPIC-KITCHENS-100 submission and put it into the zip of the challenge.
-
-The challenge servers want one file called test.json at the top of the zip; so writes the organisers' own
-`write_submission_file` (epic-kitchens/C1-Action-Recognition, utils/challenge.py).
-"""
+"""`python -m evaluation.pack`: check a submission and put it into the zip of its challenge's server."""
 
 from __future__ import annotations
 
@@ -11,28 +7,25 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from evaluation.command import garbage_collection_paused
-from evaluation.files.rules import SUPERVISION_LEVELS
+from evaluation.arguments import make_parser, refuse_overwriting, run_command
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
-from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
-NAME_IN_ZIP = "test.json"
+if TYPE_CHECKING:
+    from evaluation.files.protocols import Protocol
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 Check an EPIC-KITCHENS-100 detection submission and write the zip for the challenge server.
 
-The zip holds the file as it is, called {NAME_IN_ZIP}; with --sls-pt, --sls-tl or --sls-td it declares other supervision
-levels, and the file stays as it is. A submission with errors is not packed."""
+The zip holds the file as it is, under the name that the server wants (test.json); with --sls-pt, --sls-tl or
+--sls-td it declares other supervision levels, and the file stays as it is. A submission with errors is not packed."""
 
-EPILOG = f"""\
-examples:
+EXAMPLES = """\
   python -m evaluation.pack submission.json --out submission.zip
-  python -m evaluation.pack submission.json --out submission.zip --sls-pt 2 --sls-tl 3 --sls-td 4
-
-{EXIT_CODES_HELP}"""
+  python -m evaluation.pack submission.json --out submission.zip --sls-pt 2 --sls-tl 3 --sls-td 4"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,52 +34,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments; None takes those of the process.
     """
-    arguments = make_parser().parse_args(argv)
-    given = {key: getattr(arguments, key) for key in SUPERVISION_LEVELS}
-    levels = {key: level for key, level in given.items() if level is not None}
-    with garbage_collection_paused():
-        return guarded(lambda: _run(arguments.file, arguments.out, levels))
+    return run_command(command_parser(), _run, argv)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.pack",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    from evaluation.files.protocols import PROTOCOLS
+
+    parser = make_parser("evaluation.pack", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="submission JSON, plain or gzip")
     add("--out", type=Path, required=True, metavar="FILE.zip", help="the zip to write")
-    add("--protocol", default="ek100", choices=("ek100",), help="the challenge (default: %(default)s)")
-    for key, meaning in SUPERVISION_LEVELS.items():
-        option = f"--{key.replace('_', '-')}"
-        add(
-            option,
-            type=int,
-            choices=range(6),
-            metavar="LEVEL",
-            help=f"{meaning}, 0 to 5 (default: the file's)",
-        )
+    packed = {name: entry for name, entry in PROTOCOLS.items() if entry.rules.name_in_zip}
+    first = next(iter(packed))
+    add("--protocol", default=first, choices=packed, help="the challenge (default: %(default)s)")
+    levels = {key: meaning for entry in packed.values() for key, meaning in entry.rules.levels.items()}
+    for key, meaning in levels.items():
+        option, hint = f"--{key.replace('_', '-')}", f"{meaning}, 0 to 5 (default: the file's)"
+        add(option, type=int, choices=range(6), metavar="LEVEL", help=hint)
     return parser
 
 
-def _run(file: Path, out: Path, levels: Mapping[str, int]) -> int:
+def _run(arguments: argparse.Namespace) -> int:
+    from evaluation.files.protocols import protocol_named
+
+    protocol = protocol_named(arguments.protocol)
+    given = {key: getattr(arguments, key) for key in protocol.rules.levels}
+    levels = {key: level for key, level in given.items() if level is not None}
+    refuse_overwriting([arguments.out], [arguments.file])
+    return pack(arguments.file, arguments.out, protocol, levels)
+
+
+def pack(file: Path, out: Path, protocol: Protocol, levels: Mapping[str, int]) -> int:
+    """Check and pack; returns the exit code.
+
+    Args:
+        file: submission JSON.
+        out: zip to write.
+        protocol: of the challenge.
+        levels: keys of the header to set.
+
+    Raises:
+        InputError: if the file is no such JSON, or has errors.
+    """
     from evaluation.check import check_file, render_check
+    from evaluation.files.read import is_json_file
     from video_datasets.annotations import read_json_object, read_text
     from video_datasets.predictions import is_hdf5
 
-    if is_hdf5(file):
-        raise InputError(f"{file}: expected the submission JSON, found HDF5; write it with write_ek100_json")
-    checked = check_file(file, "ek100")
-    print(render_check(checked, "ek100"))
+    if not is_json_file(file):
+        found = "HDF5" if is_hdf5(file) else "a CSV, or other text"
+        raise InputError(
+            f"{file}: expected the submission JSON, found {found}; python -m classification writes it"
+        )
+    checked = check_file(file, protocol)
+    print(render_check(checked, protocol.name))
     if checked.findings.errors:
         raise InputError(f"{file}: not packed, it has {len(checked.findings.errors)} errors, listed above")
     text = json.dumps({**read_json_object(file), **levels}) if levels else read_text(file)
+    name = protocol.rules.name_in_zip
     with atomic_path(out) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
-        archive.writestr(NAME_IN_ZIP, text)
-    print(f"wrote {out} with {NAME_IN_ZIP}{''.join(f', {key} {level}' for key, level in levels.items())}")
+        archive.writestr(name, text)
+    print(f"wrote {out} with {name}{''.join(f', {key} {level}' for key, level in levels.items())}")
     return 0
 
 

@@ -1,9 +1,4 @@
-"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures.
-
-A run on EPIC-KITCHENS-100 is scored twice: by the joint protocol of the challenge, verb, noun and action from the one
-submission, and by the separate one that ActionFormer and OpenTAD report, verbs and nouns from a file each. The second
-has a table and an entry "separate" of its own, since its figures must not be compared with those of the first.
-"""
+"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures."""
 
 from __future__ import annotations
 
@@ -14,33 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.analysis import analyse_tasks
-from evaluation.files.evaluate import Evaluation, evaluate_tables, select_subset
+from evaluation.files.evaluate import Evaluation
 from evaluation.files.metrics_json import evaluation_to_json
-from evaluation.files.protocols import PROTOCOLS, read_predictions_file
-from evaluation.tables import align, precision_rows, render_evaluation, render_summary
+from evaluation.results import Scored
+from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run, run_protocol
+from evaluation.tables import align, precision_rows, render_evaluation, render_summary, separate_title
 from runtime.atomic import write_json, write_text
 from runtime.command import stage_command
 from runtime.fingerprint import file_state
 from runtime.stage import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
-from video_datasets.dataset import Segment, annotation_file, read_annotations
-from video_datasets.formats import format_of
-from video_datasets.predictions import Predictions, read_predictions, select_videos
+from video_datasets.dataset import Segment, annotation_file
+from video_datasets.predictions import Predictions
 
-DETECTIONS_NAME = "detections.json"
-PROPOSALS_NAME = "proposals.h5"
 METRICS_NAME = "metrics.json"
 SUMMARY_NAME = "summary.txt"
 """What the screen shows; the tables and what was found in the data are in full in TABLES_NAME."""
 TABLES_NAME = "tables.txt"
 REPORT_NAME = "report.html"
-SEPARATE_NAMES = {"verb": "verbs.h5", "noun": "nouns.h5"}
-"""Of EPIC-KITCHENS-100: detections of one task alone."""
-SEPARATE_TITLE = (
-    "ek100-separate: verbs and nouns each by themselves; not to be compared with the joint figures"
-)
-
 SPEC = StageSpec(
     name="evaluation",
     command="evaluation",
@@ -53,50 +39,33 @@ SPEC = StageSpec(
 
 def work(run: StageRun) -> None:
     """Score the run against the raw annotations, which the official metrics want uncleaned."""
-    config = run.config.evaluation
-    annotations = read_annotations(run.config.data)
-    protocol = PROTOCOLS[config.protocol]
-    detections = read_predictions_file(run.upstream("classification") / DETECTIONS_NAME, protocol)
-    subset = run.config.data.validation_subset
-    proposals, left_out = _proposals_of_subset(run, annotations)
-    scored = evaluate_tables(annotations, detections, protocol, subset=subset)
-    recalled = evaluate_tables(annotations, proposals, protocol, subset=subset, task="proposals")
-    separate = score_separately(run, annotations)
+    from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
+
+    config = run.config
+    run_protocol(config)  # refuse wrong words before any file is read
+    results = evaluate_run(config, run.upstream)
+    detections = _there(results.detections, run.upstream(DETECTIONS[0]) / DETECTIONS[1])
+    proposals = _there(results.proposals, run.upstream(PROPOSALS[0]) / PROPOSALS[1])
+    scored, recalled = detections.evaluation, proposals.evaluation
+    separate = results.separate.evaluation if results.separate else None
     write_json(run.folder.parent / METRICS_NAME, _metrics(scored, recalled, separate))
-    _write_tables(run.folder, scored, recalled, separate, left_out)
-    write_run_report(run, annotations, detections, proposals, scored, recalled)
-    names = format_of(run.config.data).label_names(run.config.data, (*annotations.labels, *detections.labels))
+    _write_tables(run.folder, scored, recalled, separate)
+    write_report(run.folder / REPORT_NAME, results)
+    found = detections.table
     drawn = draw_timelines(
         run.folder,
-        replace(annotations, labels=tuple(names[label] for label in annotations.labels)),
-        replace(detections, labels=tuple(names[label] for label in detections.labels)),
-        subset,
-        config.timelines,
+        replace(results.truth, labels=results.named(results.truth.labels)),
+        replace(found, labels=results.named(found.labels)),
+        config.evaluation.timelines,
     )
     run.counts.update({"timelines": drawn})
     run.summary = f"average mAP {_in_words(scored)}, {drawn} time-line pictures"
 
 
-def _proposals_of_subset(run: StageRun, annotations: AnnotationTable) -> tuple[Predictions, list[str]]:
-    """Return the proposals of the scored videos, and a note on those of others, which would dilute the recall."""
-    proposals = read_predictions(run.upstream("proposals") / PROPOSALS_NAME)
-    annotated = zip(annotations.video_ids, annotations.subsets, strict=True)
-    kept = select_videos(
-        proposals, {video for video, name in annotated if name == run.config.data.validation_subset}
-    )
-    left_out = len(proposals) - len(kept)
-    note = f"note: proposals: {left_out} of {len(proposals)} are in videos of other subsets and left out"
-    return kept, [note] if left_out else []
-
-
-def score_separately(run: StageRun, annotations: AnnotationTable) -> Evaluation | None:
-    """Score verbs and nouns of EPIC-KITCHENS-100 from the files of one task each; None where there are none."""
-    folder, protocol = run.upstream("classification"), PROTOCOLS["ek100-separate"]
-    files = {task: folder / name for task, name in SEPARATE_NAMES.items()}
-    if run.config.evaluation.protocol != "ek100" or not all(path.is_file() for path in files.values()):
-        return None
-    predictions = {task: read_predictions_file(path, protocol) for task, path in files.items()}
-    return evaluate_tables(annotations, predictions, protocol, subset=run.config.data.validation_subset)
+def _there(found: Scored | None, path: Path) -> Scored:
+    if found is None:
+        raise FileNotFoundError(f"{path}: no such file; run the stage before with --force")
+    return found
 
 
 def _in_words(scored: Evaluation) -> str:
@@ -115,53 +84,21 @@ def _metrics(scored: Evaluation, recalled: Evaluation, separate: Evaluation | No
 
 
 def _write_tables(
-    folder: Path,
-    scored: Evaluation,
-    recalled: Evaluation,
-    separate: Evaluation | None,
-    left_out: list[str],
+    folder: Path, scored: Evaluation, recalled: Evaluation, separate: Evaluation | None
 ) -> None:
     """Write what the screen shows, and everything in full."""
     notes = [f"note: {note}" for note in dict.fromkeys(scored.notes + recalled.notes)]
     shown, full = [render_summary(scored, recalled)], [render_evaluation(scored), render_evaluation(recalled)]
     if separate is not None:
-        shown.append(f"{SEPARATE_TITLE}\n{align(precision_rows(separate.detection))}")
-        full.append(f"{SEPARATE_TITLE}\n\n{render_evaluation(separate)}")
+        title = separate_title(separate)
+        shown.append(f"{title}\n{align(precision_rows(separate.detection))}")
+        full.append(f"{title}\n\n{render_evaluation(separate)}")
     write_text(folder / SUMMARY_NAME, "\n".join(["\n\n".join(shown), "", *notes]) + "\n" * bool(notes))
-    write_text(folder / TABLES_NAME, "\n\n".join([*full, *left_out, *notes]) + "\n")
+    write_text(folder / TABLES_NAME, "\n\n".join([*full, *notes]) + "\n")
 
 
-def write_run_report(
-    run: StageRun,
-    annotations: AnnotationTable,
-    detections: Predictions,
-    proposals: Predictions,
-    scored: Evaluation,
-    recalled: Evaluation,
-) -> None:
-    """Write the page of detections and proposals of a run into its folder."""
-    from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
-
-    truth = select_subset(annotations, run.config.data.validation_subset)
-    write_report(
-        run.folder / REPORT_NAME,
-        truth,
-        detections=scored,
-        analyses=analyse_tasks(truth, detections, PROTOCOLS[run.config.evaluation.protocol]),
-        recalled=recalled,
-        proposals=proposals,
-        files={
-            "ground truth": annotation_file(run.config.data),
-            "detections": run.upstream("classification") / DETECTIONS_NAME,
-            "proposals": run.upstream("proposals") / PROPOSALS_NAME,
-        },
-    )
-
-
-def draw_timelines(
-    folder: Path, annotations: AnnotationTable, detections: Predictions, subset: str, count: int
-) -> int:
-    """Draw the first `count` annotated videos of a subset that have detections; return how many there were."""
+def draw_timelines(folder: Path, annotations: AnnotationTable, detections: Predictions, count: int) -> int:
+    """Draw the first `count` annotated videos that have detections; return how many there were."""
     if count < 1:
         return 0
     from evaluation.timeline import draw_timeline  # matplotlib takes its time to load
@@ -170,8 +107,6 @@ def draw_timelines(
     for index, video_id in enumerate(annotations.video_ids):
         if drawn == count:
             break
-        if annotations.subsets[index] != subset:
-            continue
         rows = np.flatnonzero(annotations.video_index == index)
         if not len(rows):
             continue

@@ -51,6 +51,12 @@ def render_summary(detections: Evaluation, proposals: Evaluation) -> str:
     return "\n\n".join([align(precision), align(recall)])
 
 
+def separate_title(separate: Evaluation) -> str:
+    """Head the figures of tasks that were scored from a file each."""
+    tasks = " and ".join(separate.detection)
+    return f"{separate.protocol}: {tasks}, each by itself; not to be compared with the joint figures"
+
+
 def _detection_table(detection: Mapping[str, DetectionMetrics], part: str = "") -> str:
     return align([*precision_rows(detection, part), *recall_rows(detection, part)])
 

@@ -11,10 +11,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from evaluation.files.protocols import PROTOCOLS
 from evaluation.report.charts import Series, figure, line_chart
 from evaluation.report.fragments import grid, table
 from evaluation.report.page import Section
+from evaluation.run import run_protocol
 from feature_extraction import FeatureStore
 from proposals.heads import HeadReach, head_of
 from runtime.schema import RunConfig
@@ -62,7 +62,7 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
         line_chart(TIOUS.tolist(), lines, "tIoU", "recall (%)"),
         lines,
     )
-    tious = np.array(PROTOCOLS[config.evaluation.protocol].tiou_thresholds)
+    tious = np.array(run_protocol(config).tiou_thresholds)
     rows = [["bound of recall (%) at tIoU", *(f"{tiou:.2f}" for tiou in tious), "average"]]
     for name, best in reach.best.items():
         bounds = 100 * recall_bound(best, tious)

@@ -55,11 +55,11 @@ def report(run_dir: Path, videos: Path | None = None) -> int:
         InputError: if the folder is no run.
         NotADirectoryError: if `videos` is no folder.
     """
-    from pipeline.run_report import write_run_report  # takes its time to load
+    from pipeline.run_report import write_page  # takes its time to load
 
     if videos is not None and not videos.is_dir():
         raise NotADirectoryError(f"{videos}: expected the folder of the videos")
-    for note in write_run_report(run_dir, run_dir / REPORT_NAME, videos):
+    for note in write_page(run_dir, run_dir / REPORT_NAME, videos):
         print(f"note: {note}", file=sys.stderr)
     print(f"report: {run_dir / REPORT_NAME}", file=sys.stderr)
     return EXIT_DONE

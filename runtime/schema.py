@@ -206,7 +206,10 @@ class ClassificationConfig:
 class EvaluationConfig:
     """What the last stage computes and draws."""
 
-    protocol: Literal["hacs", "activitynet", "ek100"] = "hacs"
+    protocol: str = "hacs"
+    """Name in `evaluation.files.protocols.PROTOCOLS`: hacs, activitynet, thumos, ek100."""
+    tiou: str = ""
+    """Thresholds of mAP as A:STEP:B, e.g. 0.3:0.1:0.7; empty: the protocol's."""
     timelines: int = 4
     """Videos whose ground truth and detections are drawn as a PNG."""
 

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import json
 import reprlib
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from runtime.errors import InputError, error_list
 
 GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGIC = b"PK\x03\x04"
 
 # Values in messages: cut in length and depth, since a broken file may hold anything.
 _SHORT = reprlib.Repr()
@@ -77,7 +79,7 @@ def segment_ends(segment: Any) -> tuple[float, float]:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file, plain or gzip (told by its first bytes, not by its name), in UTF-8 or marked UTF-16.
+    """Read a text file, plain, gzip or alone in a zip (told by its first bytes), in UTF-8 or marked UTF-16.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -89,14 +91,28 @@ def read_text(path: Path) -> str:
     try:
         if content.startswith(GZIP_MAGIC):
             content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); download or copy it again") from None
+        elif content.startswith(ZIP_MAGIC):
+            content = _only_member(path)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        kind = "gzip" if content.startswith(GZIP_MAGIC) else "zip"
+        raise InputError(f"{path}: damaged {kind} file ({error}); download or copy it again") from None
     text = _decoded(content, path)
     if not text.strip():
         raise InputError(f"{path}: the file is empty")
     if text.lstrip().startswith("<"):
         raise InputError(f"{path}: this is an HTML or XML page, not data; the download has failed, repeat it")
     return text
+
+
+def _only_member(path: Path) -> bytes:
+    """The one file in a zip, such as a packed submission."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if len(names) != 1:
+            raise InputError(
+                f"{path}: expected a zip of one file, found {len(names)}; unpack it and name the file"
+            )
+        return archive.read(names[0])
 
 
 def _decoded(content: bytes, path: Path) -> str:

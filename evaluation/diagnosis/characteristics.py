@@ -11,26 +11,13 @@ leaves out annotations of length <= 0 and of coverage > 1; here they fall into t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.metrics.columns import Segments
 
-INF = float("inf")
-# ActivityNet's bins are DETAD's, which suit HACS too. Actions of EPIC-KITCHENS-100 last seconds in videos of many
-# minutes, with many instances of a class: its bins are near the quintiles of the validation set, in round numbers.
-ACTIVITYNET_EDGES = {
-    "coverage": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-    "length": (0.0, 30.0, 60.0, 120.0, 180.0, INF),
-    "instances": (0.0, 1.0, 4.0, 8.0, INF),
-}
-EK100_EDGES = {
-    "coverage": (0.0, 0.001, 0.003, 0.006, 0.012, 1.0),
-    "length": (0.0, 1.0, 1.5, 2.5, 5.0, INF),
-    "instances": (0.0, 1.0, 4.0, 16.0, INF),
-}
 LARGEST_SHARE = 0.9
 """If one bin holds more of the annotations than that, the bins do not suit the data set."""
 NUM_BINS = 5
@@ -61,15 +48,16 @@ class Characteristic:
         return np.bincount(self.bin[self.bin != NO_BIN], minlength=len(self.edges) - 1)
 
 
-def characterise(annotations: Segments, durations_s: np.ndarray, protocol: str) -> tuple[Characteristic, ...]:
+def characterise(
+    annotations: Segments, durations_s: np.ndarray, edges: Mapping[str, Sequence[float]]
+) -> tuple[Characteristic, ...]:
     """Divide annotations by coverage, length and number of instances.
 
     Args:
         annotations: N rows; `video` counts into `durations_s`.
         durations_s: (V,) NaN where unknown; the last annotated end of the video stands in for it.
-        protocol: decides the bins; quintiles where those do not suit the data.
+        edges: of the bins of each characteristic; quintiles where those do not suit the data.
     """
-    edges = EK100_EDGES if protocol.startswith("ek100") else ACTIVITYNET_EDGES
     length_s = annotations.end_s - annotations.start_s
     video_s, note = _video_lengths(annotations, durations_s)
     with np.errstate(divide="ignore", invalid="ignore"):

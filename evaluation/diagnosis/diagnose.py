@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,14 +122,17 @@ class Diagnosis:
 
 
 def diagnose(
-    matches: Matches, durations_s: np.ndarray, protocol: str, best: BestOverlap | None = None
+    matches: Matches,
+    durations_s: np.ndarray,
+    edges: Mapping[str, Sequence[float]],
+    best: BestOverlap | None = None,
 ) -> Diagnosis:
     """Diagnose the detections of one task.
 
     Args:
         matches: from `evaluation.metrics.matches.match_columns`.
         durations_s: (V,) seconds, NaN where unknown.
-        protocol: name; decides the bins.
+        edges: of the bins of each characteristic, as `evaluation.files.protocols.Protocol.edges`.
         best: `best_overlap` of the two, if it is known already.
     """
     category = categorise(matches, best or best_overlap(matches.annotations, matches.predictions))
@@ -148,7 +152,7 @@ def diagnose(
         ),
         characteristics=tuple(
             _figures(matches, characteristic, found, found_ever)
-            for characteristic in characterise(matches.annotations, durations_s, protocol)
+            for characteristic in characterise(matches.annotations, durations_s, edges)
         ),
     )
 

@@ -86,7 +86,9 @@ def evaluate_tables(
     if task == "proposals":
         if not isinstance(predictions, Predictions):
             raise InputError("proposals are scored from one file, found one for each task")
-        return _evaluate_proposals(truth, *drop_other_subsets(annotations, predictions, subset), protocol)
+        return _evaluate_proposals(
+            truth, *drop_other_subsets(annotations, predictions, protocol, subset), protocol
+        )
     if task != "detection":
         raise InputError(f"task '{task}' is unknown; expected one of {', '.join(TASKS)}")
     return _evaluate_detections(truth, predictions, protocol)
@@ -116,7 +118,9 @@ def _evaluate_proposals(
     truth: AnnotationTable, predictions: Predictions, other_subsets: list[str], protocol: Protocol
 ) -> Evaluation:
     refuse_bad_predictions(truth, predictions, needs_labels=False)
-    figures = proposal_metrics(annotation_columns(truth), prediction_columns(truth, predictions))
+    figures = proposal_metrics(
+        annotation_columns(truth), prediction_columns(truth, predictions), protocol.recall_thresholds
+    )
     report = report_file(truth, predictions)
     notes = other_subsets + file_notes(report) + tie_notes("proposals", figures.tied_scores, len(predictions))
     version, files = protocol.version("proposals"), {"proposals": report}
@@ -124,27 +128,45 @@ def _evaluate_proposals(
 
 
 def drop_other_subsets(
-    annotations: AnnotationTable, proposals: Predictions, subset: str
+    annotations: AnnotationTable, proposals: Predictions, protocol: Protocol, subset: str
 ) -> tuple[Predictions, list[str]]:
     """Leave out the proposals of videos that belong to another subset; say so in a note.
 
     The official AR@AN divides by all proposals of the file, those of unannotated videos too, so it expects a file
-    of one subset, whereas the proposal stage writes validation and testing videos into one file. Another subset are
-    videos that the annotations put there, or that they do not name where they are the annotations of one subset
-    (EPIC-KITCHENS-100). Elsewhere unnamed videos stay in, as in the official code.
+    of one subset, whereas the proposal stage writes validation and testing videos into one file. Of another subset
+    are videos
+
+    a) that the annotations put there, or
+    b) that they do not name, where the file holds one subset only: those of EPIC-KITCHENS-100, or without subsets.
+
+    Elsewhere unnamed videos stay in, as in the official code.
 
     Returns:
         The proposals that are left, and no note or one.
     """
-    if any(annotations.subsets):
-        named = zip(annotations.video_ids, annotations.subsets, strict=True)
-        other = {video for video, name in named if name != subset}.intersection(proposals.videos)
-    else:
-        other = set(proposals.videos) - set(annotations.video_ids)
+    has_subsets = any(annotations.subsets)
+    subset = _in_file(annotations, subset)
+    named = zip(annotations.video_ids, annotations.subsets, strict=True)
+    other = {video for video, name in named if has_subsets and name != subset}  # a)
+    other &= set(proposals.videos)
+    if protocol.one_subset or not has_subsets:
+        other |= set(proposals.videos) - set(annotations.video_ids)  # b)
     kept = select_predicted_videos(proposals, set(proposals.videos) - other) if other else proposals
     dropped = len(proposals) - len(kept)
     note = f"proposals: {dropped} of {len(proposals)} are in videos of other subsets and left out"
     return kept, [note] if dropped else []
+
+
+def subset_of(annotations: AnnotationTable, protocol: Protocol) -> str:
+    """Return the subset that is scored where none is named: the protocol's, or the only one of the file."""
+    found = dict.fromkeys(annotations.subsets)
+    return next(iter(found)) if len(found) == 1 else protocol.subset
+
+
+def _in_file(annotations: AnnotationTable, subset: str) -> str:
+    """The subset as the file spells it: THUMOS files say "Test" or "test"."""
+    alike = [name for name in annotations.subsets if name.lower() == subset.lower()]
+    return subset if subset in annotations.subsets or not alike else alike[0]
 
 
 def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:
@@ -154,6 +176,7 @@ def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:
         InputError: if there is no such subset, or it has no annotations.
     """
     if any(annotations.subsets):
+        subset = _in_file(annotations, subset)
         if subset not in annotations.subsets:
             known = ", ".join(sorted(set(annotations.subsets)))
             raise InputError(f"ground truth: no video has subset '{subset}'; found: {known}")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from video_datasets.annotations import short_repr
-from video_datasets.formats.ek100_submission import ek100_version_errors
+from video_datasets.formats.ek100_submission import EK100_ENTRY, ek100_version_errors
+from video_datasets.formats.submission_json import ACTIVITYNET_ENTRY
+from video_datasets.submission_entries import EntryFormat
 
 EK100_CHALLENGE = "action_detection"
 SUPERVISION_LEVELS = {
@@ -143,3 +145,25 @@ def _note_unknown_keys(
     counts = Counter(key for _, entry in _entries(content) for key in entry.keys() - known_of_entry)
     for key, count in counts.most_common(5):
         findings.notes.append(f"{count} entries: unknown key {short_repr(key)} is ignored")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The rules of a benchmark's submission file.
+
+    Attributes:
+        entry: how an entry says its label.
+        check: what the official validator, and common sense, say about a parsed file.
+        name_in_zip: what the challenge server calls the file; "": there is no server that takes a zip.
+        levels: keys of the header that declare what was learned from, 0 to 5, with their meaning.
+    """
+
+    entry: EntryFormat
+    check: Callable[[Mapping[str, Any]], Findings]
+    name_in_zip: str = ""
+    levels: Mapping[str, str] = field(default_factory=dict)
+
+
+ACTIVITYNET_RULES = Rules(entry=ACTIVITYNET_ENTRY, check=check_activitynet)
+# So the organisers write it: epic-kitchens/C1-Action-Recognition, utils/challenge.py, write_submission_file.
+EK100_RULES = Rules(entry=EK100_ENTRY, check=check_ek100, name_in_zip="test.json", levels=SUPERVISION_LEVELS)

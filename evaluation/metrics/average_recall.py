@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metrics.columns import Segments, code_tables
-from evaluation.metrics.detection import HACS_TIOU_THRESHOLDS, check_thresholds, count_ties, rank
+from evaluation.metrics.columns import Segments
+from evaluation.metrics.detection import count_ties, rank
 from evaluation.metrics.matching import iterate_pairs, temporal_iou
+from evaluation.metrics.thresholds import check_thresholds
 from runtime.errors import InputError
 
 NUM_POINTS = 100
@@ -36,7 +37,7 @@ class ProposalMetrics:
             AN = 1, so perfect proposals have 0.99.
         top_k: (K,) numbers of proposals per video.
         top_k_recall: (T, K) plain recall of the k best proposals of each video, which is another figure than
-            the official AR@AN; see `recall_at_top_k`.
+            the official AR@AN; see `recall_of_best`.
         tied_scores: proposals whose score equals that of another one of the video.
     """
 
@@ -54,11 +55,10 @@ class ProposalMetrics:
         return self.recall.mean(axis=0)
 
 
-def evaluate_proposals(
-    ground_truth: Any,
-    proposals: Any,
-    *,
-    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
+def proposal_metrics(
+    annotations: Segments,
+    proposals: Segments,
+    tiou_thresholds: Any,
     max_avg_proposals: float | None = 100.0,
 ) -> ProposalMetrics:
     """Compute AR@AN and its area under the curve as the official ActivityNet evaluator does.
@@ -67,35 +67,13 @@ def evaluate_proposals(
     cut to whole ones by video, where 0.29 * 100 gives 28.
 
     Args:
-        ground_truth: DataFrame or mapping of columns video_id, start_s, end_s.
-        proposals: likewise, with score, in file order; of equal scores the later one ranks first.
-        tiou_thresholds: default 0.5:0.05:0.95.
+        annotations: at least one row.
+        proposals: in file order, video -1 for those without annotations; of equal scores the later one ranks first.
+        tiou_thresholds: T numbers.
         max_avg_proposals: the last AN; None: all proposals.
 
     Raises:
-        InputError: if a column is missing or not numeric, there is no annotation, or no proposal is left in a
-            video with annotations.
-
-    >>> truth = {"video_id": ["a", "b"], "start_s": [0, 0], "end_s": [10, 10]}
-    >>> found = {"video_id": ["a"], "start_s": [0], "end_s": [10], "score": [0.9]}
-    >>> evaluate_proposals(truth, found).average_recall[-1]
-    np.float64(0.5)
-    """
-    annotations, proposed, _ = code_tables(ground_truth, proposals, with_labels=False)
-    return proposal_metrics(annotations, proposed, tiou_thresholds, max_avg_proposals)
-
-
-def proposal_metrics(
-    annotations: Segments,
-    proposals: Segments,
-    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
-    max_avg_proposals: float | None = 100.0,
-) -> ProposalMetrics:
-    """Do what `evaluate_proposals` does, on columns that are numbered already (-1: video without
-    annotations).
-
-    Raises:
-        InputError: as `evaluate_proposals`.
+        InputError: if there is no annotation, or no proposal is left in a video with annotations.
     """
     thresholds = check_thresholds(tiou_thresholds)
     videos, video_of_annotation = np.unique(annotations.video, return_inverse=True)
@@ -144,31 +122,19 @@ def _kept_at_points(count: np.ndarray, num_proposals: int, last_an: float) -> np
     return np.minimum((kept[:, None] * share).astype(np.int64), kept[:, None])
 
 
-def recall_at_top_k(
-    ground_truth: Any,
-    proposals: Any,
-    *,
-    k: Sequence[int] = TOP_K,
-    tiou_thresholds: Any = HACS_TIOU_THRESHOLDS,
+def recall_of_best(
+    annotations: Segments, proposals: Segments, k: Sequence[int], tiou_thresholds: Any
 ) -> np.ndarray:
-    """Compute the plain recall of the k best proposals of each video; not the official AR@AN.
-
-    Args:
-        ground_truth: DataFrame or mapping of columns video_id, start_s, end_s.
-        proposals: likewise, with score, in file order; of equal scores the later one ranks first.
-        k: numbers of proposals per video.
-        tiou_thresholds: default 0.5:0.05:0.95.
-
-    Returns:
-        (T, K) float64, share of annotations that one of the k best proposals overlaps enough.
+    """Compute the plain recall of the k best proposals of each video, (T, K); not the official AR@AN.
 
     Raises:
-        InputError: if a column is missing or not numeric, or there is no annotation.
+        InputError: if there is no annotation.
     """
-    annotations, proposed, _ = code_tables(ground_truth, proposals, with_labels=False)
     if not len(annotations):
         raise InputError("recall at top k needs annotations, found none")
-    hit_rank = _first_hit_rank(annotations, rank(proposed, proposed.video), check_thresholds(tiou_thresholds))
+    hit_rank = _first_hit_rank(
+        annotations, rank(proposals, proposals.video), check_thresholds(tiou_thresholds)
+    )
     return _recall(hit_rank, np.broadcast_to(np.asarray(k), (len(annotations), len(k))))
 
 

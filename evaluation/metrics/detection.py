@@ -14,20 +14,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.metrics.average_precision import average_precision
-from evaluation.metrics.columns import UNKNOWN, Segments, code_tables
+from evaluation.metrics.columns import UNKNOWN, Segments
 from evaluation.metrics.matching import find_true_positives
-from runtime.errors import InputError
-
-# linspace as in the official code: 0.9 is 0.8999999999999999 there, and 0.3 is 0.30000000000000004 below,
-# which decides about overlaps that hit a threshold exactly.
-HACS_TIOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
-EK100_TIOU_THRESHOLDS = tuple(np.linspace(0.1, 0.5, 5).tolist())
-PROTOCOL_TIOU_THRESHOLDS = {
-    "hacs": HACS_TIOU_THRESHOLDS,
-    "activitynet": HACS_TIOU_THRESHOLDS,
-    "ek100": EK100_TIOU_THRESHOLDS,
-    "ek100-separate": EK100_TIOU_THRESHOLDS,
-}
+from evaluation.metrics.thresholds import check_thresholds
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,46 +62,13 @@ class DetectionMetrics:
         return np.asarray(self.true_positive_counts.sum(axis=0) / self.annotation_counts.sum())
 
 
-def evaluate_detections(
-    ground_truth: Any, predictions: Any, *, protocol: str = "hacs", tiou_thresholds: Any = None
-) -> DetectionMetrics:
-    """Compute AP of each class, mAP at each tIoU and average mAP.
-
-    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with EPIC-KITCHENS
-    C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
-
-    Args:
-        ground_truth: DataFrame or mapping of columns video_id, label, start_s, end_s (arrays or lists).
-        predictions: likewise, with score, in file order. Labels without annotations are ignored.
-        protocol: "hacs" or "activitynet" (tIoU 0.5:0.05:0.95), "ek100" or "ek100-separate" (0.1:0.1:0.5).
-            EPIC-KITCHENS-100 has three tasks: call once with verbs, nouns and actions as labels.
-        tiou_thresholds: other thresholds than the protocol's.
-
-    Returns:
-        The figures, as fractions.
-
-    Raises:
-        InputError: if the protocol is unknown, a column is missing or not numeric, or there is no threshold.
-
-    >>> truth = {"video_id": ["a", "a"], "label": ["run", "run"], "start_s": [0, 20], "end_s": [10, 30]}
-    >>> found = {"video_id": ["a"], "label": ["run"], "start_s": [0], "end_s": [8], "score": [0.9]}
-    >>> metrics = evaluate_detections(truth, found, protocol="hacs")
-    >>> metrics.average_mAP, metrics.mAP[0], metrics.recall[0]  # found at 0.5 to 0.8, 7 of 10 thresholds
-    (0.35, np.float64(0.5), np.float64(0.5))
-    """
-    if tiou_thresholds is None:
-        if protocol not in PROTOCOL_TIOU_THRESHOLDS:
-            known = ", ".join(PROTOCOL_TIOU_THRESHOLDS)
-            raise InputError(f"protocol '{protocol}' is unknown; expected one of {known}")
-        tiou_thresholds = PROTOCOL_TIOU_THRESHOLDS[protocol]
-    annotations, predicted, labels = code_tables(ground_truth, predictions, with_labels=True)
-    return detection_metrics(annotations, predicted, labels, tiou_thresholds)
-
-
 def detection_metrics(
     annotations: Segments, predictions: Segments, labels: tuple[Hashable, ...], tiou_thresholds: Any
 ) -> DetectionMetrics:
-    """Do what `evaluate_detections` does, on columns that are numbered already.
+    """Compute AP of each class and mAP at each tIoU from columns that are numbered already.
+
+    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with EPIC-KITCHENS
+    C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
 
     Args:
         annotations: label 0..C-1, each class at least once.
@@ -141,18 +97,6 @@ def detection_metrics(
         ignored_predictions=int(np.count_nonzero(~known)),
         tied_scores=count_ties(ranked.label, ranked.score),
     )
-
-
-def check_thresholds(tiou_thresholds: Any) -> np.ndarray:
-    """Thresholds as a float64 array.
-
-    Raises:
-        InputError: if there is none, or one is not a number.
-    """
-    thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
-    if thresholds.ndim != 1 or not thresholds.size or np.isnan(thresholds).any():
-        raise InputError(f"tiou_thresholds: expected one or more numbers, found {tiou_thresholds!r}")
-    return thresholds
 
 
 def rank(predictions: Segments, group: np.ndarray) -> Segments:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from evaluation.analysis import TaskAnalysis
 from evaluation.diagnosis.false_positives import best_overlap
-from evaluation.files.evaluate import Evaluation, TaskColumns, annotation_columns, prediction_columns
-from evaluation.metrics.detection import HACS_TIOU_THRESHOLDS
+from evaluation.files.evaluate import TaskColumns, annotation_columns, prediction_columns
+from evaluation.metrics.average_recall import ProposalMetrics
 from evaluation.metrics.matches import match_columns
 from evaluation.report.classes import classes_section
 from evaluation.report.curves import average_recall_section, precision_recall_section
 from evaluation.report.diagnosis import diagnosis_section
-from evaluation.report.overview import InputFile, data_section, describe_file, summary_section
+from evaluation.report.overview import data_section, describe_file, summary_section
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineVideo, timeline_section
 from evaluation.report.video_choice import (
@@ -24,6 +21,7 @@ from evaluation.report.video_choice import (
     FIGURE_NAME,
     timeline_videos,
 )
+from evaluation.results import Results
 from runtime.atomic import write_text
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
@@ -31,91 +29,49 @@ from video_datasets.predictions import Predictions
 GROUND_TRUTH = "ground truth"
 
 
-def evaluation_sections(
-    truth: AnnotationTable,
-    *,
-    detections: Evaluation | None = None,
-    analyses: Mapping[str, TaskAnalysis] | None = None,
-    recalled: Evaluation | None = None,
-    proposals: Predictions | None = None,
-    files: Sequence[InputFile] = (),
-) -> list[Section]:
-    """Make the sections that follow from ground truth and predictions.
-
-    Args:
-        truth: videos of the subset only.
-        detections: figures of detections, with `analyses` of the same tasks.
-        analyses: from `evaluation.analysis.analyse_tasks`.
-        recalled: figures of proposals.
-        proposals: drawn as time-lines where there are no detections.
-        files: what the figures follow from.
-    """
-    sections = [summary_section(detections, recalled)]
-    if analyses:
-        sections.append(precision_recall_section(analyses))
-    if recalled is not None and recalled.proposals is not None:
-        sections.append(average_recall_section(recalled.proposals))
-    if analyses and detections is not None:
-        sections += [diagnosis_section(analyses), classes_section(detections.detection)]
+def evaluation_sections(results: Results) -> list[Section]:
+    """Make the sections that follow from ground truth and predictions; the same input gives the same sections."""
+    files = [describe_file(role, path) for role, path in results.files.items()]
+    sections = [summary_section(results)]
+    if results.analyses:
+        sections.append(precision_recall_section(results.analyses))
+    recalled = None if results.proposals is None else results.proposals.evaluation.proposals
+    if recalled is not None:
+        sections.append(average_recall_section(recalled))
+    if results.detections is not None:
+        sections.append(diagnosis_section(results.analyses))
+        sections.append(classes_section(results.detections.evaluation.detection))
     videos: dict[str, list[TimelineVideo]] = {}
-    if analyses:
-        videos = {task: timeline_videos(found.matches, found.best, truth) for task, found in analyses.items()}
-    elif proposals is not None:
-        videos = {"": _proposal_videos(truth, proposals)}
+    if results.detections is not None:
+        analyses = results.analyses.items()
+        videos = {task: timeline_videos(found.matches, found.best, results.truth) for task, found in analyses}
+    elif results.proposals is not None and recalled is not None:
+        videos = {"": _proposal_videos(results.truth, results.proposals.table, recalled)}
     if videos:
-        chosen = timeline_section(videos, _explanation(videos), figure_name=FIGURE_NAME)
-        sections.append(chosen)
-    return [*sections, data_section(detections, recalled, files)]
+        sections.append(timeline_section(videos, _explanation(videos), figure_name=FIGURE_NAME))
+    return [*sections, data_section(results.evaluations, files)]
 
 
-def write_report(
-    path: Path,
-    truth: AnnotationTable,
-    *,
-    detections: Evaluation | None = None,
-    analyses: Mapping[str, TaskAnalysis] | None = None,
-    recalled: Evaluation | None = None,
-    proposals: Predictions | None = None,
-    files: Mapping[str, Path],
-) -> None:
-    """Write the report of detections, of proposals, or of both; the same input gives the same page.
-
-    Args:
-        path: HTML file.
-        truth: as in `evaluation_sections`, and so are the next four.
-        detections: see there.
-        analyses: see there.
-        recalled: see there.
-        proposals: see there.
-        files: role -> file that the figures follow from.
-    """
-    described = [describe_file(role, file) for role, file in files.items()]
-    sections = evaluation_sections(
-        truth,
-        detections=detections,
-        analyses=analyses,
-        recalled=recalled,
-        proposals=proposals,
-        files=described,
-    )
-    evaluation = detections or recalled
-    if evaluation is None:
-        raise ValueError("expected an evaluation of detections or of proposals, got none")
-    names = ", ".join(file.name for file in described if file.role != GROUND_TRUTH)
+def write_report(path: Path, results: Results) -> None:
+    """Write the report of detections, of proposals, or of both; the same input gives the same page."""
+    evaluation = results.evaluations[0]
+    names = ", ".join(file.name for role, file in results.files.items() if role != GROUND_TRUTH)
     page = render_page(
-        f"Evaluation of {'detections' if detections else 'proposals'}",
+        f"Evaluation of {'proposals' if results.detections is None else 'detections'}",
         f"{names} · protocol {evaluation.protocol}",
-        sections,
+        evaluation_sections(results),
         tasks=tuple(evaluation.detection),
         footer=f"Figures equal those of {evaluation.version}; percent unless something else is said.",
     )
     write_text(path, page)
 
 
-def _proposal_videos(truth: AnnotationTable, proposals: Predictions) -> list[TimelineVideo]:
+def _proposal_videos(
+    truth: AnnotationTable, proposals: Predictions, metrics: ProposalMetrics
+) -> list[TimelineVideo]:
     """Time-lines of proposals, all of one class without a name."""
     columns = TaskColumns(annotation_columns(truth), prediction_columns(truth, proposals), ("",), [])
-    matches = match_columns(columns, np.array(HACS_TIOU_THRESHOLDS))
+    matches = match_columns(columns, metrics.tiou_thresholds)
     return timeline_videos(matches, best_overlap(matches.annotations, matches.predictions), truth)
 
 

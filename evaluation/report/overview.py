@@ -11,7 +11,8 @@ from evaluation.files.evaluate import Evaluation
 from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_fragment
-from evaluation.tables import data_rows, precision_rows, recall_rows
+from evaluation.results import Results
+from evaluation.tables import data_rows, precision_rows, recall_rows, separate_title
 
 READ_BYTES = 1 << 20
 
@@ -42,13 +43,19 @@ def describe_file(role: str, path: Path) -> InputFile:
     return InputFile(role, path.name, path.stat().st_size, found.hexdigest())
 
 
-def summary_section(detections: Evaluation | None, proposals: Evaluation | None) -> Section:
+def summary_section(results: Results) -> Section:
     """The key figures as large numbers, and the tables of mAP and recall."""
+    detections, proposals = (
+        None if found is None else found.evaluation for found in (results.detections, results.proposals)
+    )
     tables = []
     if detections is not None:
         tables = [table(precision_rows(detections.detection)), table(recall_rows(detections.detection))]
         for name, part in detections.splits.items():
             tables += [table(precision_rows(part, f", {name}")), table(recall_rows(part, f", {name}"))]
+    if results.separate is not None:
+        separate = results.separate.evaluation
+        tables.append(table(precision_rows(separate.detection), separate_title(separate)))
     body = render_fragment("summary.html.jinja", figures=_key_figures(detections, proposals), tables=tables)
     return Section("summary", "Summary", body)
 
@@ -78,11 +85,8 @@ def _key_figures(detections: Evaluation | None, proposals: Evaluation | None) ->
     return figures
 
 
-def data_section(
-    detections: Evaluation | None, proposals: Evaluation | None, files: Sequence[InputFile]
-) -> Section:
+def data_section(evaluations: Sequence[Evaluation], files: Sequence[InputFile]) -> Section:
     """What was found in the data, in words and counts, the protocol, and the files."""
-    evaluations = [item for item in (detections, proposals) if item is not None]
     body = render_fragment(
         "data.html.jinja",
         notes=[encodable(note) for item in evaluations for note in item.notes],

@@ -156,7 +156,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads((tmp_path / "c.json.out").read_text())
     first, second, third = content["tasks"]["action"]["files"]
     annotations = read_activitynet_json(truth)
-    expected = evaluate_tables(annotations, PROTOCOLS["hacs"].read_submission(files[0]), PROTOCOLS["hacs"])
+    expected = evaluate_tables(
+        annotations, PROTOCOLS["hacs"].format.read_detections(files[0]), PROTOCOLS["hacs"]
+    )
     assert first["average_mAP"] == pytest.approx(expected.detection["action"].average_mAP, abs=1e-15)
     assert first["mAP"] == pytest.approx(expected.detection["action"].mAP.tolist(), abs=1e-15)
     low, high = first["average_mAP_interval"]
@@ -184,7 +186,10 @@ def test_protocol_follows_from_the_ground_truth(
 def test_same_seed_same_intervals(tmp_path: Path) -> None:
     truth, first, _, third = random_files(tmp_path, videos=12)
     protocol = PROTOCOLS["hacs"]
-    annotations, files = read_activitynet_json(truth), [protocol.read_submission(p) for p in (first, third)]
+    annotations, files = (
+        read_activitynet_json(truth),
+        [protocol.format.read_detections(p) for p in (first, third)],
+    )
     one, same, other = (
         compare_predictions(annotations, files, protocol, resamples=30, seed=seed).tasks["action"]
         for seed in (1, 1, 2)

@@ -21,8 +21,9 @@ import evaluation.metrics.columns
 import evaluation.metrics.detection
 import evaluation.metrics.matching
 from evaluation import evaluate_detections
+from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.columns import Segments
-from evaluation.metrics.detection import EK100_TIOU_THRESHOLDS, HACS_TIOU_THRESHOLDS, count_ties, rank
+from evaluation.metrics.detection import count_ties, rank
 from evaluation.metrics.matching import find_true_positives, iterate_pairs, temporal_iou
 from runtime.errors import InputError
 
@@ -138,7 +139,7 @@ def test_protocol_chooses_the_thresholds() -> None:
     assert evaluate_detections(truth, found, protocol="activitynet").average_mAP == 0
     assert evaluate_detections(truth, found, protocol="ek100").mAP.tolist() == [1, 1, 1, 1, 0]
     with pytest.raises(
-        InputError, match="protocol 'coco' is unknown; expected one of hacs, activitynet, ek100"
+        InputError, match="protocol 'coco' is unknown; expected one of hacs, activitynet, thumos, ek100"
     ):
         evaluate_detections(truth, found, protocol="coco")
 
@@ -195,8 +196,8 @@ def test_one_case_by_hand() -> None:
 
 
 def test_thresholds_are_those_of_linspace() -> None:
-    assert HACS_TIOU_THRESHOLDS[8] == 0.8999999999999999
-    assert EK100_TIOU_THRESHOLDS[2] == 0.30000000000000004
+    assert PROTOCOLS["hacs"].tiou_thresholds[8] == 0.8999999999999999
+    assert PROTOCOLS["ek100"].tiou_thresholds[2] == 0.30000000000000004
 
 
 def test_many_rivals_for_few_annotations() -> None:
@@ -280,9 +281,10 @@ def test_unknown_public_name() -> None:
     "name",
     [
         "metrics.average_precision",
-        "metrics.average_recall",
         "metrics.columns",
         "metrics.detection",
+        "metrics.thresholds",
+        "frames",
         "metrics.matching",
         "files.sanity",
     ],

@@ -17,6 +17,7 @@ from evaluation.diagnosis import Diagnosis, diagnose, diagnosis_to_json
 from evaluation.diagnosis.characteristics import bin_values, characterise, quantile_edges
 from evaluation.diagnosis.false_positives import CATEGORIES, best_overlap, categorise, profile_counts, shares
 from evaluation.files.evaluate import TaskColumns
+from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.columns import Segments
 from evaluation.metrics.matches import Matches, match_columns
 
@@ -168,7 +169,7 @@ def test_categories_and_profile(annotations: list[Any], predictions: list[Any]) 
 @given(*cases)
 def test_gains(annotations: list[Any], predictions: list[Any]) -> None:
     matches, annotations, ranked = prepare(annotations, predictions)
-    found = diagnose(matches, DURATIONS_S, "hacs")
+    found = diagnose(matches, DURATIONS_S, PROTOCOLS["hacs"].edges)
     assumed = len(annotations) / len({row[1] for row in annotations})
     places = [sum(other[1] == row[1] for other in ranked[:at]) for at, row in enumerate(ranked)]
     best = [
@@ -199,10 +200,12 @@ def test_gains(annotations: list[Any], predictions: list[Any]) -> None:
 @given(*cases)
 def test_sensitivity_and_false_negatives(annotations: list[Any], predictions: list[Any]) -> None:
     matches, annotations, ranked = prepare(annotations, predictions)
-    found = diagnose(matches, DURATIONS_S, "hacs")
+    found = diagnose(matches, DURATIONS_S, PROTOCOLS["hacs"].edges)
     assumed = len(annotations) / len({row[1] for row in annotations})
     for characteristic, figures in zip(
-        characterise(matches.annotations, DURATIONS_S, "hacs"), found.characteristics, strict=True
+        characterise(matches.annotations, DURATIONS_S, PROTOCOLS["hacs"].edges),
+        found.characteristics,
+        strict=True,
     ):
         assert sum(part.count for part in figures.bins) == np.count_nonzero(characteristic.bin >= 0)
         for number, part in enumerate(figures.bins):
@@ -246,7 +249,7 @@ def test_late_finds_do_not_count() -> None:
     annotations = [(0, 0, 0.0, 4.0)]
     guesses = [(0, 0, 5.0, 6.0, 0.9)] * 30 + [(0, 0, 0.0, 4.0, 0.1)]
     matches, _, _ = prepare(annotations, guesses)
-    length = diagnose(matches, DURATIONS_S, "hacs").characteristics[1]
+    length = diagnose(matches, DURATIONS_S, PROTOCOLS["hacs"].edges).characteristics[1]
     assert (length.bins[0].average_missed, length.bins[0].average_missed_at_any_score) == (1.0, 0.0)
 
 
@@ -263,7 +266,7 @@ def small_diagnosis() -> Diagnosis:
         (1, 1, 4.0, 6.0, 0.4),  # background, another video
     ]
     matches, _, _ = prepare(annotations, predictions)
-    return diagnose(matches, DURATIONS_S, "hacs")
+    return diagnose(matches, DURATIONS_S, PROTOCOLS["hacs"].edges)
 
 
 def test_a_small_case_by_hand() -> None:
@@ -298,7 +301,7 @@ def test_bins() -> None:
 
 def test_characteristics_by_hand() -> None:
     rows = [(0, 0, 0, 2, 0), (0, 0, 3, 9, 0), (0, 1, 0, 10, 0), (2, 0, 0, 40, 0), (2, 0, 60, 200, 0)]
-    coverage, length, instances = characterise(segments(rows), DURATIONS_S, "activitynet")
+    coverage, length, instances = characterise(segments(rows), DURATIONS_S, PROTOCOLS["activitynet"].edges)
     assert coverage.bin.tolist() == [0, 2, 4, 0, 3]  # the last video lasts 200 s by its last annotation
     assert coverage.note == "1 videos without a duration: their last annotated end stands in for it"
     assert length.bin.tolist() == [0, 0, 0, 1, 3]
@@ -307,18 +310,18 @@ def test_characteristics_by_hand() -> None:
 
 def test_bins_that_do_not_suit_become_quantiles() -> None:
     rows = [(0, 0, 0, 1 + n / 10, 0) for n in range(20)]
-    _, length, instances = characterise(segments(rows), np.array([100.0]), "hacs")
+    _, length, instances = characterise(segments(rows), np.array([100.0]), PROTOCOLS["hacs"].edges)
     assert length.note == "bins are quantiles of these annotations"
     assert length.edges == (1.0, 1.4, 1.8, 2.1, 2.5, 2.9)
     assert length.counts.min() >= 3
     assert instances.note == ""  # all the same, nothing to divide
     assert instances.counts.tolist() == [0, 0, 0, 20]
-    assert characterise(segments(rows), np.array([100.0]), "ek100")[1].note == ""
+    assert characterise(segments(rows), np.array([100.0]), PROTOCOLS["ek100"].edges)[1].note == ""
 
 
 def test_no_predictions_at_all() -> None:
     matches, _, _ = prepare([(0, 0, 0.0, 2.0)], [])
-    found = diagnose(matches, DURATIONS_S, "hacs")
+    found = diagnose(matches, DURATIONS_S, PROTOCOLS["hacs"].edges)
     assert found.profile.top == [None] * 10
     assert [gain.average_mAP for gain in found.gains] == [0.0] * 5
     assert found.characteristics[1].bins[0].average_missed == 1.0

