@@ -8,7 +8,10 @@ this leaves in --out:
     FILE.png    time-line
     FILE_labelled.mp4   with --render: the video, without sound, with the labels burnt in
 
-and index.html, one page of all videos: time-lines with a player, tables; it loads nothing from the network.
+and index.html, one page of all videos: time-lines with a player, a corrector in which a person moves, relabels, adds
+and deletes segments and saves them as labels, tables; it loads nothing from the network. With --format also
+
+    found_boris.boris, found_elan/, found_via.json, ...   all videos' detections for labelling tools (docs/labels.md)
 
 --min-score is compared with the score of a detection: the probability of its class (of its verb times that of its
 noun) times the score of its proposal. All of them are below 1, so the product is low where any is unsure, and with
@@ -28,6 +31,7 @@ from evaluation.files.sanity import encodable
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.progress import progress
+from video_datasets.formats.tools import WRITERS
 from video_datasets.video.decoding import VideoError, read_header
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
@@ -35,9 +39,11 @@ if TYPE_CHECKING:
     from pipeline.detector import Detector, VideoDetections
 
 PAGE_NAME = "index.html"
+TOOL_NAMES = tuple(WRITERS)
 RENDERED_SUFFIX = "_labelled.mp4"
 _EXAMPLES = """examples:
   python -m pipeline.detect my_video.mp4 --run runs/hacs_mini
+  python -m pipeline.detect videos/ --run runs/own --format boris,elan
   python -m pipeline.detect videos/ clip.avi --run hacs_mini.zip --top 5 --min-score 0.1 --out found --render
 
 In Python:
@@ -63,9 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--min-score", type=float, default=0.2, help="least score, see above (default 0.2)")
     parser.add_argument("--out", type=Path, default=Path("detections"), help="folder (default detections)")
     parser.add_argument("--render", action="store_true", help="also write the video with its labels")
+    parser.add_argument(
+        "--format", type=_formats, default=(), metavar="TOOL,...", help=f"also {', '.join(TOOL_NAMES)}"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
     arguments = parser.parse_args(argv)
     return guarded(lambda: detect(arguments))
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in TOOL_NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(TOOL_NAMES)}, found '{unknown[0]}'")
+    return names
 
 
 def _count(text: str) -> int:
@@ -84,6 +101,7 @@ def detect(arguments: argparse.Namespace) -> int:
     videos = named_videos(arguments.videos)
     from pipeline.detect_page import write_page  # these take seconds to load
     from pipeline.detector import Detector
+    from pipeline.outputs import write_tools
 
     detector = Detector(arguments.run, device=arguments.device)
     print(f"{detector.run.name}: {detector.run.num_classes} {detector.run.remark}".strip(), file=sys.stderr)
@@ -97,6 +115,9 @@ def detect(arguments: argparse.Namespace) -> int:
             failed[str(path)] = error.reason
             print(f"{encodable(str(path))}: left out: {error.reason}", file=sys.stderr)
         write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
+    if arguments.format and found:
+        for line in write_tools(arguments.out, arguments.format, found, detector.run.name):
+            print(encodable(line), file=sys.stderr)
     if failed and len(videos) > 1:
         print(f"{len(failed)} of {len(videos)} videos left out:", file=sys.stderr)
         for video, reason in failed.items():

@@ -12,6 +12,12 @@ from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineDetection, TimelineVideo, timeline_section
+from pipeline.corrector import (
+    CorrectableVideo,
+    corrector_scripts,
+    corrector_section,
+    corrector_style,
+)
 from pipeline.detector import VideoDetections
 from pipeline.player import player, render, script, style, words_table
 from pipeline.trained_run import TrainedRun
@@ -35,7 +41,7 @@ def write_page(
         threshold: which detections these are, in words.
         failed: video -> reason, for those that could not be read.
     """
-    sections = [_timelines(path, found, run, threshold)] if found else []
+    sections = [_timelines(path, found, run, threshold), _corrector(path, found, run)] if found else []
     sections.append(Section("table", "Table", _tables(found)))
     if failed:
         rows = [["video", "reason"], *([encodable(video), encodable(why)] for video, why in failed.items())]
@@ -47,8 +53,8 @@ def write_page(
         sections,
         media=True,
         footer="Score: probability of the class times score of the proposal.",
-        more_styles=[style()],
-        more_scripts=[script()],
+        more_styles=[style(), corrector_style()],
+        more_scripts=[script(), *corrector_scripts()],
     )
     write_text(path, page)
 
@@ -61,9 +67,21 @@ def _timelines(path: Path, found: Mapping[str, VideoDetections], run: TrainedRun
     return replace(section, body=notice + files + section.body)
 
 
+def _corrector(path: Path, found: Mapping[str, VideoDetections], run: TrainedRun) -> Section:
+    videos = [
+        CorrectableVideo(video_id, detections.duration_s, detections.path, _rows(detections))
+        for video_id, detections in found.items()
+    ]
+    return corrector_section(videos, run.backbone.heads.get("action", ()), run.name, path.parent)
+
+
+def _rows(found: VideoDetections) -> list[tuple[float, float, str, float]]:
+    columns = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
+    return [(start_s, end_s, label, score) for (start_s, end_s), label, score in columns]
+
+
 def _timeline(video_id: str, found: VideoDetections) -> TimelineVideo:
-    rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
-    shown = [TimelineDetection(start_s, end_s, label, score) for (start_s, end_s), label, score in rows]
+    shown = [TimelineDetection(*row) for row in _rows(found)]
     return TimelineVideo(video_id, found.duration_s, [], shown)
 
 

@@ -1,8 +1,9 @@
-"""What detection leaves of each video: the official JSON, a CSV, and a picture."""
+"""What detection leaves of each video: the official JSON, a CSV, a picture; and of all, files of labelling tools."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from video_datasets.dataset import Segment
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.ek100_submission import write_ek100_json
 from video_datasets.formats.submission_json import write_detections_json
+from video_datasets.formats.tool_media import Media
+from video_datasets.formats.tools import TOOLS, WRITERS, Tool
+from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
 from video_datasets.predictions import Predictions
 
 SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
@@ -71,3 +75,40 @@ def draw(path: Path, video_id: str, found: VideoDetections) -> None:
     rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
     detections = [(Segment(start_s, end_s, label), score) for (start_s, end_s), label, score in rows]
     draw_timeline(path, video_id, found.duration_s, [], detections)
+
+
+def write_tools(
+    folder: Path, tools: Iterable[str], found: Mapping[str, VideoDetections], model: str
+) -> list[str]:
+    """Write the detections of all videos for labelling tools: found<suffix> or the folder found_<tool> each.
+
+    Args:
+        folder: to write to.
+        tools: names of `video_datasets.formats.tools.WRITERS`.
+        found: video id -> detections.
+        model: that found them, their source.
+
+    Returns:
+        What the tools cannot hold, and what was done about it.
+    """
+    labelling = Labelling(
+        tuple(_labelled(video_id, detections, model) for video_id, detections in found.items()),
+        tuple(sorted({label for detections in found.values() for label in detections.labels})),
+    )
+    media = Media({video_id: detections.path for video_id, detections in found.items()})
+    notes = Notes()
+    for name in tools:
+        tool = TOOLS[name]
+        WRITERS[name](folder / _tool_file(tool), labelling, media, notes)
+    return [*lines(notes.remarks), *lines(notes.lost)]
+
+
+def _tool_file(tool: Tool) -> str:
+    """Name of a tool's file; several tools have .json, which their names then tell apart."""
+    return f"found_{tool.name}{tool.suffix}"
+
+
+def _labelled(video_id: str, found: VideoDetections, model: str) -> LabelledVideo:
+    rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
+    bouts = [Bout(start_s, end_s, label, "", model, score) for (start_s, end_s), label, score in rows]
+    return LabelledVideo(video_id, in_order(bouts), found.path.name, duration_s=found.duration_s)

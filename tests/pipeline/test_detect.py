@@ -23,6 +23,8 @@ from pipeline.trained_run import open_run
 from runtime.errors import InputError
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
+from video_datasets.formats.tools import tool_of
+from video_datasets.labelling import Reading
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files
 
@@ -250,3 +252,26 @@ def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Pa
     assert found.codes == tuple(code for _, code, _ in expected)
     np.testing.assert_allclose(found.scores, [score for score, _, _ in expected], rtol=1e-12)
     np.testing.assert_array_equal(found.segments_s, segments_s[[row for _, _, row in expected]])
+
+
+def test_detections_for_labelling_tools(tiny_run: Path, a_video: tuple[str, Path], tmp_path: Path) -> None:
+    words = ["--run", str(tiny_run), "--out", str(tmp_path), "--min-score", "0", "--top", "7"]
+    assert main([str(a_video[1]), *words, "--format", "boris,elan,csv,label-studio"]) == 0
+    labels = {}
+    for name in ("found_boris.boris", "found_elan", "found_csv.csv", "found_label-studio.json"):
+        tool = tool_of(tmp_path / name)
+        (video,) = tool.read(tmp_path / name, Reading()).videos
+        assert video.video_id == a_video[0]
+        assert {bout.source for bout in video.bouts} == {tiny_run.name}
+        labels[tool.name] = sorted((bout.label, bout.score) for bout in video.bouts)
+    assert len(labels["boris"]) == 7
+    assert labels["boris"] == labels["elan"] == labels["csv"] == labels["label-studio"]
+    project = json.loads((tmp_path / "found_boris.boris").read_text(encoding="utf-8"))
+    (file,) = project["observations"][a_video[0]]["file"]["1"]
+    assert (tmp_path / file).resolve() == a_video[1].resolve()
+
+
+def test_an_unknown_tool_is_refused(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["x.mp4", "--run", str(tiny_run), "--format", "boris,borris"])
+    assert "expected some of boris, elan, via" in capsys.readouterr().err
