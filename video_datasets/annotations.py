@@ -12,6 +12,7 @@ import json
 import reprlib
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,17 @@ from runtime.errors import InputError, error_list
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
+
+SUBSETS = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "validate": "validation",
+    "validation": "validation",
+    "test": "testing",
+    "testing": "testing",
+}
+"""How data sets name their parts -> how we do."""
 
 # Values in messages: cut in length and depth, since a broken file may hold anything.
 _SHORT = reprlib.Repr()
@@ -51,6 +63,21 @@ class AnnotationTable:
     start_s: np.ndarray
     end_s: np.ndarray
     labels: tuple[str, ...]
+
+
+def join_tables(tables: Sequence[AnnotationTable]) -> AnnotationTable:
+    """Put tables of different videos one after another."""
+    offsets = np.cumsum([0, *(len(table.video_ids) for table in tables)])
+    indices = [table.video_index + offset for table, offset in zip(tables, offsets, strict=False)]
+    return AnnotationTable(
+        video_ids=tuple(video_id for table in tables for video_id in table.video_ids),
+        subsets=tuple(subset for table in tables for subset in table.subsets),
+        durations_s=np.concatenate([table.durations_s for table in tables]),
+        video_index=np.concatenate(indices).astype(np.int32),
+        start_s=np.concatenate([table.start_s for table in tables]),
+        end_s=np.concatenate([table.end_s for table in tables]),
+        labels=tuple(label for table in tables for label in table.labels),
+    )
 
 
 def short_repr(value: Any) -> str:

@@ -355,8 +355,3 @@ def interpolate_to_cells(
 def seconds_to_normalised(segments_s: ArrayLike, duration_s: float) -> NDArray[np.float64]:
     """Segments as fractions of the duration, cut to [0, 1]; any shape."""
     return np.clip(np.asarray(segments_s, dtype=np.float64) / duration_s, 0.0, 1.0)
-
-
-def normalised_to_seconds(segments: ArrayLike, duration_s: float) -> NDArray[np.float64]:
-    """Segments in seconds from fractions of the duration; any shape."""
-    return np.asarray(segments, dtype=np.float64) * duration_s

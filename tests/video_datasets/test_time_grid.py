@@ -22,7 +22,6 @@ from video_datasets.time_grid import (
     frames_to_seconds,
     grid_source_indices,
     interpolate_to_cells,
-    normalised_to_seconds,
     num_grid_frames,
     seconds_to_frames,
     seconds_to_normalised,
@@ -312,4 +311,3 @@ def test_cells_tile_the_duration() -> None:
 
 def test_normalised_segments() -> None:
     assert seconds_to_normalised([[-1.0, 5.0], [2.5, 12.0]], 10.0).tolist() == [[0.0, 0.5], [0.25, 1.0]]
-    assert normalised_to_seconds([[0.0, 0.5]], 10.0).tolist() == [[0.0, 5.0]]

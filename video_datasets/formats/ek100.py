@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable
+from video_datasets.annotations import AnnotationTable, join_tables
 from video_datasets.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.ek100_csv import read_ek100_csv
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, split_label
@@ -97,7 +97,7 @@ def read_ek100_subsets(data: DataConfig, problems: dict[str, str]) -> Annotation
         )
     if testing.is_file():
         tables.append(_unlabelled(read_test_videos(testing)))
-    table = _join(tables)
+    table = join_tables(tables)
     _refuse_double_videos(table, (training, validation, testing))
     infos = read_video_info(video_info)
     for video_id in table.video_ids:
@@ -202,21 +202,6 @@ def _unlabelled(video_ids: tuple[str, ...]) -> AnnotationTable:
         start_s=none,
         end_s=none,
         labels=(),
-    )
-
-
-def _join(tables: Sequence[AnnotationTable]) -> AnnotationTable:
-    """Put tables of different videos one after another."""
-    offsets = np.cumsum([0, *(len(table.video_ids) for table in tables)])
-    indices = [table.video_index + offset for table, offset in zip(tables, offsets, strict=False)]
-    return AnnotationTable(
-        video_ids=tuple(video_id for table in tables for video_id in table.video_ids),
-        subsets=tuple(subset for table in tables for subset in table.subsets),
-        durations_s=np.concatenate([table.durations_s for table in tables]),
-        video_index=np.concatenate(indices).astype(np.int32),
-        start_s=np.concatenate([table.start_s for table in tables]),
-        end_s=np.concatenate([table.end_s for table in tables]),
-        labels=tuple(label for table in tables for label in table.labels),
     )
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from runtime.errors import InputError
+from video_datasets.annotations import SUBSETS
 from video_datasets.formats.elan_xml import parse_xml
 from video_datasets.formats.tool_files import checked, media_id
-from video_datasets.formats.whole_videos import SUBSETS
 from video_datasets.labelling import (
     DEFAULT_SUBSET,
     Bout,

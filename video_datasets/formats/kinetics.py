@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_text
+from video_datasets.annotations import SUBSETS, AnnotationTable, read_text
 from video_datasets.formats.format import Format
-from video_datasets.formats.whole_videos import SUBSETS, LabelledFile, whole_video_table
+from video_datasets.formats.whole_videos import LabelledFile, whole_video_table
 from video_datasets.video.search import video_id_of
 
 COLUMNS = ("youtube_id", "time_start", "time_end")

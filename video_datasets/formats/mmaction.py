@@ -12,9 +12,8 @@ import math
 from pathlib import Path
 
 from runtime.errors import InputError
-from video_datasets.annotations import segment_ends
+from video_datasets.annotations import SUBSETS, segment_ends
 from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.formats.whole_videos import SUBSETS
 from video_datasets.labelling import (
     DEFAULT_SUBSET,
     Bout,

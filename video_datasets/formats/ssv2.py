@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError
-from video_datasets.annotations import AnnotationTable, read_json_object, read_text, short_repr
+from video_datasets.annotations import SUBSETS, AnnotationTable, read_json_object, read_text, short_repr
 from video_datasets.formats.format import Format
-from video_datasets.formats.whole_videos import SUBSETS, LabelledFile, whole_video_table
+from video_datasets.formats.whole_videos import LabelledFile, whole_video_table
 
 PREFIX = "something-something-v2-"
 

@@ -13,17 +13,6 @@ from video_datasets.annotations import AnnotationTable
 WHOLE_VIDEO_S = 3600.0
 """End of a segment that is a whole file, whose length no annotation gives; readers stop where the file ends."""
 
-SUBSETS = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "validate": "validation",
-    "validation": "validation",
-    "test": "testing",
-    "testing": "testing",
-}
-"""How data sets name their parts -> how we do."""
-
 
 @dataclass(frozen=True)
 class LabelledFile:
