@@ -68,7 +68,7 @@ def rank_all(
         names: head -> names of the classes.
 
     Returns:
-        One ranking for the head "action"; for "verb" and "noun" four: verb, noun, and the actions in both ways.
+        One ranking for one head; for two four: each of them, and their pairs, the actions, in both ways.
     """
     views = {head: softmax(values) for head, values in logits.items()}
     rankings = [
@@ -80,8 +80,9 @@ def rank_all(
         )
         for head in logits
     ]
-    if set(logits) == {"verb", "noun"}:
-        rankings += _rank_actions(views["verb"], views["noun"], classes, names)
+    if len(names) == 2:
+        first, second = names
+        rankings += _rank_pairs(first, second, views, classes, names)
     return rankings
 
 
@@ -122,22 +123,23 @@ def ranks_of(scores_NC: NDArray[np.floating], classes_N: NDArray[np.integer]) ->
     return before
 
 
-def _rank_actions(
-    verbs_NVC: NDArray[np.float32],
-    nouns_NVC: NDArray[np.float32],
+def _rank_pairs(
+    first: str,
+    second: str,
+    views: Mapping[str, NDArray[np.float32]],
     classes: Mapping[str, NDArray[np.integer]],
     names: Mapping[str, Sequence[str]],
 ) -> list[Ranking]:
     """One item at a time: all products of 9,668 items would fill a gigabyte."""
-    num_nouns = nouns_NVC.shape[2]
-    actions = np.asarray(classes["verb"]) * num_nouns + np.asarray(classes["noun"])
+    count = views[second].shape[2]
+    actions = np.asarray(classes[first]) * count + np.asarray(classes[second])
     averaged, by_view = [], []
-    for verbs_VC, nouns_VC, action in zip(verbs_NVC, nouns_NVC, actions[:, None], strict=True):
-        product = np.outer(verbs_VC.mean(axis=0), nouns_VC.mean(axis=0))
+    for first_VC, second_VC, action in zip(views[first], views[second], actions[:, None], strict=True):
+        product = np.outer(first_VC.mean(axis=0), second_VC.mean(axis=0))
         averaged.append(ranks_of(product.reshape(1, -1), action)[0])
-        by_view.append(ranks_of((verbs_VC.T @ nouns_VC).reshape(1, -1), action)[0])
+        by_view.append(ranks_of((first_VC.T @ second_VC).reshape(1, -1), action)[0])
     present, positions = np.unique(actions, return_inverse=True)
-    labels = tuple(f"{names['verb'][a // num_nouns]} {names['noun'][a % num_nouns]}" for a in present)
+    labels = tuple(f"{names[first][a // count]} {names[second][a % count]}" for a in present)
     return [
         Ranking("action", labels, positions, np.array(averaged, dtype=np.int64)),
         Ranking("action, by view", labels, positions, np.array(by_view, dtype=np.int64)),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_path
-from video_datasets.annotations import read_text
+from video_datasets import csv_table
+from video_datasets.csv_table import Column
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 from video_datasets.formats.submission_json import read_detections_json
@@ -43,11 +44,7 @@ def read_csv(path: Path, reading: Reading) -> Labelling:
         InputError: as `read_own_csv`; or if a score is no number.
     """
     table = read_own_csv(path)
-    lines = csv.DictReader(read_text(path).splitlines())
-    rows = [
-        line for line in lines if (line["label"] or "").strip()
-    ]  # the others are videos without a segment
-    extras = (_extras(row, f"{path}: segment {number}") for number, row in enumerate(rows))
+    extras = _extras(path)
     bouts: list[list[Bout]] = [[] for _ in table.video_ids]
     columns = (table.video_index.tolist(), table.start_s.tolist(), table.end_s.tolist(), table.labels, extras)
     for index, start_s, end_s, label, extra in zip(*columns, strict=True):
@@ -57,10 +54,17 @@ def read_csv(path: Path, reading: Reading) -> Labelling:
     return collect(path, videos, Notes())
 
 
-def _extras(row: dict[str, str], where: str) -> tuple[str, str, float | None]:
-    """Subject, source and score of a line."""
-    subject, source, score = ((row.get(name) or "").strip() for name in _EXTRA_COLUMNS)
-    return subject, source, checked(score, float, f"{where}, 'score'") if score else None
+def _extras(path: Path) -> list[tuple[str, str, float | None]]:
+    """Subject, source and score of each segment; lines without a label are videos without one."""
+    columns = [Column((name,), optional=True) for name in _EXTRA_COLUMNS]
+    lines = csv_table.read_csv(path, (Column(("label",)), *columns))
+    extras = [
+        (subject, source, lines.number(line, score, "score") if score else None)
+        for line, (label, subject, source, score) in lines.rows
+        if label
+    ]
+    lines.refuse_errors()
+    return extras
 
 
 def write_csv(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:

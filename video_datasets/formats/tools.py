@@ -156,7 +156,7 @@ _TOOLS = (
         name="csv",
         title="your own CSV",
         suffix=".csv",
-        owns=lambda look: look.kind == "table" and "label" in look.names,
+        owns=lambda look: look.kind == "table" and "label" in map(str.lower, look.names),
         read=read_csv,
         write=write_csv,
     ),
