@@ -55,7 +55,7 @@ BAD = {
     ),
     "path,start,end,label\na.mp4,0,1,run\na.mkv,0,1,run\n": r"line 3: video 'a' is 'a\.mkv' here, 'a\.mp4' in line 2",
     "path,start,end,label\na.mp4,0:61,2,run\n": "line 2: 'start' must be seconds, mm:ss or hh:mm:ss, found bad",
-    "path,start,label\na.mp4,0,run\n": r"missing: end_s \(or end\); found: path, start, label",
+    "path,start,label\na.mp4,0,run\n": r"missing: end_s \(or end, end_frame\); found: path, start, label",
     "path,start,end,label,subset\na.mp4,0,1,run,\n": "line 2: 'subset' must not be empty",
     "path,start,end,label\n,0,1,run\n": "line 2: 'path' must not be empty",
 }
@@ -70,3 +70,32 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: str, message: str
 def test_one_path_may_be_written_in_several_ways(tmp_path: Path) -> None:
     rows = "path,start,end,label\nrun/a.mp4,0,1,run\n./run/a.mp4,1,2,run\nrun\\a.mp4,2,3,run\n"
     assert _read(tmp_path, rows).video_ids == ("a",)
+
+
+def test_frames_are_declared_by_their_columns_and_rate(tmp_path: Path) -> None:
+    path = tmp_path / "frames.csv"
+    path.write_text("video,start_frame,end_frame,label,fps\na,50,75,run,25\na,30,60,run,29.97\n")
+    table = read_own_csv(path)
+    assert table.start_s.tolist() == [2.0, 30 / 29.97]
+    assert table.end_s.tolist() == [3.0, 60 / 29.97]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,start_frame,end_frame,label\na,50,75,run\n", "line 2: 'fps' must be the frames per second"),
+        (
+            "video,start_frame,end_frame,label,fps\na,50,75,run,0\n",
+            "line 2: 'fps' must be above 0, found '0'",
+        ),
+        (
+            "video,start_frame,end_frame,label,fps\na,x,75,run,25\n",
+            "line 2: 'start_frame' must be a frame, found 'x'",
+        ),
+    ],
+)
+def test_frames_without_a_rate_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "frames.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_own_csv(path)

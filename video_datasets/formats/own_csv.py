@@ -8,8 +8,9 @@
 
 `video` is the file's name without its suffix (and without a leading "v_"), or the file: `kitchen_01.mp4`,
 `monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`,
-in any order. Times are seconds, mm:ss or hh:mm:ss. Without the column `subset` all is for training. What else is read
-as it is meant, and what is refused, says `video_datasets.csv_table`.
+in any order. Times are seconds, mm:ss or hh:mm:ss; or frames, in columns `start_frame`, `end_frame` and `fps`: frame n
+begins at n / fps seconds, and a segment ends where its end frame begins. Without the column `subset` all is for
+training. What else is read as it is meant, and what is refused, says `video_datasets.csv_table`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from video_datasets.formats.format import Format
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 
 COLUMNS = ("video", "start_s", "end_s", "label", "subset")
+START_FRAME, END_FRAME = "start_frame", "end_frame"
 _WANTED = (
     Column(("video", "path")),
-    Column(("start_s", "start")),
-    Column(("end_s", "end")),
+    Column(("start_s", "start", START_FRAME)),
+    Column(("end_s", "end", END_FRAME)),
     Column(("label",)),
     Column(("subset",), optional=True),
+    Column(("fps",), optional=True),
 )
 _DEFAULT_SUBSET = "training"
 
@@ -56,7 +59,7 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
     table = read_csv(Path(path), _WANTED)
     videos: dict[str, _Mention] = {}
     rows: list[tuple[str, float, float, str]] = []
-    for line, (video, start, end, label, subset) in table.rows:
+    for line, (video, start, end, label, subset, fps) in table.rows:
         if not video or not (subset or not table.names[4]):
             table.error(line, f"'{table.names[0 if not video else 4]}' must not be empty")
             continue
@@ -68,11 +71,23 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
             names = " and ".join(table.names[1:3])
             table.error(line, f"a segment without a label; leave {names} empty too")
         start_s, end_s = (
-            table.seconds(line, text, name) for text, name in zip((start, end), table.names[1:3], strict=True)
+            _time_s(table, line, text, name, fps)
+            for text, name in zip((start, end), table.names[1:3], strict=True)
         )
         rows.append((video_id, start_s, end_s, label))
     table.refuse_errors()
     return _columns(videos, rows)
+
+
+def _time_s(table: CsvTable, line: int, text: str, name: str, fps: str) -> float:
+    """Seconds of a cell, which holds a time, or a frame where its column says so; an error is kept if it is neither."""
+    if name.lower() not in (START_FRAME, END_FRAME):
+        return table.seconds(line, text, name)
+    rate = table.number(line, fps, "fps", "the frames per second that the frames count")
+    if rate <= 0:
+        table.error(line, f"'fps' must be above 0, found '{fps}'")
+        return float("nan")
+    return table.number(line, text, name, "a frame") / rate
 
 
 def _columns(videos: dict[str, _Mention], rows: Sequence[tuple[str, float, float, str]]) -> AnnotationTable:
