@@ -166,7 +166,7 @@ def _read_predictions(
 
 
 def _write_files(results: Results, evaluation: Evaluation, arguments: argparse.Namespace) -> None:
-    from evaluation.analysis import analyses_to_json
+    from evaluation.diagnosis.tasks import analyses_to_json
     from evaluation.files.metrics_json import evaluation_to_json
     from evaluation.tables import per_class_csv
 

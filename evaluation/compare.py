@@ -1,10 +1,10 @@
-"""`python -m evaluation.compare`: files of detections side by side, with confidence intervals over videos."""
+"""`python -m evaluation.compare`: runs or files of detections side by side, with confidence intervals over videos."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -20,16 +20,17 @@ from runtime.atomic import write_json
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluation.comparison import Comparison, Estimate, TaskComparison
+    from evaluation.intervals import Comparison, Estimate, TaskComparison
 
 DESCRIPTION = """\
 Compare detections: mAP side by side, with 95 % confidence intervals, and differences from the first file.
 
 The intervals say how far the figures would move with other videos of the same kind: a paired bootstrap, in which
 every resample draws as many videos as there are, with replacement, and scores all files on them. A difference whose
-interval includes 0 may be chance."""
+interval includes 0 may be chance. Of runs, the settings in which they differ stand below."""
 
 EXAMPLES = """\
+  python -m evaluation.compare runs/hacs_mini runs/hacs_mini_r2d_mini
   python -m evaluation.compare --ground-truth HACS_segments_v1.1.1.json before.json after.json
   python -m evaluation.compare --ground-truth EPIC_100_validation.csv a.json b.json c.json \\
       --resamples 5000 --json comparison.json
@@ -50,9 +51,15 @@ def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
     parser = make_parser("evaluation.compare", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("files", type=Path, nargs="+", metavar="FILE", help="submission JSON, CSV or HDF5 of this project")
+    add(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="RUN_OR_FILE",
+        help="folder of a run, or submission JSON, CSV, HDF5",
+    )
     add_protocol(parser, required=False)
-    add_ground_truth(parser)
+    add_ground_truth(parser, required=False)
     add("--resamples", type=int, default=1000, metavar="N", help="(default: %(default)s)")
     add("--seed", type=int, default=0, help="of the resamples (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="write all figures here")
@@ -60,10 +67,8 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from evaluation.comparison import compare_predictions
-    from evaluation.files.evaluate import subset_of
-    from evaluation.files.protocols import protocol_named, protocol_of_format
-    from evaluation.files.read import ground_truth_format, read_ground_truth, read_predictions_file
+    from evaluation.compared import collect
+    from evaluation.intervals import compare_predictions
 
     if not 2 <= len(arguments.files) <= len(ascii_uppercase):
         raise InputError(f"expected 2 to 26 files to compare, found {len(arguments.files)}")
@@ -73,21 +78,40 @@ def _run(arguments: argparse.Namespace) -> int:
             f" found {arguments.resamples} and {arguments.seed}"
         )
     refuse_overwriting([arguments.json], [*arguments.files, arguments.ground_truth])
-    name = arguments.protocol or protocol_of_format(ground_truth_format(arguments.ground_truth))
-    protocol = protocol_named(name, arguments.tiou)
-    truth = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
+    compared = collect(
+        arguments.files,
+        ground_truth=arguments.ground_truth,
+        ground_truth_format_name=arguments.format,
+        protocol_name=arguments.protocol,
+        tious=arguments.tiou,
+        subset=arguments.subset,
+    )
     comparison = compare_predictions(
-        truth,
-        [read_predictions_file(path, protocol) for path in arguments.files],
-        protocol,
-        subset=arguments.subset or subset_of(truth, protocol),
+        compared.truth,
+        compared.predictions,
+        compared.protocol,
+        subset=compared.subset,
         resamples=arguments.resamples,
         seed=arguments.seed,
     )
     print(render_comparison(comparison, arguments.files))
+    if any(path.is_dir() for path in arguments.files):
+        print(f"\n{render_settings(compared.settings)}")
     if arguments.json:
-        write_json(arguments.json, comparison_to_json(comparison, arguments.files))
+        content = comparison_to_json(comparison, arguments.files) | {"settings": compared.settings}
+        write_json(arguments.json, content)
     return 0
+
+
+def render_settings(settings: Mapping[str, Sequence[Any]]) -> str:
+    """Render the settings in which runs differ, a column for each."""
+    from evaluation.tables import align
+
+    if not settings:
+        return "settings: no difference"
+    letters = ascii_uppercase[: len(next(iter(settings.values())))]
+    rows = [[key, *("-" if value is None else str(value) for value in row)] for key, row in settings.items()]
+    return align([["settings that differ", *letters], *rows])
 
 
 def render_comparison(comparison: Comparison, paths: Sequence[Path]) -> str:
@@ -107,7 +131,7 @@ def render_comparison(comparison: Comparison, paths: Sequence[Path]) -> str:
         figures = [_figures(file) for file in found.files]
         rows = [[f"{task}: mAP (%) at tIoU", *letters], *map(list, zip(ticks, *figures, strict=True))]
         blocks.append(align(rows))
-        blocks.append("\n".join(_verdicts(task, found, letters)))
+        blocks.append("\n".join(_verdicts(task, found, letters, comparison.num_videos)))
         columns = [_differences(difference) for difference in found.differences]
         names = [f"{letter} - A" for letter in letters[1:]]
         rows = [[f"{task}: difference at tIoU", *names], *map(list, zip(ticks, *columns, strict=True))]
@@ -136,17 +160,20 @@ def _differences(estimate: Estimate) -> list[str]:
     return [f"{figures} {word}" for figures, word in zip(_signed(estimate), words, strict=True)]
 
 
-def _verdicts(task: str, found: TaskComparison, letters: str) -> list[str]:
+def _verdicts(task: str, found: TaskComparison, letters: str, num_videos: int) -> list[str]:
     """One sentence for each difference of average mAP."""
+    from evaluation.intervals import FEW_VIDEOS
+
     lines = []
     for letter, difference in zip(letters[1:], found.differences, strict=True):
         value, outside = float(difference.value[-1]), bool(difference.excludes_zero[-1])
         which = "higher" if value > 0 else "lower"
-        verdict = (
-            f"the interval excludes 0: {which}, beyond the chance of the videos"
-            if outside
-            else "the interval includes 0: the videos do not tell the two apart"
-        )
+        if num_videos < FEW_VIDEOS:
+            verdict = f"{num_videos} videos are too few to tell: an example, not a measurement"
+        elif outside:
+            verdict = f"the interval excludes 0: {which}, beyond the chance of the videos"
+        else:
+            verdict = "the interval includes 0: the videos do not tell the two apart"
         lines.append(f"{task}: {letter} - A in average mAP {_signed(difference)[-1]}; {verdict}")
     return lines
 
@@ -160,7 +187,7 @@ def comparison_to_json(comparison: Comparison, paths: Sequence[Path]) -> dict[st
         {"mAP": [T], "mAP_interval": [T][2], "average_mAP": x, "average_mAP_interval": [2]} and, for
         differences from the first file, "excludes_0": [T] and "average_excludes_0".
     """
-    from evaluation.comparison import LEVEL
+    from evaluation.intervals import LEVEL
 
     return {
         "protocol": comparison.protocol,

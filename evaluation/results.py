@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from evaluation.analysis import TaskAnalysis, analyse_tasks
+from evaluation.diagnosis.tasks import TaskAnalysis, analyse_tasks
 from evaluation.files.evaluate import Evaluation
 from evaluation.files.protocols import Protocol
 from video_datasets.annotations import AnnotationTable

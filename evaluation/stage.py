@@ -101,7 +101,7 @@ def draw_timelines(folder: Path, annotations: AnnotationTable, detections: Predi
     """Draw the first `count` annotated videos that have detections; return how many there were."""
     if count < 1:
         return 0
-    from evaluation.timeline import draw_timeline  # matplotlib takes its time to load
+    from evaluation.timeline_picture import draw_timeline  # matplotlib takes its time to load
 
     drawn = 0
     for index, video_id in enumerate(annotations.video_ids):

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evaluation.files.evaluate import Evaluation
-from evaluation.files.sanity import ClassReport, FileReport, encodable
+from evaluation.files.sanity import ClassReport, FileReport
 from evaluation.metrics.average_recall import ProposalMetrics
 from evaluation.metrics.detection import DetectionMetrics
+from runtime.text import encodable, spreadsheet_text
 
 SHOWN_AN = (1, 5, 10, 50, 100)
 
@@ -183,6 +184,13 @@ def per_class_csv(evaluation: Evaluation) -> str:
             figures = [*ap.tolist(), float(ap.mean()), *found.tolist()]
             label, *numbers = key
             writer.writerow(
-                [task, encodable(str(label)), *numbers, *figures, evaluation.protocol, evaluation.version]
+                [
+                    task,
+                    spreadsheet_text(encodable(str(label))),
+                    *numbers,
+                    *figures,
+                    evaluation.protocol,
+                    evaluation.version,
+                ]
             )
     return out.getvalue()

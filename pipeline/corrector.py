@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evaluation.files.sanity import encodable
 from evaluation.report.page import Section
 from pipeline.player import TEMPLATES, relative_address, render
+from runtime.text import encodable
 
 SCRIPTS = ("corrections.js", "corrector_timeline.js", "corrector.js")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineDetection, TimelineVideo, timeline_section
@@ -23,6 +22,7 @@ from pipeline.player import player, render, script, style, words_table
 from pipeline.trained_run import TrainedRun
 from proposals.heads import head_of
 from runtime.atomic import write_text
+from runtime.text import encodable
 
 
 def write_page(

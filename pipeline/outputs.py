@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.detector import VideoDetections
 from pipeline.trained_run import TrainedRun
 from runtime.atomic import atomic_path
+from runtime.text import spreadsheet_text
 from video_datasets.dataset import Segment
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.ek100_submission import write_ek100_json
@@ -62,15 +63,18 @@ def write_csv(path: Path, video_id: str, found: VideoDetections) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "verb", "noun"] if of_pairs else header)
+        video = spreadsheet_text(video_id)
         rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), found.codes, strict=True)
         for (start_s, end_s), label, score, code in rows:
             classes = split_label(code)[:2] if of_pairs else ()
-            writer.writerow([video_id, f"{start_s:.3f}", f"{end_s:.3f}", label, f"{score:.6g}", *classes])
+            writer.writerow(
+                [video, f"{start_s:.3f}", f"{end_s:.3f}", spreadsheet_text(label), f"{score:.6g}", *classes]
+            )
 
 
 def draw(path: Path, video_id: str, found: VideoDetections) -> None:
     """Draw the detections on a time axis as a PNG."""
-    from evaluation.timeline import draw_timeline  # matplotlib takes its time to load
+    from evaluation.timeline_picture import draw_timeline  # matplotlib takes its time to load
 
     rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
     detections = [(Segment(start_s, end_s, label), score) for (start_s, end_s), label, score in rows]

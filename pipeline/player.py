@@ -14,8 +14,8 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
+from runtime.text import encodable
 
 TEMPLATES = Path(__file__).parent / "templates"
 _ENVIRONMENT = Environment(

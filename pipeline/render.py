@@ -15,10 +15,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from evaluation.files.sanity import encodable
 from pipeline.detector import VideoDetections
 from runtime.atomic import atomic_path
 from runtime.progress import progress
+from runtime.text import encodable
 from video_datasets.video.reader import stream_frames
 
 TICKS_PER_S = 90_000

@@ -8,7 +8,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 from evaluation.files.evaluate import select_subset
-from evaluation.files.sanity import encodable
 from evaluation.report.evaluation_page import evaluation_sections
 from evaluation.report.page import Section, render_page
 from evaluation.results import Results
@@ -25,6 +24,7 @@ from runtime.atomic import write_text
 from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.schema import RunConfig
+from runtime.text import encodable
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
 from video_datasets.video.search import index_video_files

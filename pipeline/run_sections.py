@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 from omegaconf import MISSING
 
-from evaluation.files.sanity import encodable
 from evaluation.report.charts import Points, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
@@ -19,6 +18,7 @@ from runtime.config import config_to_dict, flatten
 from runtime.errors import InputError
 from runtime.schema import DataConfig, RunConfig
 from runtime.stage import read_record
+from runtime.text import encodable
 from training.curves import VALIDATION_PREFIX, panel_names
 
 STAGES = ("finetune", "features", "bmn", "proposals", "classification", "evaluation")

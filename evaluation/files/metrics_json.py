@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.files.evaluate import Evaluation
-from evaluation.files.sanity import encodable
 from evaluation.metrics.average_recall import ProposalMetrics
 from evaluation.metrics.detection import DetectionMetrics
+from runtime.text import encodable
 
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:

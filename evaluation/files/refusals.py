@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.files.sanity import examples
 from runtime.errors import InputError, error_list
+from runtime.text import examples
 from video_datasets.annotations import AnnotationTable, short_repr
 from video_datasets.predictions import NO_LABEL, Predictions
 
@@ -34,6 +34,8 @@ def refuse_bad_predictions(truth: AnnotationTable, predictions: Predictions, *, 
     errors = not_finite_predictions(predictions)
     if errors:
         raise InputError(error_list("predictions", errors))
+    if not len(predictions):
+        raise InputError("predictions: the file has no predictions at all, nothing can be scored")
     predicted = [predictions.videos[video] for video in np.unique(predictions.video_index)]
     if set(truth.video_ids).isdisjoint(predicted):
         raise InputError(

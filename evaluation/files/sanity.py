@@ -5,7 +5,7 @@ Nothing here changes a score. All of it is counted on columns, in a fraction of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,10 @@ import numpy as np
 from evaluation.files.units import unit_suspicion
 from evaluation.metrics.columns import look_up, number_values
 from evaluation.metrics.detection import DetectionMetrics
+from runtime.text import encodable, examples
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
-EXAMPLES = 3
 # Durations are rounded in the annotation files, and detections clipped to the exact one must not be counted.
 DURATION_TOLERANCE_S = 0.1
 
@@ -195,19 +195,3 @@ def tie_notes(task: str, tied_scores: int, total: int) -> list[str]:
         f"{task}: {tied_scores} of {total} scores are tied within their {group}; ties rank later in the file"
         f" first, the official code leaves them to an unstable sort"
     ]
-
-
-def encodable(name: str) -> str:
-    r"""Escape half characters, which JSON can hold and no file or screen can.
-
-    >>> encodable("\ud800 \u00e4")
-    '\\ud800 ä'
-    """
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def examples(names: Iterable[str]) -> str:
-    """Name the first three, printable whatever they hold."""
-    names = list(names)
-    shown = [name.encode("unicode_escape").decode() if not name.isprintable() else name for name in names]
-    return ", ".join(shown[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 
-from evaluation.files.sanity import encodable
 from evaluation.metrics.detection import DetectionMetrics
 from evaluation.report.fragments import for_tasks
 from evaluation.report.page import Section, render_fragment
+from runtime.text import encodable
 
 PRINTED_ROWS = 40
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from evaluation.analysis import TaskAnalysis
-from evaluation.files.sanity import encodable
+from evaluation.diagnosis.tasks import TaskAnalysis
 from evaluation.metrics.average_recall import ProposalMetrics
-from evaluation.metrics.curves import interpolated_precision
+from evaluation.metrics.interpolation import interpolated_precision
 from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, line_chart
 from evaluation.report.fragments import for_tasks, grid, table
 from evaluation.report.page import Section, render_fragment
 from evaluation.tables import official_recall_rows, top_k_rows
+from runtime.text import encodable
 
 RECALLS = np.linspace(0.0, 1.0, 51)
 STEPS = 255

@@ -11,7 +11,7 @@ from evaluation.metrics.average_recall import ProposalMetrics
 from evaluation.metrics.matches import match_columns
 from evaluation.report.classes import classes_section
 from evaluation.report.curves import average_recall_section, precision_recall_section
-from evaluation.report.diagnosis import diagnosis_section
+from evaluation.report.error_charts import diagnosis_section
 from evaluation.report.overview import data_section, describe_file, summary_section
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineVideo, timeline_section

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.files.evaluate import Evaluation
-from evaluation.files.sanity import encodable
 from evaluation.report.fragments import table
 from evaluation.report.page import Section, render_fragment
 from evaluation.results import Results
 from evaluation.tables import data_rows, precision_rows, recall_rows, separate_title
+from runtime.text import encodable
 
 READ_BYTES = 1 << 20
 

@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.files.sanity import encodable
+from runtime.text import encodable
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("page.css", "content.css", "print.css")

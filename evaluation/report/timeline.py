@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.files.sanity import encodable
 from evaluation.report.fragments import for_tasks
 from evaluation.report.page import Section, render_fragment
+from runtime.text import encodable
 
 TIME_DIGITS, TIOU_DIGITS = 2, 3
 SCORE_FORMAT = ".4g"

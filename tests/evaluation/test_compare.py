@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.compare import main
-from evaluation.comparison import compare_predictions, interval
 from evaluation.files.evaluate import evaluate_tables, select_subset, task_columns
 from evaluation.files.protocols import PROTOCOLS
+from evaluation.intervals import compare_predictions, interval
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
+from runtime.config import config_to_yaml
+from runtime.schema import DataConfig, RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.predictions import Predictions
@@ -111,10 +114,11 @@ def test_interval_is_centred_on_the_figure() -> None:
     """Resamples that all lie 0.2 too high say nothing about where the figure is."""
     drawn = np.linspace(0, 1, 1001)[:, None] + np.array([0.2, 0.0])
     drawn[0] = np.nan
-    found = interval(np.array([0.3, 2.0]), drawn)
-    np.testing.assert_allclose(found.low, [0.3 - 0.475, 2.0 - 0.475], atol=2e-3)
-    np.testing.assert_allclose(found.high, [0.3 + 0.475, 2.0 + 0.475], atol=2e-3)
+    found = interval(np.array([0.3, 0.7]), drawn, lowest=-1.0)
+    np.testing.assert_allclose(found.low, [0.3 - 0.475, 0.7 - 0.475], atol=2e-3)
+    np.testing.assert_allclose(found.high, [0.3 + 0.475, 1.0], atol=2e-3)
     assert found.excludes_zero.tolist() == [False, True]
+    assert interval(np.array([0.3, 0.7]), drawn).low.min() == 0.0  # a figure ends at 0
 
 
 def random_files(folder: Path, videos: int = 40) -> list[Path]:
@@ -180,7 +184,8 @@ def test_protocol_follows_from_the_ground_truth(
     screen = capsys.readouterr().out
     assert screen.startswith("ek100 (EPIC-KITCHENS C2-Action-Detection")
     for task in ("verb", "noun", "action"):
-        assert f"{task}: B - A in average mAP +0.00 [+0.00, +0.00]; the interval includes 0" in screen
+        assert f"{task}: B - A in average mAP +0.00 [+0.00, +0.00]; " in screen
+    assert "videos are too few to tell: an example, not a measurement" in screen
 
 
 def test_same_seed_same_intervals(tmp_path: Path) -> None:
@@ -225,3 +230,36 @@ def test_refusals(
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--ground-truth", "truth.json", "--protocol", "hacs"]) == 2
     assert message in capsys.readouterr().err
+
+
+def run_folder(folder: Path, truth: Path, detections: Path, **settings: Any) -> Path:
+    (folder / "classification").mkdir(parents=True)
+    shutil.copy(detections, folder / "classification/detections.json")
+    data = DataConfig(root=str(truth.parent), annotations=truth.name)
+    config = RunConfig(run_dir=str(folder), data=data, **settings)
+    (folder / "config.yaml").write_text(config_to_yaml(config))
+    return folder
+
+
+def test_runs_are_compared_with_their_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, first, _, third = random_files(tmp_path)
+    one = run_folder(tmp_path / "one", truth, first)
+    two = run_folder(tmp_path / "two", truth, third, seed=7, model="r2d_r50")
+    out = tmp_path / "comparison.json"
+    assert main([str(one), str(two), "--resamples", "20", "--json", str(out)]) == 0
+    screen = capsys.readouterr().out
+    found = json.loads(out.read_text())
+    assert found["settings"] == {"seed": [0, 7], "model": ["tada2d_r50", "r2d_r50"]}
+    assert re.search(r"settings that differ +A +B\nseed +0 +7\nmodel +tada2d_r50 +r2d_r50", screen)
+    files = [str(first), str(third), "--ground-truth", str(truth), "--resamples", "20", "--json", str(out)]
+    assert main(files) == 0
+    assert json.loads(out.read_text())["tasks"] == found["tasks"]
+    assert "settings" not in capsys.readouterr().out
+
+
+def test_what_is_no_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), str(tmp_path)]) == 2
+    assert "no config.yaml; expected the folder of a run, or a file of detections" in capsys.readouterr().err
+    _, first, second, _ = random_files(tmp_path)
+    assert main([str(first), str(second)]) == 2
+    assert "give --ground-truth, or at least one folder of a run" in capsys.readouterr().err

@@ -286,7 +286,6 @@ def test_unknown_public_name() -> None:
         "metrics.thresholds",
         "frames",
         "metrics.matching",
-        "files.sanity",
     ],
 )
 def test_doctests(name: str) -> None:

@@ -190,8 +190,8 @@ def test_ties_and_missing_videos_are_said(files: Path, capsys: pytest.CaptureFix
             {"v_v": [detection("a", 1, 0, 1)]},
             "none of the 1 predicted videos is among the 2 of the ground truth",
         ),
-        ({}, "none of the 0 predicted videos"),
-        ({"v": [], "w": []}, "none of the 0 predicted videos"),
+        ({}, "the file has no predictions at all"),
+        ({"v": [], "w": []}, "the file has no predictions at all"),
         ({"v": [{"score": 1, "segment": [0, 1]}]}, "1 of 1 have no label, first of video 'v', entry 0"),
     ],
 )

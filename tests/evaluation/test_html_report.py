@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 
 import evaluation.diagnosis.characteristics
-import evaluation.metrics.curves
+import evaluation.metrics.interpolation
 import evaluation.report
 from evaluation.__main__ import main
 from evaluation.files.evaluate import TaskColumns
 from evaluation.metrics.average_precision import find_hits
 from evaluation.metrics.columns import Segments
-from evaluation.metrics.curves import interpolated_precision
+from evaluation.metrics.interpolation import interpolated_precision
 from evaluation.metrics.matches import match_columns
 from evaluation.report import video_choice
 from evaluation.report.charts import Series, bar_chart, line_chart, stacked_chart
@@ -309,7 +309,7 @@ def test_interpolated_precision_by_hand() -> None:
 
 
 def test_examples_in_docstrings_run() -> None:
-    modules = [evaluation.metrics.curves, evaluation.diagnosis.characteristics]
+    modules = [evaluation.metrics.interpolation, evaluation.diagnosis.characteristics]
     names = [module.name for module in pkgutil.iter_modules(evaluation.report.__path__, "evaluation.report.")]
     modules += [importlib.import_module(name) for name in names]
     results = [doctest.testmod(module) for module in modules]

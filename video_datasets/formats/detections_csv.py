@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.text import text_of_spreadsheet
 from video_datasets.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.own_csv import id_and_file
@@ -43,6 +44,7 @@ def read_detections_csv(path: str | Path) -> Predictions:
     labels: dict[str, int] = {}
     rows: list[tuple[int, float, float, float, int]] = []
     for line, (video, start, end, score, label, verb, noun) in table.rows:
+        video, label = text_of_spreadsheet(video), text_of_spreadsheet(label)
         if not video:
             table.error(line, f"'{table.names[0]}' must not be empty")
             continue

@@ -1,11 +1,13 @@
 """Several files of detections on the same ground truth: figures with intervals, and paired differences.
 
 The interval of a figure is the figure itself plus the 2.5 and 97.5 % percentiles of how far resamples lie from the
-mean of all resamples (`evaluation.metrics.bootstrap`). Plain percentiles would not do: mAP of a resample is
-systematically
-higher than that of the file, by more than the width of the interval on real-size data (47.2 -> 48.7 % on a file in
-the shape of HACS), because copies of a video add true positives right behind each other. Intervals of differences are
-made in the same way from the differences within each resample.
+mean of all resamples (`evaluation.metrics.bootstrap`). Plain percentiles would not do: mAP of a resample is higher
+than that of the file, systematically and by more than the width of the interval on real-size data (47.2 -> 48.7 % on
+a file in the shape of HACS), because copies of a video add true positives right behind each other. Intervals of
+differences are made in the same way from the differences within each resample.
+
+Where an interval would pass what the figure can be, 0 to 100 % (a difference: -100 to 100), it ends there. Below
+`FEW_VIDEOS` videos no verdict is given: resamples of so few repeat the same handful, and the interval is too narrow.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
 LEVEL = 0.95
+FEW_VIDEOS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,8 @@ def _compare(
     return TaskComparison(
         files=tuple(interval(value[file], drawn[:, file]) for file in range(len(rankings))),
         differences=tuple(
-            interval(value[file] - value[0], drawn[:, file] - drawn[:, 0]) for file in range(1, len(rankings))
+            interval(value[file] - value[0], drawn[:, file] - drawn[:, 0], -1.0)
+            for file in range(1, len(rankings))
         ),
     )
 
@@ -137,14 +141,14 @@ def _with_average(figures: np.ndarray) -> np.ndarray:
     return np.concatenate([figures, figures.mean(axis=-1, keepdims=True)], axis=-1)
 
 
-def interval(value: np.ndarray, drawn: np.ndarray) -> Estimate:
-    """Interval around a figure from its resamples, as the head of this module says.
+def interval(value: np.ndarray, drawn: np.ndarray, lowest: float = 0.0) -> Estimate:
+    """Interval around a figure from its resamples, as the head of this module says, cut at what is possible.
 
     Args:
-        value: (K,) figures.
+        value: (K,) figures, `lowest` to 1.
         drawn: (B, K) the same figures in each resample; rows without annotations (NaN) are left out.
     """
     drawn = drawn[~np.isnan(drawn).any(axis=1)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn - drawn.mean(axis=0), (tail, 1 - tail), axis=0)
-    return Estimate(value, value + low, value + high)
+    return Estimate(value, np.clip(value + low, lowest, 1.0), np.clip(value + high, lowest, 1.0))

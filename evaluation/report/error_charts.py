@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from evaluation.analysis import TaskAnalysis
 from evaluation.diagnosis.diagnose import Bin, BinnedFigures, Diagnosis
+from evaluation.diagnosis.tasks import TaskAnalysis
 from evaluation.report.charts import Series, bar_chart, figure, stacked_chart
 from evaluation.report.fragments import for_tasks, grid
 from evaluation.report.page import Section, render_fragment
