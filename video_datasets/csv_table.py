@@ -138,7 +138,7 @@ def read_csv(path: Path, columns: Sequence[Column], *, hint: str = "") -> CsvTab
         FileNotFoundError: if there is no such file.
         InputError: if it is no text, or its header lacks a column or has one twice.
     """
-    text = read_text(path)
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     first, separator = _header_place(text, columns)
     body = "\n" * (first - 1) + text.split("\n", first - 1)[-1]  # so that lines keep their numbers
     table = CsvTable(path, (), separator, [])
@@ -162,11 +162,16 @@ def _header_place(text: str, columns: Sequence[Column]) -> tuple[int, str]:
         declared = re.fullmatch(r"\s*sep=(.)\s*", line)  # as Excel writes it
         if not line.strip() or line.startswith("#") or declared:
             continue
-        found = {
-            mark: len(wanted & set(_names(next(csv.reader([line], delimiter=mark))))) for mark in SEPARATORS
-        }
+        found = {mark: len(wanted & set(_names(_cells(line, mark)))) for mark in SEPARATORS}
         return number, max(found, key=lambda mark: found[mark])
     return 1, ","
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator))
+    except csv.Error:  # told when the file is read
+        return []
 
 
 def _names(header: Sequence[str]) -> list[str]:

@@ -117,7 +117,7 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
     table = read_csv(path, (Column(("id",)), Column(("key",))))
     names: dict[int, str] = {}
     for line, (number, key) in _full_rows(table):
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > len(str(count)):
             table.error(line, f"'id' must be a whole number, found '{number}'")
         elif int(number) in names:
             table.error(line, f"'id' {number} is there twice")

@@ -65,7 +65,7 @@ def _row(
 
 
 def _class(text: str, column: str, count: int) -> int:
-    if not (text.isdecimal() and int(text) < count):
+    if not (text.isdecimal() and len(text) <= len(str(count)) and int(text) < count):
         raise ValueError(f"'{column}' must be a whole number from 0 to {count - 1}, found {short_repr(text)}")
     return int(text)
 
