@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from feature_extraction.store import FeatureStore
 from runtime.errors import InputError
+from runtime.fingerprint import differences
 from video_datasets.time_grid import TimeGrid
 
 
@@ -23,25 +24,29 @@ def check_store(store: FeatureStore, grid: TimeGrid, backbone_sha256: str | None
     """
     video_id = store.any_id()
     if video_id is None:
-        raise InputError(f"{store.path}: the feature store holds no video; run the features stage first")
+        raise InputError(
+            f"{store.path}: the feature store holds no video; run `python -m feature_extraction` first"
+        )
     info = store.info(video_id)
     where = f"{store.path}: video '{video_id}'"
-    found, wanted = info.grid.to_dict(), grid.to_dict()
-    different = [
-        f"{key}={found[key]} (config: {value})" for key, value in wanted.items() if found[key] != value
-    ]
-    if different:
-        raise InputError(
-            f"{where} was extracted on another grid: {', '.join(different)};"
-            f" extract the features again, or set the keys of `grid` to the store's"
-        )
+    refuse_other_grid(where, info.grid, grid)
     if backbone_sha256 is not None and info.attributes.get("backbone_sha256") != backbone_sha256:
         name = info.attributes.get("backbone", "unknown")
         raise InputError(
             f"{where} was extracted with another backbone ({name}) than this run's finetuned one;"
-            f" extract the features again"
+            f" run `python -m feature_extraction --force` again"
         )
     return info.shape[1]
+
+
+def refuse_other_grid(where: str, found: TimeGrid, wanted: TimeGrid) -> None:
+    """Raise InputError if features lie on another grid than a configuration's, naming the keys."""
+    different = differences(found.to_dict(), wanted.to_dict())
+    if different:
+        raise InputError(
+            f"{where} was extracted on another grid: {'; '.join(different)} in the configuration; extract the features "
+            "again, or set the keys of `grid` to the store's"
+        )
 
 
 def features_problem(store: FeatureStore, video_id: str, grid: TimeGrid) -> str:

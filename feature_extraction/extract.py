@@ -46,10 +46,17 @@ def extract(run: StageRun) -> None:
     todo = {name: path for name, path in on_disk.items() if name not in store}
     if todo:
         print(f"features: before the work\n{_look_ahead(loaded, videos, list(store))}", file=sys.stderr)
+    failed = 0
     for outcome in watched(extract_all(loaded, todo), total=len(on_disk), done=len(on_disk) - len(todo)):
         if outcome.reason:
             run.skip(outcome.video_id, outcome.reason)
+            failed += 1
     run.counts["videos"] = merge_parts(run.folder, run.folder / MERGED_NAME)
+    if run.counts["videos"] < len(on_disk) - failed:
+        raise InputError(
+            f"{run.folder}: {len(on_disk) - failed} videos were extracted, features of {run.counts['videos']} are "
+            "there; let nothing else work in that folder, and start the same command again"
+        )
     _list_oddities(run, videos)
     run.summary = f"{run.counts['videos']} videos, {loaded.num_channels} channels"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from feature_extraction.checks import refuse_other_grid
 from feature_extraction.store import MERGED_NAME, FeatureStore
 from runtime.errors import InputError
 from runtime.progress import progress
@@ -64,16 +63,7 @@ def use_store(run: StageRun) -> None:
 def _check_video(store: FeatureStore, video_id: str, grid: TimeGrid, channels: int | None) -> int:
     record = store[video_id]
     where = f"{store.path}: video '{video_id}'"
-    found = record.grid.to_dict()
-    different = [
-        f"{key}={found[key]} (config: {value})"
-        for key, value in grid.to_dict().items()
-        if found[key] != value
-    ]
-    if different:
-        raise InputError(f"{where} is on another grid: {', '.join(different)}; set the keys of `grid` to it")
+    refuse_other_grid(where, record.grid, grid)
     if record.features.shape[1] != (channels or record.features.shape[1]):
         raise InputError(f"{where} has {record.features.shape[1]} channels, others have {channels}")
-    if not np.isfinite(record.features).all():
-        raise InputError(f"{where} holds values that are not finite; remove the video from the store")
     return int(record.features.shape[1])

@@ -1,19 +1,21 @@
 """Features of a folder of videos, without annotations or a run: `python -m feature_extraction --videos DIR ...`.
 
 Finished videos wait in `FILE.h5.parts/`; at the end they become FILE.h5 and that folder goes away. The same command
-again extracts what is missing from FILE.h5: videos that failed, came since, or have another size than then.
+again extracts what is missing from FILE.h5: videos that failed, came since, or have another size than then. Features of
+a video whose file has gone bad since are kept, also with --force, unless they were made with other settings.
 """
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_extraction.backbone import RANDOM_WEIGHTS
 from feature_extraction.extract import merge_parts
+from feature_extraction.integrity import is_complete
 from feature_extraction.many import extract_all, watched
 from feature_extraction.preflight import look_ahead
 from feature_extraction.recipe import LoadedRecipe, Recipe
@@ -21,7 +23,8 @@ from feature_extraction.store import MERGED_NAME, FeatureInfo, FeatureStore, vid
 from runtime.atomic import sweep_temporary_files
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
-from runtime.lock import hold
+from runtime.fingerprint import differences
+from runtime.lock import LOCK_NAME, hold
 from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
@@ -119,7 +122,8 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
     for path in sorted(video_files(folder)):
-        video_id, name = video_id_of(path), str(path.relative_to(folder))
+        name = str(path.relative_to(folder)).encode(errors="backslashreplace").decode()
+        video_id = video_id_of(path)
         if video_id in found:
             problems[name] = f"has the id '{video_id}' of {found[video_id].relative_to(folder)}; rename one"
             continue
@@ -137,27 +141,68 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
 def _extract(
     asked: OwnVideos, loaded: LoadedRecipe, todo: Mapping[str, Path], *, done: int, force: bool
 ) -> dict[str, str]:
-    """Extract and merge; return the reasons of the videos that failed."""
+    """Extract and merge; return the reasons of the videos that failed.
+
+    FILE.h5 stays as it is until the new one is whole.
+    """
     parts = loaded.recipe.folder
     parts.mkdir(parents=True, exist_ok=True)
     with hold(parts, "feature_extraction"):
         sweep_temporary_files(parts)
-        for stale in (asked.out, *parts.glob("*.h5")) if force else ():
-            stale.unlink(missing_ok=True)
+        if force:
+            _remove(path for path in parts.glob("*.h5") if path.is_symlink() or is_complete(path))
         outcomes = watched(extract_all(loaded, todo), total=len(todo) + done, done=done)
         failed = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason}
-        earlier = parts / MERGED_NAME
-        earlier.unlink(missing_ok=True)
-        if asked.out.exists():
-            earlier.symlink_to(asked.out.resolve())  # merging takes it along
-        # What an earlier command made of a file that has changed since, and now fails, is not taken along.
-        if not set(FeatureStore(parts)) - failed.keys():
-            some = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
-            raise InputError(f"{asked.videos}: none of the {len(todo)} videos gave features: {some}")
-        count = merge_parts(parts, asked.out, without=failed)
-    shutil.rmtree(parts)
+        count, kept = _merge(asked, loaded, todo, failed, force)
+        # Under the lock, since another command may wait for this folder; what is not ours stays.
+        _remove([parts / MERGED_NAME, parts / LOCK_NAME])
+    with contextlib.suppress(OSError):
+        parts.rmdir()
     _say(f"{asked.out}: {count} videos, {loaded.num_channels} channels")
-    return failed
+    return {
+        name: f"{why}; its earlier features are kept" if name in kept else why for name, why in failed.items()
+    }
+
+
+def _merge(
+    asked: OwnVideos, loaded: LoadedRecipe, todo: Mapping[str, Path], failed: Mapping[str, str], force: bool
+) -> tuple[int, set[str]]:
+    """Put new features and those of FILE.h5 together; return how many there are, and which failed but had some."""
+    parts = loaded.recipe.folder
+    earlier = parts / MERGED_NAME
+    earlier.unlink(missing_ok=True)
+    new = set(FeatureStore(parts))
+    lost = todo.keys() - failed.keys() - new
+    if lost:
+        raise InputError(
+            f"{parts}: features of {len(lost)} videos were written and are gone ({', '.join(sorted(lost)[:3])}); let "
+            "nothing else work in that folder, and start the same command again"
+        )
+    if not new | _finished_ids(asked.out, force) - failed.keys():
+        some = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
+        raise InputError(
+            f"{asked.videos}: none of the {len(todo)} videos gave features: {some}; {asked.out.name} is as it was"
+        )
+    old: set[str] = set()
+    if asked.out.exists():
+        store = FeatureStore(asked.out)
+        old = {name for name in store if not force or (name in failed and _fits(store, name, loaded))} - new
+        earlier.symlink_to(asked.out.resolve())  # merging takes it along
+    without = set(FeatureStore(parts)) - new - old
+    return merge_parts(parts, asked.out, without=without), old & failed.keys()
+
+
+def _finished_ids(out: Path, force: bool) -> set[str]:
+    return set(FeatureStore(out)) if out.exists() and not force else set()
+
+
+def _fits(store: FeatureStore, video_id: str, loaded: LoadedRecipe) -> bool:
+    return not _other_settings(store.info(video_id), loaded)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        path.unlink(missing_ok=True)
 
 
 def _finished(out: Path, parts: Path, loaded: LoadedRecipe, files: Mapping[str, Path]) -> set[str]:
@@ -166,24 +211,22 @@ def _finished(out: Path, parts: Path, loaded: LoadedRecipe, files: Mapping[str, 
     for store in [FeatureStore(path) for path in (out, parts) if path.exists()]:
         for video_id in store:
             info = store.info(video_id)
-            _refuse_other_settings(f"{store.path}: video '{video_id}'", info, loaded)
+            if different := _other_settings(info, loaded):
+                raise InputError(
+                    f"{store.path}: video '{video_id}' was extracted with other settings: {'; '.join(different)}; "
+                    f"give another --out, or --force to extract all again"
+                )
             recorded = info.attributes.get("source_bytes")
             if video_id in files and recorded == files[video_id].stat().st_size:
                 finished.add(video_id)
     return finished
 
 
-def _refuse_other_settings(where: str, info: FeatureInfo, loaded: LoadedRecipe) -> None:
+def _other_settings(info: FeatureInfo, loaded: LoadedRecipe) -> list[str]:
+    """Say in words by what features differ from those that the recipe gives."""
     found = {**info.attributes, **info.grid.to_dict(), "dtype": info.dtype}
     wanted = {**loaded.settings, **loaded.recipe.grid.to_dict(), "dtype": loaded.recipe.features.dtype}
-    different = [
-        f"{key} {found.get(key)}, now {wanted[key]}" for key in wanted if found.get(key) != wanted[key]
-    ]
-    if different:
-        raise InputError(
-            f"{where} was extracted with other settings: {'; '.join(different)}; "
-            f"give another --out, or --force to extract all again"
-        )
+    return differences({key: found.get(key) for key in wanted}, wanted)
 
 
 def _say(words: str) -> None:

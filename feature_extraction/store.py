@@ -5,8 +5,9 @@
     /<id>          T x C, attributes          /<id 1>          /<id 2>          ...
     /_times/<id>   T, float64, seconds        /_times/<id 1>   /_times/<id 2>   ...
 
-Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...; `complete`; and
-what the writer adds (backbone fingerprint, source file, duration_s, ...; docs/features.md lists them). Any HDF5
+Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...; `complete`;
+`values_sum`, by which damage is noticed (`integrity`; older stores have none and open all the same); and what the
+writer adds (backbone fingerprint, source file, duration_s, ...; docs/features.md lists them). Any HDF5
 reader finds one dataset per video id at the root, the layout that ActionFormer reads.
 
 One file per video, because a killed writer then costs one video and many processes may write at once; a file
@@ -19,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,43 +27,17 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.atomic import atomic_path
+from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, damage, holds, is_complete, values_sum
+from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, read_info
 from runtime.errors import InputError
+from runtime.hdf5 import open_hdf5, writing_hdf5
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
 
 MERGED_NAME = "features.h5"
 """Name of the merged file within a folder of per-video files."""
 
-TIMES_GROUP = "_times"
-_GRID_PREFIX = "grid."
 _RESERVED_IDS = (TIMES_GROUP, Path(MERGED_NAME).stem)
-
-
-@dataclass(frozen=True)
-class FeatureInfo:
-    """What is known of one video's features without reading them."""
-
-    shape: tuple[int, int]
-    """(T, C)."""
-    dtype: str
-    """Type on disk, "float16" or "float32"."""
-    grid: TimeGrid
-    """The rule that the times follow."""
-    attributes: dict[str, Any]
-    """What the writer recorded: backbone fingerprint, source, duration_s, ..."""
-
-
-@dataclass(frozen=True)
-class FeatureRecord:
-    """The features of one video."""
-
-    features: NDArray[np.float32]
-    """Shape (T, C); float32 whatever the file holds."""
-    times: NDArray[np.float64]
-    """Time of each feature in seconds from the first shown frame, shape (T,)."""
-    grid: TimeGrid
-    attributes: dict[str, Any]
 
 
 def video_file_name(video_id: str) -> str:
@@ -111,7 +85,7 @@ def write_video_features(
         ValueError: if the arrays do not fit together.
     """
     path = Path(folder) / video_file_name(video_id)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with writing_hdf5(path) as file:
         add_video(file, video_id, features_TC, times_s, grid, attributes=attributes, dtype=dtype)
     return path
 
@@ -145,10 +119,11 @@ def add_video(
         raise InputError(f"video {video_id!r}: features hold nan or values beyond the range of {dtype}")
     dataset = file.create_dataset(video_id, data=stored)
     for name, value in grid.to_dict().items():
-        dataset.attrs[_GRID_PREFIX + name] = value
+        dataset.attrs[GRID_PREFIX + name] = value
     dataset.attrs.update(attributes)
     file.create_dataset(f"{TIMES_GROUP}/{video_id}", data=times)
-    dataset.attrs["complete"] = True  # last
+    dataset.attrs[SUM] = np.uint64(values_sum(stored, times))
+    dataset.attrs[COMPLETE] = True  # last
 
 
 def merge_features(
@@ -170,7 +145,7 @@ def merge_features(
     store = FeatureStore(folder)
     ids = [video_id for video_id in store if video_id not in without]
     destination = Path(folder) / MERGED_NAME if destination is None else Path(destination)
-    with atomic_path(destination) as temporary, h5py.File(temporary, "w") as merged:
+    with writing_hdf5(destination) as merged:
         times = merged.create_group(TIMES_GROUP)
         for video_id in ids:
             with store.open_video(video_id) as file:
@@ -182,40 +157,20 @@ def merge_features(
 # ---- reading
 
 
-def is_complete(path: Path | str) -> bool:
-    """Whether a per-video file opens and holds its features, their times and the mark of a finished write."""
-    path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            return _holds(file, path.stem)
-    except (OSError, RuntimeError, KeyError):  # absent, cut short, no HDF5 file, damaged within
-        return False
-
-
-def _holds(file: h5py.File, video_id: str) -> bool:
-    times = file.get(f"{TIMES_GROUP}/{video_id}")
-    features = file.get(video_id)
-    return (
-        isinstance(features, h5py.Dataset)
-        and isinstance(times, h5py.Dataset)
-        and times.shape == features.shape[:1]
-        and bool(features.attrs.get("complete", False))
-    )
-
-
 class FeatureStore(Mapping[str, FeatureRecord]):
     """Read features by video id, from a merged file or from a folder of per-video files.
 
     In a folder, a per-video file goes before an entry of `features.h5`, and files that are incomplete or do
     not open count as absent. Pickles as its path; a merged file is opened once per process, at the first
-    read. The list of ids is made once, at the first iteration. Methods raise KeyError for other videos.
+    read. The list of ids is made once, at the first iteration. The values of a video are compared with their sum
+    the first time that a process reads any of them. Methods raise KeyError for other videos.
 
     Args:
         path: HDF5 file or folder.
 
     Raises:
         InputError: if there is no such file or folder, or the file is no HDF5 file; from methods, if it is
-            damaged within.
+            damaged within (names the video), written by another process just now, or takes its values from elsewhere.
 
     Example:
         >>> store = FeatureStore("runs/hacs/features")            # doctest: +SKIP
@@ -236,23 +191,40 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         self._merged: h5py.File | None = None
         self._merged_pid = -1
         self._ids: list[str] | None = None
+        self._checked: set[str] = set()
+        """Videos whose values this process has compared with their sum."""
+        self._known: set[str] = set()
+        """Videos that this process has seen whole in the merged file."""
 
     def __reduce__(self) -> tuple[type[FeatureStore], tuple[Path]]:
         return type(self), (self.path,)
 
     def __getitem__(self, video_id: str) -> FeatureRecord:
-        with self._damage_told(video_id), self.open_video(video_id) as file:
-            info = _read_info(file[video_id])
+        with self._damage_told(video_id), self._opened(video_id) as file:
+            info = read_info(file[video_id])
+            features, times_s = self._values(file, video_id)
             return FeatureRecord(
-                features=file[video_id][()].astype(np.float32, copy=False),
-                times=file[f"{TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False),
+                features=features.astype(np.float32, copy=False),
+                times=times_s.astype(np.float64, copy=False),
                 grid=info.grid,
                 attributes=info.attributes,
             )
 
+    def _values(self, file: h5py.File, video_id: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Read features and times, compared with their sum when this process has not done so yet."""
+        features, times_s = file[video_id][()], file[f"{TIMES_GROUP}/{video_id}"][()]
+        if video_id not in self._checked:
+            if wrong := damage(file[video_id], features, times_s):
+                raise InputError(
+                    f"{self.path}: video {video_id!r}: damaged: {wrong}; copy the file again, or remove it and extract "
+                    "again"
+                )
+            self._checked.add(video_id)
+        return features, times_s
+
     def __contains__(self, video_id: object) -> bool:
         try:
-            with self.open_video(str(video_id)):
+            with self._opened(str(video_id)):
                 return True
         except KeyError:
             return False
@@ -270,17 +242,17 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def info(self, video_id: str) -> FeatureInfo:
         """Return shape, type, grid and attributes of a video, without reading its features."""
-        with self._damage_told(video_id), self.open_video(video_id) as file:
-            return _read_info(file[video_id])
+        with self._damage_told(video_id), self._opened(video_id) as file:
+            return read_info(file[video_id])
 
     def duration_s(self, video_id: str) -> float:
         """Return the decoded duration of a video, without reading its features; KeyError if it is not recorded."""
-        with self.open_video(video_id) as file:
+        with self._damage_told(video_id), self._opened(video_id) as file:
             return float(file[video_id].attrs["duration_s"])
 
     def times(self, video_id: str) -> NDArray[np.float64]:
         """Return the time of every feature in seconds, shape (T,), without reading the features."""
-        with self.open_video(video_id) as file:
+        with self._damage_told(video_id), self._opened(video_id) as file:
             return file[f"{TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False)
 
     def read_range(self, video_id: str, first: int, stop: int) -> NDArray[np.float32]:
@@ -304,15 +276,29 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         Raises:
             KeyError: if the store does not hold it.
         """
+        with self._opened(video_id) as file:
+            if video_id not in self._checked:
+                with self._damage_told(video_id):
+                    self._values(file, video_id)
+            yield file
+
+    @contextlib.contextmanager
+    def _opened(self, video_id: str) -> Iterator[h5py.File]:
+        """The same without a look at the values."""
         own = self._folder / f"{video_id}.h5" if self._folder else None
         merged = self._merged_file()
         if own is not None and own.parent == self._folder and own != self._merged_path and is_complete(own):
-            with h5py.File(own, "r") as file:
+            with open_hdf5(own) as file:
                 yield file
-        elif merged is not None and _holds(merged, video_id):
+        elif merged is not None and self._in_merged(merged, video_id):
             yield merged
         else:
             raise KeyError(f"{self.path}: no features of video {video_id!r}")
+
+    def _in_merged(self, merged: h5py.File, video_id: str) -> bool:
+        if video_id not in self._known and holds(merged, video_id):
+            self._known.add(video_id)
+        return video_id in self._known
 
     def _listed(self) -> list[str]:
         if self._ids is None:
@@ -325,7 +311,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         """Turn what h5py raises over damage within a file into an InputError."""
         try:
             yield
-        except InputError:
+        except (InputError, KeyError):
             raise
         except (OSError, RuntimeError, ValueError) as error:  # ValueError: of the time grid
             where = f"{self.path}: video {video_id!r}" if video_id else str(self.path)
@@ -335,7 +321,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         """Yield ids as they are found, some of them twice."""
         merged = self._merged_file()
         if merged is not None:
-            yield from (name for name in merged if _holds(merged, name))
+            yield from (name for name in merged if self._in_merged(merged, name))
         if self._folder:
             own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
             yield from (path.stem for path in own if is_complete(path))
@@ -346,22 +332,11 @@ class FeatureStore(Mapping[str, FeatureRecord]):
             if not h5py.is_hdf5(self._merged_path):
                 return None
             try:
-                self._merged = h5py.File(self._merged_path, "r")
+                self._merged = open_hdf5(self._merged_path)
+                self._known = set()
             except OSError as error:
                 raise InputError(
                     f"{self._merged_path}: cut short or damaged ({error}); copy it again, or extract again"
                 ) from error
             self._merged_pid = os.getpid()
         return self._merged
-
-
-def _read_info(dataset: h5py.Dataset) -> FeatureInfo:
-    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != "complete"}
-    names = [name for name in attributes if name.startswith(_GRID_PREFIX)]
-    grid = {name.removeprefix(_GRID_PREFIX): attributes.pop(name) for name in names}
-    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes)
-
-
-def _plain(value: Any) -> Any:
-    """Turn NumPy scalars, as HDF5 returns them, into Python's own numbers."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -7,6 +7,7 @@ the disk and renamed; a reader, or the same command after a crash, never sees ha
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY_SUFFIX = ".part"
+_LONG_NAME_BYTES = 200
 _FULL_BELOW_BYTES = 64 * 1024
 """Free space that a failed write may have left on a full disk: less than a file system block or two."""
 
@@ -32,13 +34,13 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         destination: final path; its folder is made when missing.
 
     Yields:
-        Path in the same folder, named `<name>.<pid>.part`, so that two processes never share one.
+        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes never share one.
 
     Raises:
         DiskFullError: if the disk is full.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f"{destination.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = destination.with_name(f"{_short(destination.name)}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -53,6 +55,12 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more behind it: file systems end at 255 bytes."""
+    content = os.fsencode(name)
+    return name if len(content) <= _LONG_NAME_BYTES else hashlib.sha256(content).hexdigest()
 
 
 def _disk_is_full(folder: Path, error: Exception) -> bool:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.atomic import atomic_path
 from runtime.errors import InputError
 
 NO_LABEL = -1
@@ -213,7 +212,9 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """
     import h5py  # here, since commands on JSON files should start without it
 
-    with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    from runtime.hdf5 import writing_hdf5
+
+    with writing_hdf5(Path(path)) as file:
         file.attrs["format"] = HDF5_FORMAT
         for name in COLUMN_TYPES:
             file[name] = getattr(predictions, name)
@@ -228,13 +229,13 @@ def read_predictions(path: str | Path) -> Predictions:
         FileNotFoundError: if there is no such file.
         InputError: if it is not such a file.
     """
-    import h5py
+    from runtime.hdf5 import open_hdf5
 
     path = Path(path)
     if not is_hdf5(path):
         raise InputError(f"{path}: expected an HDF5 file of predictions, found another format")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             columns = {name: file[name][()] for name in COLUMN_TYPES}
             videos, labels = (tuple(file[name].asstr()[()]) for name in ("videos", "labels"))
     except KeyError as error:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
 from classification.finetune.sampling import segment_frames
 from feature_extraction.store import video_file_name
-from runtime.atomic import atomic_path
 from runtime.errors import InputError
+from runtime.hdf5 import open_hdf5, writing_hdf5
 from runtime.progress import progress
 from runtime.stage import StageRun
 from video_datasets.dataset import Video
@@ -57,14 +56,14 @@ class FrameCache:
         if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
             raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
         first = int(rows.min())
-        with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
+        with open_hdf5(self.folder / video_file_name(video.video_id)) as file:
             block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
         return block[rows - first]
 
     def _extent(self, video: Video) -> tuple[int, np.ndarray]:
         """Return the N of a video's grid and which frames are cached; read once, since opening a file takes long."""
         if video.video_id not in self._known:
-            with h5py.File(self.folder / video_file_name(video.video_id), "r") as file:
+            with open_hdf5(self.folder / video_file_name(video.video_id)) as file:
                 indices = file["indices"][()] if "indices" in file else np.empty(0, np.int64)
                 self._known[video.video_id] = int(file.attrs["num_frames"]), indices
         return self._known[video.video_id]
@@ -154,7 +153,7 @@ class _CachedVideo:
 
     def finish(self, summary: StreamSummary) -> None:
         """Write the file."""
-        with atomic_path(self.path) as temporary, h5py.File(temporary, "w") as file:
+        with writing_hdf5(self.path) as file:
             if self.frames:
                 file["frames"], file["indices"] = np.concatenate(self.frames), np.concatenate(self.indices)
             file.attrs["num_frames"] = summary.n_frames

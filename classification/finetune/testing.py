@@ -14,8 +14,9 @@ from classification.finetune.train import classes_of, videos_on_disk
 from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import Answers, TestClips, ViewsConfig, ask
 from feature_extraction.backbone import load_backbone
-from runtime.atomic import atomic_path, write_text
+from runtime.atomic import write_text
 from runtime.errors import InputError
+from runtime.hdf5 import writing_hdf5
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
@@ -100,7 +101,7 @@ def save_logits(
     /video_id, /start_s, /end_s   (N,), the segments; attributes: clips, crops, short_side_px, sampling
     """
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with writing_hdf5(path) as file:
         for head, classes in classes_of(segments, tuple(heads)).items():
             file[f"logits/{head}"], file[f"classes/{head}"] = answers.logits[head], classes
             file.create_dataset(f"labels/{head}", data=list(heads[head]), dtype=text)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from feature_extraction.store import add_video
 from feature_extraction.zoo.reach import covered_s
 from feature_extraction.zoo.sources import Sources
-from runtime.atomic import atomic_path, write_text
+from runtime.atomic import write_text
 from runtime.errors import InputError
+from runtime.hdf5 import writing_hdf5
 from runtime.progress import progress
 from video_datasets.time_grid import TimeGrid
 
@@ -67,7 +68,7 @@ def import_features(sources: Sources, out: Path, plan: ImportPlan) -> Imported:
     if out.exists():
         raise InputError(f"{out}: exists already; remove it, or choose another name")
     result = Imported(channels=plan.channels or 0)
-    with atomic_path(out) as temporary, h5py.File(temporary, "w") as file:
+    with writing_hdf5(out) as file:
         for video_id in progress(sorted(sources), description="import", total=len(sources), unit="video"):
             try:
                 features = _checked(sources[video_id](), plan.transposed, result.channels)

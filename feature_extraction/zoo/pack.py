@@ -12,14 +12,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import h5py
-
 from feature_extraction.store import FeatureStore, add_video
 from feature_extraction.zoo.card import CardFacts, is_random, read_metrics, render_card
 from feature_extraction.zoo.index import INDEX_NAME, SUMS_NAME, IndexRow, index_row, write_index, write_sums
 from feature_extraction.zoo.summary import PACKED_NAME, open_store, summarise
 from runtime.atomic import atomic_path, write_text
 from runtime.errors import InputError
+from runtime.hdf5 import writing_hdf5
 from runtime.progress import progress
 
 CARD_NAME = "README.md"
@@ -68,7 +67,7 @@ def pack(
 
 def _write_features(store: FeatureStore, path: Path, dtype: str) -> list[IndexRow]:
     rows = []
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with writing_hdf5(path) as file:
         for video_id in progress(store, description="pack", total=len(store), unit="video"):
             record = store[video_id]
             add_video(

@@ -21,6 +21,7 @@ from feature_extraction.zoo.pack import CARD_NAME
 from feature_extraction.zoo.summary import PACKED_NAME
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
+from runtime.hdf5 import open_hdf5
 from runtime.progress import progress
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
@@ -61,7 +62,7 @@ def verify(
     path = folder / PACKED_NAME
     index = _rows_of_index(folder, result)
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             readable = _check_features(file, index, result)
     except (OSError, RuntimeError) as error:
         result.problems.append((PACKED_NAME, f"missing, damaged, or not an HDF5 file ({error})"))

@@ -28,7 +28,7 @@ def test_a_store_that_fits_gives_its_channels(store: FeatureStore) -> None:
 
 def test_another_grid_is_named(store: FeatureStore) -> None:
     with pytest.raises(
-        ValueError, match=r"video 'cat' was extracted on another grid: stride_frames=16 \(config: 8\)"
+        ValueError, match=r"video 'cat' was extracted on another grid: stride_frames was 16, is now 8"
     ):
         check_store(store, TimeGrid(fps=30, stride_frames=8))
 
@@ -39,5 +39,5 @@ def test_another_backbone_is_named(store: FeatureStore) -> None:
 
 
 def test_an_empty_store_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no video; run the features stage first"):
+    with pytest.raises(ValueError, match="holds no video; run `python -m feature_extraction` first"):
         check_store(FeatureStore(tmp_path), GRID)

@@ -93,9 +93,9 @@ def test_stores_that_do_not_fit_are_refused(
         del file[annotated[3]]
         wider.copy(annotated[3], file)
     cases = {
-        other_grid: r"is on another grid: convention=no_padding (config: centred)",
+        other_grid: "on another grid: convention was no_padding, is now centred in the configuration",
         foreign: "holds none of the annotated videos; a video in it: x",
-        damaged: f"video '{annotated[2]}' holds values that are not finite",
+        damaged: f"video '{annotated[2]}': damaged: its values are not those that were written",
         uneven: f"video '{annotated[3]}' has 7 channels, others have 6",
         tmp_path / "gone.h5": "expected a feature store in one HDF5 file",
     }

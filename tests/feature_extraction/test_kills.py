@@ -17,7 +17,7 @@ import pytest
 
 from feature_extraction import FeatureStore
 from feature_extraction.__main__ import main
-from feature_extraction.store import is_complete
+from feature_extraction.integrity import is_complete
 
 ROOT = Path(__file__).resolve().parents[2]
 

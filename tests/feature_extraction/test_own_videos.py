@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from feature_extraction import FeatureStore
 from feature_extraction.__main__ import main
+from feature_extraction.outcome import Outcome
 from feature_extraction.own_videos import OwnVideos, find_videos
 from runtime.errors import InputError
 
@@ -105,7 +109,7 @@ def test_other_settings_are_refused_unless_forced(
     assert call(videos, out, "--crops", "three", "--stride", "8") == 2
     said = capsys.readouterr().err
     assert (
-        "extracted with other settings: crops whole, now three; stride_frames 16, now 8; give another --out"
+        "extracted with other settings: crops was whole, is now three; stride_frames was 16, is now 8; give"
         in said
     )
     assert call(videos, out, "--crops", "three", "--stride", "8", "--force") == 1
@@ -179,15 +183,83 @@ def test_ids_must_be_usable(videos: Path) -> None:
     assert problems["features.mp4"] == "video id 'features' is a name of the store's own; rename the video"
 
 
-def test_features_of_a_file_that_has_changed_and_now_fails_go_away(
+def test_features_of_a_file_that_has_gone_bad_are_kept(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.h5"
     call(videos, out)
     (videos / "one.mp4").write_text("<html>404</html>")
-    assert call(videos, out) == 1
-    assert "left out: one: not a video" in capsys.readouterr().err
+    before = FeatureStore(out)["one"].features
+    for words in ([], ["--force"]):
+        assert call(videos, out, *words) == 1
+        said = capsys.readouterr().err
+        assert (
+            "left out: one: not a video, or damaged beyond reading; fetch it again; its earlier features"
+            in said
+        )
+        assert list(FeatureStore(out)) == ["one", "two"]
+        np.testing.assert_array_equal(FeatureStore(out)["one"].features, before)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.h5", "videos"]
+    assert call(videos, out, "--force", "--stride", "8") == 1  # other settings do not mix
     assert list(FeatureStore(out)) == ["two"]
+
+
+def test_force_keeps_the_old_file_until_the_new_one_is_whole(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.h5"
+    call(videos, out)
+    before = out.read_bytes()
+    for path in videos.rglob("*.mp4"):
+        path.write_text("<html>404</html>")
+    assert call(videos, out, "--force") == 2
+    assert "none of the 3 videos gave features" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+def test_what_is_not_ours_stays_in_the_folder_of_parts(videos: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "out.h5.parts"
+    parts.mkdir()
+    (parts / "notes.txt").write_text("mine")
+    with h5py.File(parts / "mine.h5", "w") as file:
+        file["measured"] = [1, 2]
+    assert call(videos, tmp_path / "out.h5", "--force") == 1
+    assert sorted(path.name for path in parts.iterdir()) == ["mine.h5", "notes.txt"]
+
+
+def test_parts_that_vanish_are_noticed(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def vanishing(outcomes: Iterable[Outcome], **_: int) -> Iterator[Outcome]:
+        for outcome in outcomes:
+            (tmp_path / "out.h5.parts" / "one.h5").unlink(missing_ok=True)
+            yield outcome
+
+    monkeypatch.setattr("feature_extraction.own_videos.watched", vanishing)
+    assert call(videos, tmp_path / "out.h5") == 2
+    assert "features of 1 videos were written and are gone (one)" in capsys.readouterr().err
+
+
+def test_a_long_name_does_no_harm(videos: Path, tmp_path: Path) -> None:
+    for length in (245, 251):
+        shutil.copy(videos / "one.mp4", videos / ("n" * length + ".mp4"))
+    out = tmp_path / "out.h5"
+    assert call(videos, out) == 1
+    assert list(FeatureStore(out)) == ["n" * 245, "n" * 251, "one", "two"]
+
+
+def test_a_file_instead_of_a_folder_is_told(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"one\.mp4: is a file; expected a folder of videos"):
+        find_videos(videos / "one.mp4")
+
+
+def test_a_name_that_is_not_utf8_is_left_out_in_words(videos: Path) -> None:
+    (videos / "one.mp4").rename(os.fsdecode(os.fsencode(videos) + b"/\xc4\xe3.mp4"))
+    found, problems = find_videos(videos)
+    assert found.keys() == {"one", "page", "two"}
+    ((name, reason),) = problems.items()
+    assert name == "\\udcc4\\udce3.mp4"
+    assert "unsafe video id" in reason
 
 
 def test_a_folder_as_output_is_refused_before_the_work(

@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feature_extraction import FeatureStore
-from feature_extraction.store import is_complete, merge_features, video_file_name, write_video_features
+from feature_extraction.integrity import is_complete, values_sum
+from feature_extraction.store import merge_features, video_file_name, write_video_features
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
 
@@ -265,3 +269,119 @@ def test_a_killed_writer_leaves_whole_files_only(tmp_path: Path) -> None:
         assert len(FeatureStore(folder)) == len(files)
         n_written += len(files)
     assert n_written > 0
+
+
+# ---- damage, and what strangers may have made
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("place", ["a", "_times/a"])
+def test_a_flipped_bit_is_noticed_and_its_video_named(tmp_path: Path, merged: bool, place: str) -> None:
+    for video_id in ("a", "b"):
+        write(tmp_path, video_id)
+    if merged:
+        merge_features(tmp_path)
+        (tmp_path / "a.h5").unlink()
+    path = tmp_path / ("features.h5" if merged else "a.h5")
+    with h5py.File(path, "r") as file:
+        offset, size = file[place].id.get_offset(), file[place].nbytes
+    content = bytearray(path.read_bytes())
+    content[offset + size - 3] ^= 4
+    path.write_bytes(content)
+    for read in (lambda s: s["a"], lambda s: s.read_range("a", 0, 1), lambda s: list(s.items())):
+        with pytest.raises(
+            InputError, match=r"video 'a': damaged: its values are not those that were written"
+        ):
+            read(FeatureStore(tmp_path))
+    assert FeatureStore(tmp_path)["b"].features.shape == (3, 5)
+    assert FeatureStore(tmp_path).info("a").shape == (3, 5)
+
+
+@given(st.binary(min_size=1, max_size=70), st.integers(0, 10**6))
+def test_the_sum_of_values_changes_with_every_bit(content: bytes, place: int) -> None:
+    values = np.frombuffer(content, np.uint8)
+    changed = values.copy()
+    changed[place % len(changed)] ^= 1 << place % 8
+    assert values_sum(values) != values_sum(changed)
+    padded = content + bytes(-len(content) % 8)
+    words = [int.from_bytes(padded[i : i + 8], "little") for i in range(0, len(padded), 8)]
+    assert values_sum(values) == sum(words) % 2**64
+
+
+def test_stores_without_sums_open_and_must_be_finite(tmp_path: Path) -> None:
+    path = write(tmp_path, "a")
+    with h5py.File(path, "r+") as file:
+        del file["a"].attrs["values_sum"]
+    assert FeatureStore(tmp_path)["a"].features.shape == (3, 5)
+    with h5py.File(path, "r+") as file:
+        file["a"][1, 2] = np.nan
+    with pytest.raises(InputError, match=r"video 'a': damaged: holds values that are not finite"):
+        FeatureStore(tmp_path)["a"]
+
+
+def _linked(file: h5py.File, other: Path) -> None:
+    del file["a"]
+    file["a"] = h5py.ExternalLink(str(other), "a")
+
+
+def _soft(file: h5py.File, other: Path) -> None:
+    file.move("a", "hidden")
+    file["a"] = h5py.SoftLink("/hidden")
+
+
+def _linked_times(file: h5py.File, other: Path) -> None:
+    del file["_times"]
+    file["_times"] = h5py.ExternalLink(str(other), "_times")
+
+
+def _virtual(file: h5py.File, other: Path) -> None:
+    del file["a"]
+    layout = h5py.VirtualLayout((3, 5), "f2")
+    layout[:] = h5py.VirtualSource(other, "a", (3, 5))
+    file.create_virtual_dataset("a", layout).attrs["complete"] = True
+
+
+def _external(file: h5py.File, other: Path) -> None:
+    del file["a"]
+    dataset = file.create_dataset("a", (3, 5), "f2", external=[(str(other), 0, 30)])
+    dataset.attrs["complete"] = True
+
+
+def _absurd(file: h5py.File, other: Path) -> None:
+    del file["a"], file["_times/a"]
+    file.create_dataset("a", (1 << 31, 65536), "f4").attrs["complete"] = True
+    file.create_dataset("_times/a", (1 << 31,), "f8")
+
+
+@pytest.mark.parametrize("change", [_linked, _soft, _linked_times, _virtual, _external, _absurd])
+@pytest.mark.parametrize("merged", [False, True])
+def test_values_from_elsewhere_are_refused(
+    tmp_path: Path, change: Callable[[h5py.File, Path], None], merged: bool
+) -> None:
+    secret = write(tmp_path / "other", "a")
+    path = write(tmp_path / "store", "a")
+    if merged:
+        merge_features(tmp_path / "store")
+        path = path.rename(tmp_path / "a.h5").parent / "store" / "features.h5"
+    with h5py.File(path, "r+") as file:
+        change(file, secret)
+    for read in (lambda s: s["a"], list, lambda s: "a" in s, lambda s: s.info("a")):
+        with pytest.raises(InputError, match=r"a feature store holds its own values: refused"):
+            read(FeatureStore(path.parent))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks")
+def test_a_store_that_another_process_writes_is_not_called_damaged(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    merge_features(tmp_path)
+    path = tmp_path / "features.h5"
+    code = f"import h5py, sys; f = h5py.File({str(path)!r}, 'a'); print(flush=True); sys.stdin.read()"
+    writer = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(InputError, match=r"features\.h5: in use by another process that writes to it"):
+            FeatureStore(path)["a"]
+    finally:
+        writer.communicate(timeout=60)
+    assert FeatureStore(path)["a"].features.shape == (3, 5)

@@ -1,0 +1,55 @@
+"""What a feature store tells of one video: its features, or what is known of them without reading them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.integrity import COMPLETE, SUM
+from video_datasets.time_grid import TimeGrid
+
+GRID_PREFIX = "grid."
+"""Before the names of a grid's fields in the attributes of a dataset."""
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What is known of one video's features without reading them."""
+
+    shape: tuple[int, int]
+    """(T, C)."""
+    dtype: str
+    """Type on disk, "float16" or "float32"."""
+    grid: TimeGrid
+    """The rule that the times follow."""
+    attributes: dict[str, Any]
+    """What the writer recorded: backbone fingerprint, source, duration_s, ..."""
+
+
+@dataclass(frozen=True)
+class FeatureRecord:
+    """The features of one video."""
+
+    features: NDArray[np.float32]
+    """Shape (T, C); float32 whatever the file holds."""
+    times: NDArray[np.float64]
+    """Time of each feature in seconds from the first shown frame, shape (T,)."""
+    grid: TimeGrid
+    attributes: dict[str, Any]
+
+
+def read_info(dataset: h5py.Dataset) -> FeatureInfo:
+    """Read shape, type, grid and attributes of a video's dataset."""
+    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name not in (COMPLETE, SUM)}
+    names = [name for name in attributes if name.startswith(GRID_PREFIX)]
+    grid = {name.removeprefix(GRID_PREFIX): attributes.pop(name) for name in names}
+    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes)
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy scalars, as HDF5 returns them, into Python's own numbers."""
+    return value.item() if isinstance(value, np.generic) else value
