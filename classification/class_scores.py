@@ -20,13 +20,13 @@ from video_datasets.time_grid import TimeGrid
 SUFFIXES = (".pkl", ".pt")
 
 
-def class_score_files(folder: str) -> list[Path]:
+def class_score_files(folder: Path) -> list[Path]:
     """Return the files of classification results below a folder.
 
     Raises:
         InputError: if there are none.
     """
-    files = [path for path in sorted(Path(folder).rglob("*")) if path.suffix in SUFFIXES]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES]
     if not find_pieces(files):
         raise InputError(
             f"classification.class_scores={folder}: expected a folder with files <video>_<start ms>_<end ms>.pkl, "

@@ -1,8 +1,4 @@
-"""Labels for the proposals of one video, and their scores. Arithmetic only.
-
-Source: the HACS post-processing of TCANet (Qing et al. 2021, `save_detection_result`), to which the TAda paper
-refers: class probabilities of the whole video, its best classes multiplied onto every proposal.
-"""
+"""Arithmetic on the classes of one video: features inside proposals, and the softmax of its logits."""
 
 from __future__ import annotations
 
@@ -41,31 +37,3 @@ def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     scaled = temperature * (logits - logits.max())
     exponential = np.exp(scaled)
     return exponential / exponential.sum()
-
-
-def label_proposals(
-    segments_s: np.ndarray,
-    scores: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    top_classes: int,
-    max_detections: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give every proposal the best classes of its video and keep the best detections.
-
-    Args:
-        segments_s: (n, 2) proposals in seconds.
-        scores: (n,) their scores.
-        probabilities: (K,) of the video's classes.
-        top_classes: classes per proposal.
-        max_detections: detections kept.
-
-    Returns:
-        segments_s (m, 2), scores (m,) = class probability * proposal score, classes (m,), by score, descending;
-        equal scores in the order class rank, then proposal.
-    """
-    classes = np.argsort(-probabilities, kind="stable")[:top_classes]
-    products = probabilities[classes][:, None] * scores[None, :]  # classes x proposals
-    order = np.argsort(-products, axis=None, kind="stable")[:max_detections]
-    rank, proposal = np.divmod(order, max(len(scores), 1))
-    return segments_s[proposal], products.ravel()[order], classes[rank]

@@ -1,29 +1,25 @@
-"""What the stage leaves: detections of many videos as one table, one file for every subset, and what it declares."""
+"""Outputs of the stage: a file of detections for every subset, and what a submission declares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from runtime.errors import InputError
-from runtime.items import Arrays
-from runtime.schema import ClassificationConfig
+from runtime.schema import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import VideoDataset
+from video_datasets.formats import format_of
 from video_datasets.predictions import Predictions, select_videos
 
-SUPERVISION = ("sls_pt", "sls_tl", "sls_td")
 
-
-def supervision_levels(config: ClassificationConfig) -> dict[str, int]:
-    """Return the supervision levels that a submission declares.
+def declared_levels(config: RunConfig) -> dict[str, int]:
+    """Return the supervision levels that a submission in the data set's format declares; most declare none.
 
     Raises:
         InputError: if one is not set.
     """
-    levels = {name: getattr(config, name) for name in SUPERVISION}
+    levels = {name: getattr(config.classification, name) for name in format_of(config.data).declares}
     unset = [f"classification.{name}" for name, level in levels.items() if level is None]
     if unset:
         raise InputError(
@@ -32,27 +28,6 @@ def supervision_levels(config: ClassificationConfig) -> dict[str, int]:
             f"training subset from weights of public videos: 2, 3 and 3"
         )
     return levels
-
-
-def detection_table(labels: tuple[str, ...], found: Mapping[str, Arrays]) -> Predictions:
-    """Join the detections of many videos.
-
-    Args:
-        labels: names of the classes.
-        found: video id -> "segments_s" (n, 2), "scores" (n,) and "classes" (n,); {} where there are none.
-    """
-    counts = [len(arrays["scores"]) if arrays else 0 for arrays in found.values()]
-    full = [arrays for arrays in found.values() if arrays]
-    segments_s = np.concatenate([np.zeros((0, 2)), *(arrays["segments_s"] for arrays in full)])
-    return Predictions(
-        videos=tuple(found),
-        labels=labels,
-        video_index=np.repeat(np.arange(len(found)), counts),
-        start_s=segments_s[:, 0],
-        end_s=segments_s[:, 1],
-        score=np.concatenate([np.zeros(0), *(arrays["scores"] for arrays in full)]),
-        label=np.concatenate([np.zeros(0, int), *(arrays["classes"] for arrays in full)]),
-    )
 
 
 def write_subsets(

@@ -25,6 +25,8 @@ import torch
 import yaml
 from torch import Tensor
 
+from classification.segment_classifier import FILE_NAME as CLASSIFIER_NAME
+from classification.source_table import TRAINED
 from proposals.heads import HEADS
 from runtime.atomic import atomic_path, write_text
 from runtime.errors import InputError
@@ -46,7 +48,10 @@ def networks_of(config: Mapping[str, Any]) -> dict[str, str]:
         KeyError: if the configuration names a head that there is not.
     """
     head = HEADS[config.get("head", "bmn")]  # bundles of before there was a choice
-    return {"backbone": "finetune/weights.pt", head.stage: f"{head.stage}/{head.weights}"}
+    networks = {"backbone": "finetune/weights.pt", head.stage: f"{head.stage}/{head.weights}"}
+    if config["classification"]["source"] == TRAINED:
+        networks["classifier"] = f"classification/{CLASSIFIER_NAME}"
+    return networks
 
 
 # ---- writing
@@ -166,12 +171,10 @@ def _index(path: Path, file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipI
         raise _refusal(path, f"expected format {FORMAT!r}, found {str(found)[:80]!r}")
     if any(not isinstance(index.get(key), dict) for key in ("config", "networks", "members")):
         raise _refusal(path, f"{INDEX} lacks config, networks or members")
-    if (
-        not isinstance(index["config"].get("head", "bmn"), str)
-        or index["config"].get("head", "bmn") not in HEADS
-    ):
-        raise _refusal(path, f"{INDEX} names an unknown head, known: {', '.join(HEADS)}")
-    networks = networks_of(index["config"])
+    try:
+        networks = networks_of(index["config"])
+    except (KeyError, TypeError) as error:
+        raise _refusal(path, f"{INDEX} has no usable head or classification.source ({error})") from error
     if any(not isinstance(index["networks"].get(name), dict) for name in networks):
         raise _refusal(path, f"{INDEX} does not describe {' and '.join(networks)}")
     if "${" in json.dumps(index["config"]):

@@ -18,10 +18,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from classification.labels import readable_names
+from classification.source_table import SOURCES, Parts
 from feature_extraction import FeatureStore
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import video_file_name
-from pipeline.labels import label_video
 from pipeline.trained_run import TrainedRun, open_run
 from proposals.propose import ProposeVideo
 from video_datasets.time_grid import TimeGrid
@@ -130,15 +131,16 @@ class Detector:
 
     def _detect(self, path: Path) -> VideoDetections:
         store = FeatureStore(self._recipe.recipe.folder)
-        proposals = ProposeVideo(store, self.run.head, self.run.config)(_VIDEO)
-        found = label_video(
-            store,
-            _VIDEO,
-            proposals.segments_s,
-            proposals.score,
-            self.run.backbone,
-            self.run.config.classification,
-        )
+        run = self.run
+        proposals = ProposeVideo(store, run.head, run.config)(_VIDEO)
+        parts = Parts(run.config, run.device, None, store, run.backbone, run.classifier)
+        detections = SOURCES[run.config.classification.source].open(parts)(proposals)["action"]
+        detections = detections.rows(np.argsort(-detections.score, kind="stable"))
         return VideoDetections(
-            path, store.duration_s(_VIDEO), found.segments_s, found.labels, found.scores, found.codes
+            path,
+            store.duration_s(_VIDEO),
+            detections.segments_s,
+            readable_names(detections, run.backbone.heads),
+            detections.score,
+            detections.label_names,
         )

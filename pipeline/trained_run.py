@@ -8,6 +8,9 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from classification.auto import settled_config
+from classification.segment_classifier import FILE_NAME, SegmentClassifier, load_classifier
+from classification.source_table import TRAINED
 from feature_extraction.backbone import Backbone, load_backbone
 from proposals.heads import TrainedHead, head_of
 from runtime.config import load_config
@@ -17,7 +20,7 @@ from runtime.stage import read_record
 from training.device import prepare_device
 from video_datasets.time_grid import TimeGrid
 
-CONFIG, BACKBONE = "config.yaml", "finetune/weights.pt"
+CONFIG, BACKBONE, CLASSIFIER = "config.yaml", "finetune/weights.pt", f"classification/{FILE_NAME}"
 """Files of a run folder that detection reads, beside the head's weights."""
 
 
@@ -27,9 +30,11 @@ class TrainedRun:
 
     Attributes:
         name: of the folder or bundle, for people.
-        config: as the run resolved it, but for the device, on this machine alone.
+        config: as the run resolved it, but for the device, on this machine alone, and the source of labels,
+            which looks at features.
         backbone: finetuned network with its head.
         head: finds segments, on the device.
+        classifier: of segments, where `classification.source` trains one.
         device: that was asked for.
     """
 
@@ -37,6 +42,7 @@ class TrainedRun:
     config: RunConfig
     backbone: Backbone
     head: TrainedHead
+    classifier: SegmentClassifier | None
     device: torch.device
 
     @property
@@ -92,6 +98,11 @@ def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
     _refuse_other_training(folder, entry.stage)
     config = replace(config, runtime=replace(config.runtime, device=device, scheduler=""))
     torch_device = prepare_device(config.runtime)
+    config = settled_config(config, folder / "classification")
+    classifier = None
+    if config.classification.source == TRAINED:
+        _need(folder, CLASSIFIER)
+        classifier = load_classifier(folder / CLASSIFIER)
     backbone = load_backbone(folder / BACKBONE)
     head = entry.load(folder / entry.stage, config, torch_device)
     if not backbone.heads:
@@ -104,7 +115,7 @@ def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
             f"run's network and settings make {channels} channels on {grid}; detection can only make the run's own "
             f"features"
         )
-    return TrainedRun(name, config, backbone, head, torch_device)
+    return TrainedRun(name, config, backbone, head, classifier, torch_device)
 
 
 def _need(folder: Path, file: str) -> None:

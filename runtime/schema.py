@@ -145,14 +145,21 @@ class ProposalsConfig:
 class ClassificationConfig:
     """Labels for proposals: the classes of a video (HACS), or verb and noun of each proposal (EPIC-KITCHENS-100)."""
 
-    source: Literal["video", "proposals", "features", "clips", "scores"] = "video"
-    """For one set of classes, the finetuned head on the stored features: `video`, mean logits over the whole video
-    (paper); `proposals`, over the features inside the top proposals, which keeps the background out.
-    For verbs and nouns, every proposal by itself: `clips`, the finetuned model on clips of the video (paper);
-    `features`, the finetuned head on the stored features (as the released code, and much cheaper); `scores`,
-    imported logits, see `class_scores`."""
+    source: str = "auto"
+    """Where labels come from (`classification.source_table.SOURCES`).
+    One label for all proposals of a video, by the finetuned head on the stored features: `video`, mean logits over the
+    whole video (paper, HACS); `proposals`, over the features inside the top proposals, which keeps the background out.
+    Every proposal by itself: `features`, the finetuned head on the stored features (as the released code for
+    EPIC-KITCHENS-100); `clips`, the finetuned model on clips of the video (paper, EPIC-KITCHENS-100), at the cost of
+    another extraction; `trained`, a classifier that is trained on the stored features and tells background, without
+    finetuning or videos; `head`, the labels that the run's head gave itself.
+    From others: `scores`, see `class_scores`.
+    `auto`: what suits the training annotations, with its reason on the screen."""
+    video_prior: float = 0.0
+    """Of sources that look at every proposal by itself: the probabilities of a proposal are multiplied by those of its
+    video ** this (and made to sum to 1). 0: not at all; 1 to 4 where most videos show one class."""
     top_proposals: int = 3
-    """How many proposals `source=proposals` looks at."""
+    """How many best proposals speak for their video in `source=proposals`, and in `video_prior`."""
     temperature: float = 2.0
     """Class probabilities are softmax(temperature * logits) (2: TCANet; 1 for EPIC-KITCHENS-100)."""
     top_classes: int = 3
@@ -160,11 +167,14 @@ class ClassificationConfig:
     max_detections: int = 200
     """Best detections kept per video."""
     samples_per_proposal: int = 6
-    """Of verbs and nouns: places, evenly over a proposal, whose class probabilities are averaged."""
+    """Of `features` and `clips`: places, evenly over a proposal, whose class probabilities are averaged."""
     short_side_px: int = 224
     """Short side of the clips of `source=clips`; the whole region is used (paper: 224 for EPIC-KITCHENS-100)."""
     class_scores: str | None = None
-    """Folder of released classification results for `source=scores` (`feature_extraction.zoo.released`)."""
+    """For `source=scores`: a file of scores of whole videos (`classification.video_scores`: JSON, CSV), or a folder of
+    released results over time for verbs and nouns (`feature_extraction.zoo.released`)."""
+    class_scores_are: Literal["probabilities", "logits"] = "probabilities"
+    """Of whole videos: probabilities are taken as they are (CUHK), logits with `temperature` (TCANet)."""
     top_verbs: int = 10
     """Likeliest verbs of a proposal that are paired with nouns."""
     top_nouns: int = 30
@@ -172,7 +182,9 @@ class ClassificationConfig:
     actions_per_proposal: int = 5
     """Likeliest pairs that become detections."""
     action_score_power: float = 1.0
-    """Exponent of the probability of the pair in the score of a detection."""
+    """Exponent of the probability of the class, or of the pair, in the score of a detection."""
+    score_power: float = 1.0
+    """Exponent of the score of a detection; 0.5 takes the square root, as ActionFormer does."""
     sls_pt: int | None = None
     """Supervision level of pre-training, which a submission to the EPIC-KITCHENS-100 challenge must declare: 0 none,
     1 public images, 2 public images and videos, 3 self-supervised on public data, 4 that and EPIC-KITCHENS,
@@ -194,7 +206,10 @@ class ClassificationConfig:
             f"classification.source=scores and classification.class_scores belong together, found "
             f"source={self.source} and class_scores={self.class_scores}",
         )
-        for name in ("temperature", "action_score_power"):
+        require(
+            self.video_prior >= 0, f"classification.video_prior must be at least 0, found {self.video_prior}"
+        )
+        for name in ("temperature", "action_score_power", "score_power"):
             value = getattr(self, name)
             require(value > 0, f"classification.{name} must be positive, found {value}")
         for name in ("sls_pt", "sls_tl", "sls_td"):

@@ -138,17 +138,20 @@ class Candidates(NamedTuple):
         return np.minimum(self.segments * self.unit_s, self.duration_s)
 
 
-def concatenate(parts: Sequence[Predictions]) -> Predictions:
+def concatenate(parts: Sequence[Predictions], order: Sequence[str] = ()) -> Predictions:
     """Join the records of different videos.
 
     Args:
         parts: no video in two of them.
+        order: of the table of labels, as far as they occur.
 
     Returns:
-        Their videos and rows in the order of the parts; labels by first occurrence.
+        Their videos and rows in the order of the parts; further labels by first occurrence.
     """
     videos = tuple(itertools.chain.from_iterable(part.videos for part in parts))
-    place = {name: place for place, name in enumerate(dict.fromkeys(_names(parts)))}
+    names = dict.fromkeys(itertools.chain.from_iterable(part.labels for part in parts))
+    sorted_names = dict.fromkeys(itertools.chain((name for name in order if name in names), names))
+    place = {name: place for place, name in enumerate(sorted_names)}
     first_video = np.cumsum([0, *(len(part.videos) for part in parts)])
     index = [part.video_index + first for part, first in zip(parts, first_video[:-1], strict=True)]
     label = [np.array([*(place[name] for name in part.labels), NO_LABEL])[part.label] for part in parts]
@@ -164,10 +167,6 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
         label=np.concatenate([empty, *label]),
         **joined,
     )
-
-
-def _names(parts: Sequence[Predictions]) -> itertools.chain[str]:
-    return itertools.chain.from_iterable(part.labels for part in parts)
 
 
 def by_video(predictions: Predictions) -> dict[str, Predictions]:

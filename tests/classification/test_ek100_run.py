@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from classification.action_sources import FeatureSource, Sampling
+from classification.sources import FeatureSource, Sampling
 from evaluation.check import main as check
 from evaluation.command import main as evaluate_files
 from evaluation.pack import main as pack
@@ -284,9 +284,7 @@ def test_what_cannot_be_done_is_refused(run: Run, tmp_path: Path, capsys: pytest
         "classification.sls_tl, classification.sls_td not set: a submission to the EPIC-KITCHENS-100" in unset
     )
     assert "classification.sls_pt must be 0 to 5, found 6" in refusal("classification.sls_pt=6")
-    assert "tells verb and noun; set classification.source to features" in refusal(
-        "classification.source=video"
-    )
+    assert "found 'feature'; closest: features" in refusal("classification.source=feature")
     assert "source=scores and classification.class_scores belong together" in refusal(
         "classification.source=scores"
     )

@@ -9,8 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from classification.action_sources import ClipSource, FeatureSource, ReleasedSource, Sampling, head_logits
 from classification.class_scores import class_score_files, read_class_scores
+from classification.score_sources import ReleasedSource
+from classification.sources import FeatureSource, ProposalClipSource, Sampling, head_logits
 from feature_extraction import FeatureStore
 from feature_extraction.clips import ClipAssembler
 from feature_extraction.extractor import Extractor, extract_video
@@ -98,10 +99,10 @@ def kitchen_video(root: Path) -> tuple[str, Path]:
     return path.stem, path
 
 
-def clip_source(model: VideoNetwork, video_id: str, path: Path | None) -> ClipSource:
+def clip_source(model: VideoNetwork, video_id: str, path: Path | None) -> ProposalClipSource:
     extractor = Extractor(model, GRID, 32, torch.device("cpu"))
     video = Video(video_id, "validation", path, 6.0, ())
-    return ClipSource({video_id: video}, extractor, model.head, Sampling(GRID, 6, 1.0), 0.9, 60.0)
+    return ProposalClipSource({video_id: video}, extractor, model.head, Sampling(GRID, 6, 1.0), 0.9, 60.0)
 
 
 def test_clips_are_those_of_the_extraction(tiny_ek100: Path, model: VideoNetwork, tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def write_released(
 def test_released_results_are_sampled_on_their_grid(tmp_path: Path) -> None:
     logits = write_released(tmp_path, "P01_13", 12)
     sampling = Sampling(RELEASED_GRID, 6, 1.0)
-    pieces = find_pieces(class_score_files(str(tmp_path)))
+    pieces = find_pieces(class_score_files(tmp_path))
     source = ReleasedSource(pieces, {"P01_13": 12.0}, COUNTS, sampling)
     found = source("P01_13", SEGMENTS)
     times_s = (7 + 8 * np.arange(len(logits["verb"]))) / 60
@@ -202,7 +203,7 @@ def test_released_results_are_sampled_on_their_grid(tmp_path: Path) -> None:
 def test_a_missing_last_file_is_noticed(tmp_path: Path, duration_s: float, gap: str | None) -> None:
     """Up to a second is nothing: files of less than 0.2 s are not released, and lengths of videos differ."""
     write_released(tmp_path, "P01_13", 10)
-    pieces = find_pieces(class_score_files(str(tmp_path)))
+    pieces = find_pieces(class_score_files(tmp_path))
     source = ReleasedSource(pieces, {"P01_13": duration_s}, COUNTS, Sampling(RELEASED_GRID, 6, 1.0))
     if gap is None:
         assert source("P01_13", SEGMENTS)["verb"].shape == (4, 5)
@@ -217,16 +218,16 @@ def test_a_file_of_another_number_of_crops_is_refused(tmp_path: Path) -> None:
     write_released(tmp_path / "three", "P01_13", 10)
     write_released(tmp_path / "one", "P01_13", 10, crops=1)
     (tmp_path / "one/P01_13_0005000_0010000.pkl").replace(tmp_path / "three/P01_13_0005000_0010000.pkl")
-    pieces = find_pieces(class_score_files(str(tmp_path / "three")))["P01_13"]
+    pieces = find_pieces(class_score_files(tmp_path / "three"))["P01_13"]
     with pytest.raises(InputError, match=r"P01_13_0005000_0010000\.pkl: rows of shape \(12,\), but \(36,\)"):
         read_class_scores(pieces, RELEASED_GRID, COUNTS)
 
 
 def test_released_results_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder with files <video>_"):
-        class_score_files(str(tmp_path))
+        class_score_files(tmp_path)
     write_released(tmp_path, "P01_13", 12)
-    pieces = find_pieces(class_score_files(str(tmp_path)))["P01_13"]
+    pieces = find_pieces(class_score_files(tmp_path))["P01_13"]
     with pytest.raises(
         InputError, match=r"P01_13_0000000_0005000.pkl: .*'noun_class' whose rows hold 8 classes"
     ):

@@ -10,7 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classification.labelling import class_probabilities, features_inside, label_proposals
+from classification.labelling import class_probabilities, features_inside
+from classification.labels import OneSetOfClasses
+from runtime.schema import ClassificationConfig
+from video_datasets.predictions import Predictions
+
+
+def label_proposals(
+    segments_s: np.ndarray, scores: np.ndarray, probabilities: np.ndarray, **settings: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give all proposals of a video the same probabilities (K,); return segments, scores and class numbers."""
+    proposals = Predictions.of_video("v", segments_s, scores)
+    names = tuple(f"{k:03d}" for k in range(len(probabilities)))
+    found = OneSetOfClasses().label(
+        proposals,
+        {"action": np.broadcast_to(probabilities, (len(scores), len(probabilities)))},
+        {"action": names},
+        ClassificationConfig(**settings),
+    )["action"]
+    return found.segments_s, found.score, np.array([int(name) for name in found.label_names], dtype=int)
 
 
 def test_detections_are_those_of_tcanet(shared: Path) -> None:

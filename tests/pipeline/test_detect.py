@@ -13,18 +13,19 @@ import numpy as np
 import pytest
 
 import pipeline
-from classification.action_sources import FeatureSource, Sampling
+from classification.source_table import SOURCES, Parts
+from classification.sources import FeatureSource, Sampling
 from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
 from pipeline import Detector
 from pipeline.detect import main, named_videos
-from pipeline.labels import label_video
 from pipeline.trained_run import open_run
 from runtime.errors import InputError
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.formats.tools import tool_of
 from video_datasets.labelling import Reading
+from video_datasets.predictions import Predictions
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files
 
@@ -239,7 +240,9 @@ def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Pa
     write_video_features(tmp_path, "v", features, times_s, grid, attributes={}, dtype="float32")
     store = FeatureStore(tmp_path)
     segments_s, scores = np.array([[1.0, 3.5], [0.0, 4.0], [2.0, 2.1]]), np.array([0.5, 0.4, 0.1])
-    found = label_video(store, "v", segments_s, scores, run.backbone, config)
+    label_video = SOURCES["features"].open(Parts(run.config, run.device, None, store, run.backbone))
+    found = label_video(Predictions.of_video("v", segments_s, scores))["action"]
+    found = found.rows(np.argsort(-found.score, kind="stable"))
     source = FeatureSource(store, run.backbone.model.head, Sampling.from_config(grid, config))
     probabilities = source("v", segments_s)
     expected = []
@@ -249,8 +252,8 @@ def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Pa
         pairs = [(score * v * n, f"{i},{j}", row) for i, v in verbs for j, n in nouns_list]
         expected += sorted(pairs, reverse=True)[:5]
     expected.sort(reverse=True)
-    assert found.codes == tuple(code for _, code, _ in expected)
-    np.testing.assert_allclose(found.scores, [score for score, _, _ in expected], rtol=1e-12)
+    assert found.label_names == tuple(code for _, code, _ in expected)
+    np.testing.assert_allclose(found.score, [score for score, _, _ in expected], rtol=1e-12)
     np.testing.assert_array_equal(found.segments_s, segments_s[[row for _, _, row in expected]])
 
 

@@ -1,7 +1,7 @@
-"""Where the verbs and nouns of proposals come from: stored features, clips of the video, or released results.
+"""Class probabilities of the proposals of one video: from stored features, clips of the video, or released results.
 
-Each source gives the class probabilities of the proposals of one video, head -> (N, classes), by the arithmetic of
-`classification.action_probabilities`. A video at a time is in memory: of an hour, 27,000 rows of logits (43 MB).
+Each source gives head -> (N, classes): heads are "action", or "verb" and "noun". A video at a time is in memory: of
+an hour of EPIC-KITCHENS-100, 27,000 rows of logits (43 MB).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from classification.action_probabilities import POINTS_PER_SAMPLE, sample_times, sampled_probabilities
-from classification.class_scores import read_class_scores
+from classification.labelling import class_probabilities, features_inside
 from classification.proposal_clips import clip_features
 from feature_extraction import FeatureStore
 from feature_extraction.extractor import Extractor
-from feature_extraction.zoo.released import Piece, refuse_missing_end
 from runtime.errors import InputError
 from runtime.schema import ClassificationConfig
 from tadaconv.heads import ClassificationHead
@@ -32,15 +31,17 @@ Probabilities = dict[str, NDArray[np.float64]]
 Logits = dict[str, NDArray[np.float32]]
 """Head -> (T, R, classes): rows in time, crops of a frame."""
 
+_LEAST = 1e-12
+"""Probabilities below it count as it, so that one proposal cannot rule a class out for its video."""
 _ROWS_AT_ONCE = 2048
 """Features read at a time: 17 MB of 2048 channels."""
 
 
-class ActionSource(Protocol):
+class Source(Protocol):
     """Class probabilities of the proposals of any video."""
 
     def __call__(self, video_id: str, segments_s: NDArray[np.float64]) -> Probabilities:
-        """Return the probabilities of proposals (N, 2) of a video.
+        """Return the probabilities of proposals (N, 2) of a video, best proposal first.
 
         Raises:
             InputError: if nothing can be said about this video, with the reason.
@@ -89,12 +90,43 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class VideoSource:
+    """The finetuned head on the mean of a video's features: every proposal has the classes of its video.
+
+    Source: the HACS post-processing of TCANet (Qing et al. 2021), to which the TAda paper refers.
+
+    Attributes:
+        store: features.
+        head: in eval mode; it is linear, so a mean feature gives the mean logits.
+        temperature: of the softmax.
+        top_proposals: the mean is over the features inside so many best proposals, which keeps the background
+            out; 0: over the whole video (paper).
+    """
+
+    store: FeatureStore
+    head: ClassificationHead
+    temperature: float
+    top_proposals: int = 0
+
+    def __call__(self, video_id: str, segments_s: NDArray[np.float64]) -> Probabilities:
+        """Return the probabilities of a video that the store holds, once for each proposal."""
+        record = self.store[video_id]
+        inside = features_inside(record.times, segments_s[: self.top_proposals])
+        logits = head_logits(self.head, record.features[inside].mean(axis=0)[None])
+        found = {}
+        for head, values in logits.items():
+            of_video = class_probabilities(values[0].astype(np.float64).mean(axis=0), self.temperature)
+            found[head] = np.broadcast_to(of_video, (len(segments_s), len(of_video)))
+        return found
+
+
+@dataclass(frozen=True)
 class FeatureSource:
     """The finetuned head on the stored features; several crops side by side are averaged as samples are.
 
     Attributes:
         store: features, R times as many channels as the head takes.
-        head: of two tasks, in eval mode.
+        head: in eval mode.
         sampling: how.
     """
 
@@ -114,7 +146,7 @@ class FeatureSource:
 
 
 @dataclass(frozen=True)
-class ClipSource:
+class ProposalClipSource:
     """The finetuned model on clips around the samples, decoded from the video in one pass.
 
     Attributes:
@@ -153,30 +185,31 @@ class ClipSource:
 
 
 @dataclass(frozen=True)
-class ReleasedSource:
-    """Released classification results: logits of verbs and nouns on the run's grid, in pieces of some seconds.
+class WithVideoPrior:
+    """Probabilities of single proposals, drawn towards those of their video.
+
+    p(class | proposal) is multiplied by p(class | video) ** weight, and the products made to sum to 1. The video's
+    are the geometric mean over its best proposals: where a video shows one class, they decide together.
 
     Attributes:
-        pieces: of every video.
-        durations_s: of every video, NaN where it is unknown.
-        class_counts: head -> classes.
-        sampling: how; its grid is that of the rows.
+        source: of single proposals.
+        weight: 0 leaves them alone; the larger, the more all proposals of a video have its classes.
+        top_proposals: best proposals that speak for the video.
     """
 
-    pieces: Mapping[str, list[Piece]]
-    durations_s: Mapping[str, float]
-    class_counts: Mapping[str, int]
-    sampling: Sampling
+    source: Source
+    weight: float
+    top_proposals: int
 
     def __call__(self, video_id: str, segments_s: NDArray[np.float64]) -> Probabilities:
-        """Return the probabilities of proposals of a video."""
-        if video_id not in self.pieces:
-            raise InputError("no classification results")
-        grid, pieces = self.sampling.grid, self.pieces[video_id]
-        refuse_missing_end(pieces, self.durations_s[video_id])
-        logits = read_class_scores(pieces, grid, self.class_counts)
-        times_s = grid.feature_to_seconds(np.arange(len(next(iter(logits.values())))))
-        return self.sampling.of_rows(logits, times_s, segments_s)
+        """Return the mixed probabilities of proposals of a video, best proposal first."""
+        mixed = {}
+        for head, values_NK in self.source(video_id, segments_s).items():
+            log_NK = np.log(np.maximum(values_NK, _LEAST))
+            log_NK = log_NK + self.weight * log_NK[: self.top_proposals].mean(axis=0)
+            powers_NK = np.exp(log_NK - log_NK.max(axis=1, keepdims=True))
+            mixed[head] = powers_NK / powers_NK.sum(axis=1, keepdims=True)
+        return mixed
 
 
 def head_logits(head: ClassificationHead, features_TC: NDArray[np.float32]) -> Logits:
@@ -191,7 +224,8 @@ def head_logits(head: ClassificationHead, features_TC: NDArray[np.float32]) -> L
             f"features have {channels} channels, but the finetuned head takes {taken} of each crop"
         )
     with torch.inference_mode():
-        logits = head(torch.from_numpy(features_TC.reshape(-1, taken)))
+        found = head(torch.from_numpy(features_TC.reshape(-1, taken)))
+    logits = found if isinstance(found, Mapping) else {"action": found}
     return {name: values.reshape(rows, channels // taken, -1).numpy() for name, values in logits.items()}
 
 

@@ -1,0 +1,108 @@
+"""`classification.source=auto`: the source that suits the training annotations, with its reason.
+
+    the head gives labels itself          head
+    verbs and nouns                       features: each proposal by itself
+    most videos show one class            proposals: one label for all proposals of a video
+    videos show several classes           features: each proposal by itself
+
+On imported features (`features.store`) there is no finetuned head: `trained` takes its place, where most videos show
+one class with `classification.video_prior`. What was chosen stands in the stage's folder, for detection and bundles.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from classification.source_table import AUTO, SOURCES, SourceKind
+from proposals.heads import head_of
+from runtime.atomic import write_json
+from runtime.errors import InputError
+from runtime.schema import RunConfig
+from runtime.stage import StageRun
+from video_datasets.dataset import VideoDataset
+
+CHOICE_NAME = "source.json"
+"""In the stage's folder."""
+SEVERAL_SHARE = 0.1
+"""From this share of training videos with several classes on, proposals are labelled by themselves: a video-level
+label is wrong for most proposals of such a video, and 9 of 10 right ones weigh more below it."""
+PRIOR = 2.0
+"""`classification.video_prior` of `trained` where most videos show one class."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A source, its prior, and why."""
+
+    source: str
+    video_prior: float
+    reason: str
+
+
+def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
+    """Choose the source that suits the training annotations."""
+    if head_of(config).tells_classes:
+        return Choice("head", 0.0, f"{head_of(config).title} gives labels itself")
+    single = "trained" if config.features.store else "features"
+    if set(dataset.heads) != {"action"}:
+        return Choice(single, 0.0, f"{' and '.join(dataset.heads)} of each proposal")
+    counts = [
+        len({segment.label for segment in video.segments})
+        for video in dataset.subset(config.data.training_subset)
+        if video.segments
+    ]
+    several = sum(count > 1 for count in counts)
+    reason = f"{several} of {len(counts)} training videos show more than one class"
+    if several >= SEVERAL_SHARE * len(counts):
+        return Choice(single, config.classification.video_prior, reason)
+    if config.features.store:
+        return Choice(single, config.classification.video_prior or PRIOR, reason)
+    return Choice("proposals", 0.0, reason)
+
+
+def settled_source(run: StageRun, dataset: VideoDataset) -> tuple[SourceKind, RunConfig]:
+    """Return the run's source, and the configuration with what `auto` has chosen, which is said and kept."""
+    if run.config.classification.source != AUTO:
+        return SOURCES[run.config.classification.source], run.config
+    choice = choose(dataset, run.config)
+    print(
+        f"classification: source=auto chooses source={choice.source} video_prior={choice.video_prior:g}: "
+        f"{choice.reason}",
+        file=sys.stderr,
+    )
+    write_json(run.folder / CHOICE_NAME, vars(choice))
+    return SOURCES[choice.source], _with(run.config, vars(choice))
+
+
+def settled_config(config: RunConfig, stage_folder: Path) -> RunConfig:
+    """Return a run's configuration for detection: with the source that looks at features alone.
+
+    Args:
+        config: of the run.
+        stage_folder: of its classification.
+
+    Raises:
+        InputError: if `auto` has not been decided yet.
+    """
+    if config.classification.source == AUTO:
+        path = stage_folder / CHOICE_NAME
+        if not path.is_file():
+            raise InputError(
+                f"{stage_folder}: classification.source=auto is decided by the stage; run `python -m classification` "
+                f"first, or name a source"
+            )
+        config = _with(config, json.loads(path.read_text(encoding="utf-8")))
+    kind = SOURCES[config.classification.source]
+    return replace(
+        config, classification=replace(config.classification, source=kind.detects_as, class_scores=None)
+    )
+
+
+def _with(config: RunConfig, choice: Mapping[str, Any]) -> RunConfig:
+    chosen = {key: choice[key] for key in ("source", "video_prior")}
+    return replace(config, classification=replace(config.classification, **chosen))
