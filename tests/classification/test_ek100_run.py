@@ -157,7 +157,7 @@ def test_the_screen_keeps_the_protocols_apart(run: Run, capsys: pytest.CaptureFi
     assert run.stage("evaluation") == 0
     screen = capsys.readouterr()
     assert "ek100: mAP (%) at tIoU  0.10  0.20  0.30  0.40  0.50  average" in screen.out
-    assert "ek100-separate: verbs and nouns each by themselves; not to be compared" in screen.out
+    assert "ek100-separate: verb and noun, each by itself; not to be compared" in screen.out
     tables = (run.folder / "evaluation/tables.txt").read_text()
     assert "are in videos of other subsets and left out" in tables
     assert '<section id="timeline">' in (run.folder / "evaluation/report.html").read_text()
