@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from evaluation.report.evaluation_page import evaluation_sections
 from evaluation.report.page import Section, render_page
 from evaluation.results import Results
 from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run
+from pipeline.corrector import (
+    CorrectableVideo,
+    corrector_scripts,
+    corrector_section,
+    corrector_style,
+)
 from pipeline.player import player, render, script, style
 from pipeline.reach_section import reach_section
 from pipeline.run_sections import (
@@ -31,6 +38,8 @@ from video_datasets.video.search import index_video_files
 
 TIMELINE = "timeline"
 """Section that the player joins."""
+TO_CORRECT = 20
+"""Detections of a video that the corrector shows, as many as `python -m pipeline.detect` by default."""
 
 
 def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...]:
@@ -54,6 +63,7 @@ def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...
     files = index_video_files(videos or Path(config.data.root) / config.data.videos)
     of_results = evaluation_sections(results) if results else []
     sections = [_with_player(section, files, truth, path.parent) for section in of_results]
+    sections += _correctors(of_results, files, run_dir.resolve().name, path.parent)
     if truth is not None:
         sections.append(reach_section(config, truth, run_dir / "features"))
     training = training_section(run_dir)
@@ -72,8 +82,8 @@ def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...
         tasks=tuple(results.analyses) if results else (),
         media=True,
         footer=f"TAdaLoc {version}; percent unless something else is said.",
-        more_styles=[style()],
-        more_scripts=[script()],
+        more_styles=[style(), corrector_style()],
+        more_scripts=[script(), *corrector_scripts()],
     )
     write_text(path, page)
     return tuple(notes)
@@ -104,3 +114,25 @@ def _with_player(
         return section
     shown = {video_id: files[video_id] for video_id in truth.video_ids if video_id in files}
     return replace(section, body=player(shown, folder) + section.body)
+
+
+def _correctors(
+    sections: Sequence[Section], files: dict[str, Path], name: str, folder: Path
+) -> list[Section]:
+    """The best detections of the videos that have a time-line, to be corrected; none where classes have two parts."""
+    for section in sections:
+        content = section.data.get("action")
+        if section.id == TIMELINE and content and len(section.data) == 1:
+            labels = content["labels"]
+            videos = [
+                CorrectableVideo(
+                    video["id"],
+                    video["duration"],
+                    files.get(video["id"]),
+                    [(start_s, end_s, labels[label], score) for start_s, end_s, label, score, *_ in best],
+                )
+                for video in content["videos"]
+                for best in [sorted(video["found"], key=lambda found: -found[3])[:TO_CORRECT]]
+            ]
+            return [corrector_section(videos, labels, name, folder)] if videos else []
+    return []

@@ -1,0 +1,219 @@
+"""What people who watch behaviour count: frames, bouts, time budgets, latencies, agreement of two observers.
+
+Two observers (or one and a model) label the same videos. Time is cut into cells of one length; in a cell each observer
+says which labels hold. Cells are counted per label, since labels may overlap; `Confusion` takes the one label of a cell
+where there is one.
+
+    observer A   |  run  run  run  -    -  |         1 = the label holds in a cell
+    observer B   |  -    run  run  run  -  |         agreement: 3 of 5 cells, 1 in both, 1 in A alone, ...
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_LABEL = "(none)"
+"""Of cells in which no label holds."""
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """Cells of one label in the other labelling against the reference, as precision, recall and F1 in [0, 1]."""
+
+    label: str
+    reference_cells: int
+    other_cells: int
+    both_cells: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the other's cells that the reference has, NaN without any."""
+        return _share(self.both_cells, self.other_cells)
+
+    @property
+    def recall(self) -> float:
+        """Share of the reference's cells that the other has, NaN without any."""
+        return _share(self.both_cells, self.reference_cells)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, 0 without a common cell; NaN where neither has the label."""
+        return _share(2 * self.both_cells, self.reference_cells + self.other_cells)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bouts of one label by one observer.
+
+    Attributes:
+        bouts: how many.
+        total_s: sum of their durations; where they overlap, time counts once.
+        share: of the observed time, in [0, 1].
+        mean_s: duration of a bout, NaN without any.
+        std_s: its sample standard deviation, NaN with fewer than two.
+        latency_s: start of the first bout from the start of its video, mean over videos that have one; NaN without.
+    """
+
+    label: str
+    bouts: int
+    total_s: float
+    share: float
+    mean_s: float
+    std_s: float
+    latency_s: float
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def active_cells(segments_s: np.ndarray, n_cells: int, cell_s: float) -> np.ndarray:
+    """Cells whose middle lies in any of some segments.
+
+    Args:
+        segments_s: (n, 2) start and end in seconds, end excluded.
+        n_cells: T.
+        cell_s: length of a cell.
+
+    Returns:
+        (T,) bool.
+
+    >>> active_cells(np.array([[1.0, 3.0]]), 5, 1.0).astype(int).tolist()
+    [0, 1, 1, 0, 0]
+    """
+    changes = np.zeros(n_cells + 1, dtype=np.int64)
+    # A cell's middle is (t + 0.5) cells: the first one at or behind the start, the first one at or behind the end.
+    edges = np.clip(np.ceil(np.asarray(segments_s, dtype=float).reshape(-1, 2) / cell_s - 0.5), 0, n_cells)
+    np.add.at(changes, edges[:, 0].astype(np.int64), 1)
+    np.add.at(changes, np.maximum(edges[:, 1], edges[:, 0]).astype(np.int64), -1)
+    return np.cumsum(changes[:-1]) > 0
+
+
+def frame_score(label: str, reference: np.ndarray, other: np.ndarray) -> FrameScore:
+    """Count the cells of one label, bool arrays of one shape."""
+    both = int(np.count_nonzero(reference & other))
+    return FrameScore(label, int(np.count_nonzero(reference)), int(np.count_nonzero(other)), both)
+
+
+def confusion(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Confusion matrix of cells.
+
+    A cell with several labels counts for each pair of them in equal parts, so that every cell has the weight 1; labels
+    that both observers give a cell are paired with themselves first.
+
+    Args:
+        reference: (T, K) bool.
+        other: (T, K) bool.
+
+    Returns:
+        (K + 1, K + 1) float64: rows the reference, columns the other; the last of each is no label.
+    """
+    n_labels = reference.shape[1]
+    matrix = np.zeros((n_labels + 1, n_labels + 1))
+    combined = np.concatenate([reference, other], axis=1)
+    patterns, counts = np.unique(combined, axis=0, return_counts=True)
+    for pattern, count in zip(patterns, counts.tolist(), strict=True):
+        pairs = _pairs(pattern[:n_labels], pattern[n_labels:])
+        for row, column in pairs:
+            matrix[row, column] += count / len(pairs)
+    return matrix
+
+
+def _pairs(reference: np.ndarray, other: np.ndarray) -> list[tuple[int, int]]:
+    """Which labels of a cell stand for which: common ones for themselves, the rest each for each."""
+    none = len(reference)
+    common = [(int(k), int(k)) for k in np.flatnonzero(reference & other)]
+    rows = np.flatnonzero(reference & ~other).tolist()
+    columns = np.flatnonzero(other & ~reference).tolist()
+    if not rows and not columns:
+        return common or [(none, none)]
+    return common + [(row, column) for row in rows or [none] for column in columns or [none]]
+
+
+def cohens_kappa(matrix: np.ndarray) -> float:
+    """Agreement beyond chance of a confusion matrix (Cohen 1960); NaN where chance alone would agree everywhere.
+
+    >>> round(cohens_kappa(np.array([[20.0, 5.0], [10.0, 15.0]])), 3)
+    0.4
+    """
+    total = matrix.sum()
+    if not total:
+        return math.nan
+    observed = np.trace(matrix) / total
+    by_chance = float((matrix.sum(axis=0) * matrix.sum(axis=1)).sum()) / total**2
+    return math.nan if by_chance >= 1 else float((observed - by_chance) / (1 - by_chance))
+
+
+Events = Sequence[tuple[float, str]]
+"""Time in seconds and label of each."""
+
+
+def event_kappa(reference_s: Events, other_s: Events, tolerance_s: float) -> float:
+    """Cohen's kappa of events in sequence, with a window of tolerance.
+
+    Events are the starts of bouts. In order of time, an event pairs with the nearest free one of the other observer
+    within the window, of its own label if there is any; what is left pairs with "no event".
+
+    Args:
+        reference_s: (time, label) of each event of one video, or of several set apart by more than the window.
+        other_s: likewise.
+        tolerance_s: half width of the window.
+    """
+    labels = sorted({label for _, label in (*reference_s, *other_s)})
+    position = {label: number for number, label in enumerate(labels)}
+    none = len(labels)
+    matrix = np.zeros((none + 1, none + 1))
+    free = sorted(other_s)
+    left: list[tuple[float, str]] = []
+    for same_label in (True, False):
+        events, left = (sorted(reference_s) if same_label else left), []
+        for time_s, label in events:
+            near = [
+                e for e in free if abs(e[0] - time_s) <= tolerance_s and (e[1] == label or not same_label)
+            ]
+            if near:
+                event = min(near, key=lambda e: abs(e[0] - time_s))
+                free.remove(event)
+                matrix[position[label], position[event[1]]] += 1
+            else:
+                left.append((time_s, label))
+    for _, label in left:
+        matrix[position[label], none] += 1
+    for _, label in free:
+        matrix[none, position[label]] += 1
+    return cohens_kappa(matrix)
+
+
+def budget(label: str, segments_s: Sequence[np.ndarray], durations_s: Sequence[float]) -> Budget:
+    """Bouts, time and latency of one label by one observer.
+
+    Args:
+        label: of all the segments.
+        segments_s: (n, 2) per video.
+        durations_s: per video.
+    """
+    lengths = np.concatenate([found[:, 1] - found[:, 0] for found in segments_s] or [np.zeros(0)])
+    total_s = sum(_union_s(found) for found in segments_s)
+    latencies = [float(found[:, 0].min()) for found in segments_s if len(found)]
+    return Budget(
+        label,
+        len(lengths),
+        total_s,
+        _share(total_s, sum(durations_s)),
+        float(lengths.mean()) if len(lengths) else math.nan,
+        float(lengths.std(ddof=1)) if len(lengths) > 1 else math.nan,
+        float(np.mean(latencies)) if latencies else math.nan,
+    )
+
+
+def _union_s(segments_s: np.ndarray) -> float:
+    """Time that any of some segments covers."""
+    total_s, end_s = 0.0, -math.inf
+    for start_s, stop_s in sorted(map(tuple, segments_s.tolist())):
+        total_s += max(0.0, stop_s - max(start_s, end_s))
+        end_s = max(end_s, stop_s)
+    return total_s

@@ -1,0 +1,143 @@
+"""Numbers of people who watch behaviour: against counts by hand, an independent kappa, and the command on files."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.__main__ import main
+from evaluation.behaviour import compare
+from evaluation.metrics.behaviour import active_cells, budget, cohens_kappa, confusion, event_kappa
+from video_datasets.labelling import Bout, LabelledVideo, Labelling
+
+
+def labelling(*bouts: tuple[float, float, str], duration_s: float = 10.0) -> Labelling:
+    return Labelling((LabelledVideo("a", tuple(Bout(*bout) for bout in bouts), duration_s=duration_s),))
+
+
+def test_cells_bouts_and_kappa_by_hand() -> None:
+    reference = labelling((0, 4, "run"), (6, 8, "sit"))
+    other = labelling((1, 5, "run"), (6, 7, "run"), (7, 8, "sit"))
+    found = compare(reference, other, cell_s=1.0, tolerance_s=0.5)
+    run, sit = found.frames
+    assert (run.label, run.reference_cells, run.other_cells, run.both_cells) == ("run", 4, 5, 3)
+    assert (run.precision, run.recall, run.f1) == (3 / 5, 3 / 4, 6 / 9)
+    assert (sit.precision, sit.recall) == (1.0, 0.5)
+    # rows: run, sit, none of the reference
+    assert found.matrix.tolist() == [[3, 0, 1], [1, 1, 0], [1, 0, 3]]
+    agreed, by_chance = 7 / 10, (4 * 5 + 2 * 1 + 4 * 4) / 100
+    assert found.kappa == pytest.approx((agreed - by_chance) / (1 - by_chance))
+    assert found.reference[0].bouts == 1
+    assert found.other[0].bouts == 2
+    assert (found.other[0].total_s, found.other[0].share) == (5.0, 0.5)
+    assert found.other[0].mean_s == 2.5
+    assert found.other[0].std_s == pytest.approx(np.std([4, 1], ddof=1))
+    assert found.other[0].latency_s == 1.0
+    assert found.seconds == 10.0
+
+
+def test_equal_labellings_agree_wholly() -> None:
+    both = labelling((0, 4, "run"), (2, 8, "sit"))
+    found = compare(both, both, cell_s=0.1, tolerance_s=1.0)
+    assert [score.f1 for score in found.frames] == [1.0, 1.0]
+    assert found.kappa == found.event_kappa == 1.0
+    assert np.count_nonzero(found.matrix - np.diag(np.diag(found.matrix))) == 0
+
+
+def test_starts_pair_within_the_window_and_by_label_first() -> None:
+    reference = [(1.0, "run"), (5.0, "sit")]
+    assert event_kappa(reference, [(1.9, "run"), (4.2, "sit")], 1.0) == 1.0
+    assert event_kappa(reference, [(2.1, "run"), (5.0, "sit")], 1.0) < 1.0
+    # of two near ones, the one of the same label
+    assert event_kappa(reference, [(1.0, "sit"), (1.5, "run"), (5.0, "sit")], 1.0) < 1.0
+    assert event_kappa([(1.0, "run")], [(1.0, "sit")], 1.0) <= 0.0
+    assert math.isnan(event_kappa([], [], 1.0))
+
+
+def test_overlapping_bouts_count_their_time_once() -> None:
+    found = budget("run", [np.array([[0.0, 4.0], [2.0, 6.0]]), np.zeros((0, 2))], [10.0, 10.0])
+    assert (found.bouts, found.total_s, found.share, found.mean_s, found.latency_s) == (2, 6.0, 0.3, 4.0, 0.0)
+
+
+segments = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(1, 10)).map(
+        lambda pair: (pair[0] * 0.5, (pair[0] + pair[1]) * 0.5)
+    ),
+    max_size=6,
+)
+
+
+@given(segments)
+def test_cells_are_those_whose_middle_a_segment_has(found: list[tuple[float, float]]) -> None:
+    middles = (np.arange(25) + 0.5) * 0.7
+    expected = [any(start_s <= middle < end_s for start_s, end_s in found) for middle in middles]
+    assert active_cells(np.array(found).reshape(-1, 2), 25, 0.7).tolist() == expected
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_every_cell_has_the_weight_one(seed: int, n_labels: int) -> None:
+    chance = np.random.default_rng(seed)
+    reference, other = chance.random((2, 40, n_labels)) < 0.4
+    matrix = confusion(reference, other)
+    assert matrix.sum() == pytest.approx(40)
+    assert np.trace(confusion(reference, reference)) == pytest.approx(40)
+    if n_labels == 1:
+        expected = [[(reference & other).sum(), (reference & ~other).sum()], [(other & ~reference).sum(), 0]]
+        expected[1][1] = (~reference & ~other).sum()
+        assert matrix.tolist() == expected
+
+
+@given(st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=3, max_size=3))
+def test_kappa_is_that_of_the_definition_on_drawn_pairs(rows: list[list[int]]) -> None:
+    matrix = np.array(rows)
+    pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(matrix[i, j])]
+    if not pairs:
+        assert math.isnan(cohens_kappa(matrix))
+        return
+    agreed = sum(i == j for i, j in pairs) / len(pairs)
+    first, second = zip(*pairs, strict=True)
+    by_chance = sum(first.count(k) * second.count(k) for k in range(3)) / len(pairs) ** 2
+    if by_chance == 1:
+        assert math.isnan(cohens_kappa(matrix))
+    else:
+        assert cohens_kappa(matrix) == pytest.approx((agreed - by_chance) / (1 - by_chance))
+
+
+def test_the_command_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("video,start_s,end_s,label\na,0,4,<run>\na,6,8,sit\n")
+    (tmp_path / "b.csv").write_text(
+        "video,start_s,end_s,label,score\na,1,4,<run>,0.9\na,4,8,<run>,0.1\nb,0,1,sit,0.9\n"
+    )
+    words = ["--protocol", "behaviour", "--ground-truth", str(tmp_path / "a.csv")]
+    words += ["--predictions", str(tmp_path / "b.csv"), "--min-score", "0.5"]
+    assert main([*words, "--csv", str(tmp_path / "out"), "--report", str(tmp_path / "p.html")]) == 1
+    shown = capsys.readouterr()
+    assert "mean F1 of cells 0.4286" in shown.out
+    assert "1 videos that the reference lacks: b" in shown.err
+    rows = list(csv.DictReader((tmp_path / "out/frames.csv").read_text().splitlines()))
+    assert [(row["label"], row["F1"]) for row in rows] == [("<run>", "0.8571"), ("sit", "0")]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "frames.csv",
+        "budgets.csv",
+        "confusion.csv",
+    }
+    assert "&lt;run&gt;" in (tmp_path / "p.html").read_text()
+
+
+def test_bad_words_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("video,start_s,end_s,label\na,0,4,run\n")
+    words = [
+        "--protocol=behaviour",
+        "--ground-truth",
+        str(tmp_path / "a.csv"),
+        "--predictions",
+        str(tmp_path / "a.csv"),
+    ]
+    assert main([*words, "--cell", "0"]) == 2
+    assert "--cell: expected seconds above 0, found 0" in capsys.readouterr().err
