@@ -38,10 +38,10 @@ from evaluation.metrics.behaviour import (
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import tool_of
-from video_datasets.frame_clock import FrameClock, clock_of_video
-from video_datasets.labelling import LabelledVideo, Labelling, Reading, best, lines
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
+from video_datasets.formats.tools.table import tool_of
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
 
 _EXAMPLES = """examples:

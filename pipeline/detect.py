@@ -31,7 +31,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.progress import progress
 from runtime.text import encodable
-from video_datasets.formats.tools import WRITERS
+from video_datasets.formats.tools.table import WRITERS
 from video_datasets.video.decoding import VideoError, read_header
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 

@@ -16,9 +16,9 @@ from video_datasets.dataset import Segment
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.ek100_submission import write_ek100_json
 from video_datasets.formats.submission_json import write_detections_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import TOOLS, WRITERS, Tool
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
+from video_datasets.formats.tools.table import TOOLS, WRITERS, Tool
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions
 
 SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
@@ -88,7 +88,7 @@ def write_tools(
 
     Args:
         folder: to write to.
-        tools: names of `video_datasets.formats.tools.WRITERS`.
+        tools: names of `video_datasets.formats.tools.table.WRITERS`.
         found: video id -> detections.
         model: that found them, their source.
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evaluation.__main__ import main
 from evaluation.behaviour import compare
 from evaluation.metrics.behaviour import active_cells, budget, cohens_kappa, confusion, event_kappa
-from video_datasets.labelling import Bout, LabelledVideo, Labelling
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling
 
 
 def labelling(*bouts: tuple[float, float, str], duration_s: float = 10.0) -> Labelling:
