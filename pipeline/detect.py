@@ -116,7 +116,7 @@ def detect(arguments: argparse.Namespace) -> int:
             print(f"{encodable(str(path))}: left out: {error.reason}", file=sys.stderr)
         write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
     if arguments.format and found:
-        for line in write_tools(arguments.out, arguments.format, found, detector.run.name):
+        for line in write_tools(arguments.out, arguments.format, found, detector.run):
             print(encodable(line), file=sys.stderr)
     if failed and len(videos) > 1:
         print(f"{len(failed)} of {len(videos)} videos left out:", file=sys.stderr)
