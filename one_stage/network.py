@@ -62,6 +62,10 @@ class OneStageNetwork(nn.Module):
     Args:
         arch: sizes.
 
+    Attributes:
+        loss_normalizer: moving average of the positive points of a batch (`one_stage.losses`); part of the weights,
+            so that training goes on with it.
+
     >>> arch = Architecture(kind="temporalmaxer", in_channels=4, class_towers=(3,), channels=8, stem_blocks=0)
     >>> outputs = OneStageNetwork(arch)(torch.zeros(2, 4, 50), torch.ones(2, 50, dtype=torch.bool))
     >>> [tuple(level.shape) for level in outputs["offsets"]]
@@ -81,6 +85,8 @@ class OneStageNetwork(nn.Module):
         if arch.bins:
             self.start_head = ClassHead(arch, arch.num_classes, arch.boundary_kernel, padding)
             self.end_head = ClassHead(arch, arch.num_classes, arch.boundary_kernel, padding)
+        self.loss_normalizer: Tensor
+        self.register_buffer("loss_normalizer", torch.tensor(100.0, dtype=torch.float64))
 
     def forward(self, feats_BCT: Tensor, valid_BT: Tensor) -> Outputs:
         """Predict from a batch of videos.

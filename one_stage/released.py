@@ -31,7 +31,8 @@ OPENTAD_NAMES = (
     (r"^rpn_head\.scale\.", "reg_head.scale."),
 )
 """OpenTAD's names to the originals'."""
-OPENTAD_STATE = "rpn_head.loss_normalizer"
+OPENTAD_STATE, NORMALIZER = "rpn_head.loss_normalizer", "loss_normalizer"
+"""The moving average of positive points, which the originals do not store."""
 
 
 def from_released(settings: Mapping[str, Any], state_dict: Mapping[str, Any]) -> OneStageNetwork:
@@ -154,7 +155,7 @@ def _original_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for name, value in weights.items():
         if name == OPENTAD_STATE:
-            continue
+            name, value = NORMALIZER, value.double()
         for pattern, replacement in OPENTAD_NAMES:
             if re.match(pattern, name):
                 name = re.sub(pattern, replacement, name)
@@ -166,6 +167,7 @@ def _original_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _load(network: OneStageNetwork, weights: Mapping[str, Tensor]) -> None:
     """Load strictly; norms and scales of the originals have axes of length 1 that ours lack."""
     own = network.state_dict()
+    weights = {NORMALIZER: own[NORMALIZER], **weights}
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [
         f"{name} {tuple(weights[name].shape)} for {tuple(value.shape)}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from proposals.suppression import suppress_by_width
+from proposals.suppression import suppress_by_class, suppress_by_width
 from runtime.errors import InputError
 from runtime.schema import RunConfig
 from video_datasets.predictions import Candidates
@@ -146,7 +146,31 @@ BMN = Head(
     reach=_bmn_reach,
 )
 
-HEADS: dict[str, Head] = {entry.name: entry for entry in (BMN,)}
+
+def _load_one_stage(folder: Path, config: RunConfig, device: torch.device) -> TrainedHead:
+    from one_stage.head import load_head
+
+    return load_head(folder, config.one_stage, device)
+
+
+def _one_stage(name: str, title: str) -> Head:
+    return Head(
+        name=name,
+        title=title,
+        stage="one_stage",
+        command="one_stage",
+        section="one_stage",
+        load=_load_one_stage,
+        suppress=suppress_by_class,
+        settings=("one_stage",),
+    )
+
+
+ACTIONFORMER = _one_stage("actionformer", "ActionFormer")
+TEMPORALMAXER = _one_stage("temporalmaxer", "TemporalMaxer")
+TRIDET = _one_stage("tridet", "TriDet")
+
+HEADS: dict[str, Head] = {entry.name: entry for entry in (BMN, ACTIONFORMER, TEMPORALMAXER, TRIDET)}
 
 
 def head_of(config: RunConfig) -> Head:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from proposals.gaussian_nms import gaussian_soft_nms
 from proposals.soft_nms import soft_nms
 from runtime.schema import RunConfig
 from video_datasets.predictions import Candidates
@@ -25,3 +28,25 @@ def suppress_by_width(candidates: Candidates, config: RunConfig) -> Candidates:
     )
     classes = None if candidates.classes is None else candidates.classes[kept]
     return candidates._replace(segments=candidates.segments[kept], scores=scores, classes=classes)
+
+
+def suppress_by_class(candidates: Candidates, config: RunConfig) -> Candidates:
+    """Keep the best candidates by Gaussian soft-NMS, class by class or all together: section `one_stage`.
+
+    Returns:
+        By score, descending.
+    """
+    settings = config.one_stage
+    classes = candidates.classes
+    kept = gaussian_soft_nms(
+        candidates.segments,
+        candidates.scores,
+        np.zeros(len(candidates.scores), dtype=np.int64) if classes is None else classes,
+        sigma=settings.soft_nms_sigma,
+        min_score=settings.min_score,
+        max_segments=settings.max_segments,
+        per_class=settings.per_class,
+        voting_threshold=settings.voting_threshold,
+    )
+    labels = None if classes is None else kept.labels
+    return candidates._replace(segments=kept.segments, scores=kept.scores, classes=labels)

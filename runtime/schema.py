@@ -13,6 +13,7 @@ from typing import Literal
 from omegaconf import MISSING
 
 from runtime.schema_checks import require, require_at_least, require_share
+from runtime.schema_one_stage import OneStageConfig
 from runtime.schema_training import BmnConfig, FinetuneConfig, TrainingConfig
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "FeaturesConfig",
     "FinetuneConfig",
     "GridConfig",
+    "OneStageConfig",
     "ProposalsConfig",
     "RunConfig",
     "RuntimeConfig",
@@ -284,6 +286,7 @@ class RunConfig:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     bmn: BmnConfig = field(default_factory=BmnConfig)
+    one_stage: OneStageConfig = field(default_factory=OneStageConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
     classification: ClassificationConfig = field(default_factory=ClassificationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

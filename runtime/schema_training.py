@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -47,7 +48,8 @@ class TrainingConfig:
     """Validate after every so many epochs and after the last one."""
 
     def __post_init__(self) -> None:
-        section = type(self).__name__.removesuffix("Config").lower()
+        words = re.findall("[A-Z][a-z]*", type(self).__name__.removesuffix("Config"))
+        section = "_".join(words).lower()
         require_at_least(self, section, epochs=self.lowest_epochs, validate_every_epochs=1)
         require_at_least(self, section, batch_size=1, micro_batch=0)
         require_at_least(self, section, weight_decay=0, warmup_epochs=0, clip_gradient_norm=0)

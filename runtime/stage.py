@@ -46,6 +46,8 @@ PLACES = (
     "data.root",
     "finetune.init_weights",
     "bmn.init_weights",
+    "one_stage.init_weights",
+    "one_stage.init_settings",
     "features.store",
     "classification.class_scores",
 )

@@ -36,6 +36,7 @@ python -m video_datasets --config "$config" ${words[@]+"${words[@]}"} || exit
 plan="$(python - "$config" ${words[@]+"${words[@]}"} <<'PYTHON'
 import sys
 from classification.__main__ import stage_spec
+from proposals.heads import head_of
 from runtime.config import load_config
 from runtime.exit_codes import guarded
 
@@ -43,7 +44,8 @@ def plan():
     config = load_config(sys.argv[1], sys.argv[2:])
     stage_spec(config)
     finetunes = config.features.store is None or config.classification.source != "scores"
-    print("classification.finetune " * finetunes + "feature_extraction bmn proposals classification evaluation")
+    head = head_of(config).command
+    print("classification.finetune " * finetunes + f"feature_extraction {head} proposals classification evaluation")
     print(config.run_dir)
     return 0
 

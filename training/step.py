@@ -58,6 +58,7 @@ class Stepper:
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         found = []
+        batches = self._begun(pieces, batches)
         for left, piece in zip(range(len(pieces) - 1, -1, -1), pieces, strict=True):
             with self._exchange(last=left == 0):
                 losses = self._losses(step, piece, next(batches))
@@ -68,6 +69,15 @@ class Stepper:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_gradient_norm)
         self.optimizer.step()
         return _batch_means(found)
+
+    def _begun(self, pieces: list[Piece], batches: Iterator[Any]) -> Iterator[Any]:
+        """Let a task that counts over the whole batch see all of its pieces before the first forward."""
+        begin_step = getattr(self.task, "begin_step", None)
+        if begin_step is None:
+            return batches
+        loaded = [to_device(next(batches), self.device) for _ in pieces]
+        begin_step(pieces, loaded)
+        return iter(loaded)
 
     def _training_mode(self) -> None:
         self.wrapped.train()

@@ -15,10 +15,12 @@ BestMetric = tuple[str, Literal["max", "min"]]
 class TrainingTask(Protocol):
     """What the loop trains: a model, its items and its losses.
 
-    Two more attributes are looked at where a task has them:
+    Three more attributes are looked at where a task has them:
 
         new_parameters: set[str]    full names of parameters that the initial weights did not have; they learn
                                     `new_layer_rate_factor` times as fast
+        begin_step(pieces, batches)  called before each step with all pieces of this process and their items: for
+                                    statistics over the whole batch (`one_stage.train`)
         best_metric: BestMetric     e.g. ("validation_accuracy", "max"); the weights of the best epoch are kept
     """
 

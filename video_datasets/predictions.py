@@ -135,7 +135,7 @@ class Candidates(NamedTuple):
     @property
     def segments_s(self) -> NDArray[np.float64]:
         """Start and end in seconds, inside the video."""
-        return np.minimum(self.segments * self.unit_s, self.duration_s)
+        return np.clip(self.segments * self.unit_s, 0.0, self.duration_s)
 
 
 def concatenate(parts: Sequence[Predictions], order: Sequence[str] = ()) -> Predictions:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.golden_heads import Golden
 
@@ -21,3 +23,12 @@ def golden(request: pytest.FixtureRequest, shared: Path) -> Golden:
         arrays = dict(file)
     smoothing, first = (0.1, 100.0) if request.param.endswith("_a") else (0.0, 250.0)
     return Golden(json.loads(path.with_suffix(".json").read_text()), arrays, smoothing, first)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by threads, and bit-equal results need a fixed number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,116 @@
+"""A one-stage network as a head of the pipeline: loading, and the candidates of a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from feature_extraction import FeatureStore
+from one_stage.architecture import Architecture
+from one_stage.decode import decode
+from one_stage.rows import rows_to_seconds
+from one_stage.weights import TrainedOneStage, load_one_stage
+from runtime.schema_one_stage import OneStageConfig
+from video_datasets.formats.ek100_labels import action_id, action_name
+from video_datasets.predictions import Candidates
+from video_datasets.time_grid import TimeGrid
+
+
+@dataclass(frozen=True)
+class OneStageHead:
+    """A trained ActionFormer, TemporalMaxer or TriDet.
+
+    Attributes:
+        trained: its network on `device`.
+        config: which candidates it keeps.
+        device: where to compute.
+        labels: of its candidates; empty for segments of any action.
+    """
+
+    trained: TrainedOneStage
+    config: OneStageConfig
+    device: torch.device
+    labels: tuple[str, ...]
+
+    @property
+    def grid(self) -> TimeGrid:
+        """Time grid of the features that it takes."""
+        return self.trained.grid
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the features that it takes."""
+        return self.trained.network.arch.in_channels
+
+    @property
+    def looks_at(self) -> str:
+        """What it sees at a time, in words."""
+        return f"the whole video at {self.trained.network.arch.levels} paces"
+
+    def candidates(self, store: FeatureStore, video_id: str) -> Candidates:
+        """Find the candidates of a video, T >= 1 features of which are in the store."""
+        arch, times_s = self.trained.network.arch, store.times(video_id)
+        feats = torch.from_numpy(store.read_range(video_id, 0, len(times_s)).T)
+        behind = released_length(arch, len(times_s)) - len(times_s) if arch.padding != "right" else 0
+        valid_T = F.pad(torch.ones(len(times_s), dtype=torch.bool, device=self.device), (0, behind))
+        with torch.inference_mode():
+            outputs = self.trained.network(F.pad(feats, (0, behind))[None].to(self.device), valid_T[None])
+            found = decode(
+                outputs,
+                valid_T,
+                arch.class_towers,
+                min_score=self.config.min_score,
+                top_candidates=self.config.top_candidates,
+                min_length=self.config.min_length,
+            )
+        segments_s = rows_to_seconds(times_s, self.grid.stride_s, found.rows)
+        duration_s = store.duration_s(video_id)
+        classes = found.classes if self.labels else None
+        # What lies outside the video altogether would be empty once cut.
+        inside = (segments_s[:, 0] < duration_s) & (segments_s[:, 1] > 0)
+        return Candidates(
+            segments_s[inside],
+            found.scores[inside],
+            1.0,
+            duration_s,
+            None if classes is None else classes[inside],
+        )
+
+
+def load_head(folder: Path, config: OneStageConfig, device: torch.device) -> OneStageHead:
+    """Load what the stage `one_stage` left.
+
+    Raises:
+        InputError: if the weights are missing or damaged.
+    """
+    trained = load_one_stage(folder / "weights.pt")
+    trained.network.to(device)
+    return OneStageHead(trained, config, device, submission_labels(trained.classes))
+
+
+def submission_labels(classes: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return the labels of candidates as submissions name them: class names, or "verb,noun" indices.
+
+    >>> submission_labels((("run", "sit"),)), submission_labels((("take", "put"), ("cup",)))[1]
+    (('run', 'sit'), '1,0')
+    """
+    if len(classes) < 2:
+        return tuple(name for tower in classes for name in tower)
+    verbs, nouns = classes
+    return tuple(action_name(action_id(v, n)) for v in range(len(verbs)) for n in range(len(nouns)))
+
+
+def released_length(arch: Architecture, length: int) -> int:
+    """Rows to which the released code pads a video: `max_length`, or a multiple that suits all windows.
+
+    Released networks see the padding, so it has to be theirs.
+    """
+    factors = [
+        2**level * (2 * (window // 2) if window > 1 else 1) for level, window in enumerate(arch.windows)
+    ]
+    factor = int(np.max(factors))
+    return arch.max_length if length <= arch.max_length else -(-length // factor) * factor

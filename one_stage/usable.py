@@ -1,0 +1,64 @@
+"""Which videos and classes of a data set a one-stage head learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feature_extraction import FeatureStore
+from feature_extraction.checks import features_problem
+from one_stage.samples import LabelledVideo
+from runtime.schema_one_stage import OneStageConfig
+from runtime.stage import StageRun
+from video_datasets.dataset import Segment, Video, VideoDataset, segment_problem
+from video_datasets.time_grid import TimeGrid
+
+Names = tuple[tuple[str, ...], ...]
+"""Of the classes of each tower; empty for segments of any action."""
+
+
+def class_names(dataset: VideoDataset, config: OneStageConfig) -> Names:
+    """Return the classes that the head tells: those of the data set, or none."""
+    return tuple(dataset.heads.values()) if config.classes == "own" else ()
+
+
+def class_towers(names: Names) -> tuple[int, ...]:
+    """Return the classes of each tower; one tower of one class where none are told.
+
+    >>> class_towers((("run", "sit"),)), class_towers(())
+    ((2,), (1,))
+    """
+    return tuple(len(tower) for tower in names) or (1,)
+
+
+def usable_videos(
+    dataset: VideoDataset, subset: str, store: FeatureStore, grid: TimeGrid, run: StageRun
+) -> list[LabelledVideo]:
+    """Keep labelled videos that have features; list the others."""
+    own_classes = run.config.one_stage.classes == "own"
+    usable = []
+    for video in dataset.subset(subset):
+        problem = features_problem(store, video.video_id, grid)
+        if problem:
+            run.skip(video.video_id, problem)
+            continue
+        segments = _segments_inside(video, store.duration_s(video.video_id), run)
+        if segments:
+            bounds = np.array([(segment.start_s, segment.end_s) for segment in segments])
+            classes = [
+                list(dataset.class_indices(segment.label).values()) if own_classes else [0]
+                for segment in segments
+            ]
+            usable.append(LabelledVideo(video.video_id, bounds, np.array(classes, dtype=np.int64)))
+    return usable
+
+
+def _segments_inside(video: Video, duration_s: float, run: StageRun) -> list[Segment]:
+    """Drop and list segments after the video's real end, which annotations without durations cannot show."""
+    inside = []
+    for segment in video.segments:
+        if segment.start_s < duration_s:
+            inside.append(segment)
+        else:
+            where = f"{video.video_id}, segment {segment.start_s:g}-{segment.end_s:g} s"
+            run.skip(where, segment_problem(segment.start_s, segment.end_s, duration_s))
+    return inside

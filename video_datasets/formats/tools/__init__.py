@@ -1,1 +1,0 @@
-"""Labelling tools: one reader and writer a file, the record that they share, and the table of all of them."""
