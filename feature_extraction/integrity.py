@@ -13,8 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import InputError
-from runtime.hdf5 import foreign_values, open_hdf5
+from runtime.hdf5 import open_hdf5, own_dataset
 
 TIMES_GROUP = "_times"
 """Of the datasets that hold the times of the features."""
@@ -44,20 +43,12 @@ def holds(file: h5py.File, video_id: str) -> bool:
     """Whether a file has a video's features, their times and the mark of a finished write.
 
     Raises:
-        InputError: if the values lie elsewhere than in this file; see `runtime.hdf5.foreign_values`.
+        InputError: if the values lie elsewhere than in this file.
     """
-    names = (video_id, f"{TIMES_GROUP}/{video_id}")
-    if video_id in ("", ".") or not all(name in file for name in names):
-        return False
-    for name in names:
-        if why := foreign_values(file, name):
-            raise InputError(
-                f"{file.filename}: '{name}' {why}; a feature store holds its own values: refused"
-            )
-    features, times = file[names[0]], file[names[1]]
+    features, times = own_dataset(file, video_id), own_dataset(file, f"{TIMES_GROUP}/{video_id}")
     return (
-        isinstance(features, h5py.Dataset)
-        and isinstance(times, h5py.Dataset)
+        features is not None
+        and times is not None
         and features.ndim == 2
         and times.shape == features.shape[:1]
         and bool(features.attrs.get(COMPLETE, False))
@@ -78,13 +69,16 @@ def is_complete(path: Path | str) -> bool:
         return False
 
 
-def damage(dataset: h5py.Dataset, features_TC: NDArray, times_s: NDArray) -> str:
-    """Say what is wrong with values as read; empty when they are those that were written, or finite at least."""
-    recorded = dataset.attrs.get(SUM)
-    if recorded is None:  # written before sums were
+def damage(recorded: int | None, features_TC: NDArray, times_s: NDArray) -> str:
+    """Say what is wrong with values as read; empty when they are those that were written, or finite at least.
+
+    Args:
+        recorded: their `values_sum`; None where they were written before sums were.
+        features_TC: shape (T, C), as stored.
+        times_s: shape (T,).
+    """
+    if recorded is None:
         return "" if np.isfinite(features_TC).all() else "holds values that are not finite"
     return (
-        ""
-        if values_sum(features_TC, times_s) == int(recorded)
-        else "its values are not those that were written"
+        "" if values_sum(features_TC, times_s) == recorded else "its values are not those that were written"
     )

@@ -28,6 +28,8 @@ class FeatureInfo:
     """The rule that the times follow."""
     attributes: dict[str, Any]
     """What the writer recorded: backbone fingerprint, source, duration_s, ..."""
+    values_sum: int | None = None
+    """By which damage is noticed, see `integrity`; None in older stores."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,11 @@ class FeatureRecord:
 
 def read_info(dataset: h5py.Dataset) -> FeatureInfo:
     """Read shape, type, grid and attributes of a video's dataset."""
-    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name not in (COMPLETE, SUM)}
+    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != COMPLETE}
+    recorded = attributes.pop(SUM, None)
     names = [name for name in attributes if name.startswith(GRID_PREFIX)]
     grid = {name.removeprefix(GRID_PREFIX): attributes.pop(name) for name in names}
-    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes)
+    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes, recorded)
 
 
 def _plain(value: Any) -> Any:

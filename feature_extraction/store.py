@@ -201,8 +201,9 @@ class FeatureStore(Mapping[str, FeatureRecord]):
 
     def __getitem__(self, video_id: str) -> FeatureRecord:
         with self._damage_told(video_id), self._opened(video_id) as file:
-            info = read_info(file[video_id])
-            features, times_s = self._values(file, video_id)
+            dataset = file[video_id]
+            info = read_info(dataset)
+            features, times_s = self._values(file, dataset, info)
             return FeatureRecord(
                 features=features.astype(np.float32, copy=False),
                 times=times_s.astype(np.float64, copy=False),
@@ -210,11 +211,14 @@ class FeatureStore(Mapping[str, FeatureRecord]):
                 attributes=info.attributes,
             )
 
-    def _values(self, file: h5py.File, video_id: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _values(
+        self, file: h5py.File, dataset: h5py.Dataset, info: FeatureInfo
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Read features and times, compared with their sum when this process has not done so yet."""
-        features, times_s = file[video_id][()], file[f"{TIMES_GROUP}/{video_id}"][()]
+        video_id = dataset.name[1:]
+        features, times_s = dataset[()], file[f"{TIMES_GROUP}/{video_id}"][()]
         if video_id not in self._checked:
-            if wrong := damage(file[video_id], features, times_s):
+            if wrong := damage(info.values_sum, features, times_s):
                 raise InputError(
                     f"{self.path}: video {video_id!r}: damaged: {wrong}; copy the file again, or remove it and extract "
                     "again"
@@ -279,7 +283,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         with self._opened(video_id) as file:
             if video_id not in self._checked:
                 with self._damage_told(video_id):
-                    self._values(file, video_id)
+                    self._values(file, file[video_id], read_info(file[video_id]))
             yield file
 
     @contextlib.contextmanager

@@ -366,7 +366,7 @@ def test_values_from_elsewhere_are_refused(
     with h5py.File(path, "r+") as file:
         change(file, secret)
     for read in (lambda s: s["a"], list, lambda s: "a" in s, lambda s: s.info("a")):
-        with pytest.raises(InputError, match=r"a feature store holds its own values: refused"):
+        with pytest.raises(InputError, match=r"(another place|other files|holds 0 bytes): refused"):
             read(FeatureStore(path.parent))
 
 

@@ -202,3 +202,15 @@ def test_children_of_a_killed_parent_end(tmp_path: Path, video: Path, waiting: s
     script.wait()
     script.stdout.close()
     assert gone_within(pid, 5)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds the server through /proc")
+def test_decoding_goes_on_when_decoders_and_their_server_are_killed(video: Path) -> None:
+    decoded = DecodedVideo(job(video))
+    parent = int(Path(f"/proc/{decoded.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    assert parent != os.getpid()
+    for pid in (parent, decoded.pid):
+        os.kill(pid or 0, signal.SIGKILL)
+    with pytest.raises(VideoError, match=r"the decoder (was killed|ended without a result)"):
+        list(decoded)
+    assert sum(len(frames) for _, frames in DecodedVideo(job(video))) > 0

@@ -55,6 +55,7 @@ _HEARTBEAT_S = 1.0
 """A decoder between two wanted frames says this often that it is alive."""
 
 _START_LOCK = threading.Lock()
+_START_ATTEMPTS, _START_PAUSE_S = 5, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +102,7 @@ class DecodedVideo:
         self.summary: StreamSummary | None = None
         """What the pass found; None until the iteration has ended."""
         self._time_limit_s = time_limit_s
-        self.connection, childs_end = _context().Pipe(duplex=False)
-        self._process = _context().Process(target=_decode, args=(childs_end, job, time_limit_s), daemon=True)
-        with _START_LOCK, _without_main_module():
-            self._process.start()
-        childs_end.close()  # else the end of the child would not end the pipe
+        self.connection, self._process = _started(job, time_limit_s)
         self._heard_s = time.monotonic()
 
     @property
@@ -219,6 +216,30 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
+    """Start a child that decodes; return the parent's end of its pipe, and the process.
+
+    The server that forks children may have been killed, together with them, by somebody who tidied up; Python
+    starts another one as soon as it has noticed.
+    """
+    for attempt in range(1, _START_ATTEMPTS + 1):
+        connection, childs_end = _context().Pipe(duplex=False)
+        process = _context().Process(target=_decode, args=(childs_end, job, time_limit_s), daemon=True)
+        try:
+            with _START_LOCK, _without_main_module():
+                process.start()
+        except (ConnectionError, EOFError):
+            connection.close()
+            if attempt == _START_ATTEMPTS:
+                raise
+            time.sleep(_START_PAUSE_S)
+        else:
+            return connection, process
+        finally:
+            childs_end.close()  # else the end of the child would not end the pipe
+    raise AssertionError  # the loop ends with a return or an error
 
 
 @contextlib.contextmanager
