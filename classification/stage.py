@@ -18,7 +18,7 @@ from feature_extraction import FeatureStore
 from feature_extraction.backbone import Backbone, load_backbone
 from feature_extraction.checks import check_store
 from proposals.video_loop import finish_videos
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import VideoDataset, load_dataset
@@ -30,7 +30,6 @@ from video_datasets.predictions import (
     select_videos,
     write_predictions,
 )
-from video_datasets.submission_entries import error_list
 from video_datasets.time_grid import TimeGrid
 
 SEPARATE_FILES = {"verb": "verbs.h5", "noun": "nouns.h5"}

@@ -26,10 +26,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from video_datasets.annotations import read_json_object, short_repr
-from video_datasets.csv_table import Column, read_csv
-from video_datasets.submission_entries import error_list
+from video_datasets.formats.csv_table import Column, read_csv
 
 MAX_NAMED = 10
 """Classes or errors that a message names."""

@@ -2,8 +2,9 @@
 
     python -m evaluation --protocol behaviour --ground-truth FILE --predictions FILE
 
-Both files are of any labelling tool (docs/labels.md): two annotators, or an annotator and a model, of whose detections
---min-score keeps the sure ones. Printed, and written as CSV (--csv) and as a page (--report):
+Compared are the videos that both files name. They are of any labelling tool (docs/labels.md): two annotators, or an
+annotator and a model, of whose detections --min-score keeps the sure ones. Printed, and written as CSV (--csv) and as a
+page (--report):
 
 - of every label precision, recall and F1 over cells of time (--cell, 0.1 s), and their mean;
 - bouts, their durations, the time budget, and the latency of the first bout, of both;
@@ -38,12 +39,14 @@ from evaluation.metrics.behaviour import (
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import tool_of
-from video_datasets.frame_clock import FrameClock, clock_of_video
-from video_datasets.labelling import LabelledVideo, Labelling, Reading, best, lines
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
+from video_datasets.formats.tools.table import tool_of
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
 
+MAX_NAMED = 5
+"""Videos that a line names."""
 _EXAMPLES = """examples:
   python -m evaluation --protocol behaviour --ground-truth anna.boris --predictions ben.boris
   python -m evaluation --protocol behaviour --ground-truth labels.csv --predictions detections.json --min-score 0.4 \\
@@ -123,13 +126,8 @@ def _run(arguments: argparse.Namespace) -> int:
     media = Media(index_video_files(arguments.videos) if arguments.videos else {}, arguments.fps)
     reference = _read(arguments.ground_truth, media)
     other = best(_read(arguments.predictions, media), arguments.min_score)
-    known = {video.video_id for video in reference.videos}
-    foreign = [video.video_id for video in other.videos if video.video_id not in known]
     lost = [*lines(reference.notes.lost), *lines(other.notes.lost)]
-    if foreign:
-        lost.append(
-            f"{arguments.predictions}: {len(foreign)} videos that the reference lacks: {', '.join(foreign[:5])}"
-        )
+    lost += _alone(arguments.ground_truth, reference, other) + _alone(arguments.predictions, other, reference)
     found = compare(reference, other, cell_s=arguments.cell, tolerance_s=arguments.tolerance, media=media)
     tables = tables_of(found)
     print(text_of(found))
@@ -146,6 +144,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_SKIPPED_ITEMS if lost else EXIT_DONE
 
 
+def _alone(path: Path, labelling: Labelling, other: Labelling) -> list[str]:
+    """A line on the videos that one file alone names, which cannot be compared."""
+    known = {video.video_id for video in other.videos}
+    alone = [video.video_id for video in labelling.videos if video.video_id not in known]
+    more = ", ..." if len(alone) > MAX_NAMED else ""
+    names = ", ".join(alone[:MAX_NAMED]) + more
+    return [f"{path}: {len(alone)} videos that the other file lacks, left out: {names}"] if alone else []
+
+
 def _read(path: Path, media: Media) -> Labelling:
     def clock_of(video_id: str) -> FrameClock | None:
         if video_id in media.paths:
@@ -158,7 +165,7 @@ def _read(path: Path, media: Media) -> Labelling:
 def compare(
     reference: Labelling, other: Labelling, *, cell_s: float, tolerance_s: float, media: Media | None = None
 ) -> Agreement:
-    """Compare a labelling with a reference, over the reference's videos.
+    """Compare a labelling with a reference, over the videos that both name.
 
     Args:
         reference: one observer's.
@@ -168,12 +175,14 @@ def compare(
         media: the videos, for lengths that no labelling tells; without them a video ends with its last bout.
 
     Raises:
-        InputError: if the reference has no video.
+        InputError: if there is none.
     """
-    if not reference.videos:
-        raise InputError("expected a reference of at least one video, found none")
     by_id = {video.video_id: video for video in other.videos}
-    pairs = [(video, by_id.get(video.video_id, LabelledVideo(video.video_id))) for video in reference.videos]
+    pairs = [(video, by_id[video.video_id]) for video in reference.videos if video.video_id in by_id]
+    if not pairs:
+        raise InputError(
+            "expected two labellings with a video in common, found none; compare their videos' names"
+        )
     firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
     labels = tuple(sorted({bout.label for video in (*firsts, *seconds) for bout in video.bouts}))
     durations_s = [_duration_s(*pair, media) for pair in pairs]

@@ -109,7 +109,7 @@ def check_file(path: Path, protocol: Protocol) -> CheckedFile:
 
 def check_content(content: Mapping[str, Any], rules: Rules) -> tuple[Predictions | None, Findings]:
     """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
-    from video_datasets.submission_entries import read_entries
+    from video_datasets.formats.submission_entries import read_entries
 
     findings = rules.check(content)
     predictions, errors = read_entries(content, rules.entry)

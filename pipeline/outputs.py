@@ -16,9 +16,9 @@ from video_datasets.dataset import Segment
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.ek100_submission import write_ek100_json
 from video_datasets.formats.submission_json import write_detections_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import TOOLS, WRITERS, Tool
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
+from video_datasets.formats.tools.table import TOOLS, WRITERS, Tool
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions
 
 SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
@@ -82,22 +82,23 @@ def draw(path: Path, video_id: str, found: VideoDetections) -> None:
 
 
 def write_tools(
-    folder: Path, tools: Iterable[str], found: Mapping[str, VideoDetections], model: str
+    folder: Path, tools: Iterable[str], found: Mapping[str, VideoDetections], run: TrainedRun
 ) -> list[str]:
     """Write the detections of all videos for labelling tools: found<suffix> or the folder found_<tool> each.
 
     Args:
         folder: to write to.
-        tools: names of `video_datasets.formats.tools.WRITERS`.
+        tools: names of `video_datasets.formats.tools.table.WRITERS`.
         found: video id -> detections.
-        model: that found them, their source.
+        run: that found them: its name is their source, its classes are what a person may choose from.
 
     Returns:
         What the tools cannot hold, and what was done about it.
     """
+    used = sorted({label for detections in found.values() for label in detections.labels})
     labelling = Labelling(
-        tuple(_labelled(video_id, detections, model) for video_id, detections in found.items()),
-        tuple(sorted({label for detections in found.values() for label in detections.labels})),
+        tuple(_labelled(video_id, detections, run.name) for video_id, detections in found.items()),
+        tuple(dict.fromkeys([*run.backbone.heads.get("action", ()), *used])),
     )
     media = Media({video_id: detections.path for video_id, detections in found.items()})
     notes = Notes()

@@ -29,10 +29,10 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import TOOLS, WRITERS, tool_named, tool_of
-from video_datasets.frame_clock import FrameClock, clock_of_video
-from video_datasets.labelling import Labelling, Notes, Reading, best, lines, merged, writable
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.labelling import Labelling, Notes, Reading, best, lines, merged, writable
+from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
 
 MERGE_TOLERANCE_S = 0.002

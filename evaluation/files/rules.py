@@ -15,8 +15,8 @@ from typing import Any
 
 from video_datasets.annotations import short_repr
 from video_datasets.formats.ek100_submission import EK100_ENTRY, ek100_version_errors
+from video_datasets.formats.submission_entries import EntryFormat
 from video_datasets.formats.submission_json import ACTIVITYNET_ENTRY
-from video_datasets.submission_entries import EntryFormat
 
 EK100_CHALLENGE = "action_detection"
 SUPERVISION_LEVELS = {
@@ -49,7 +49,7 @@ def check_ek100(content: Mapping[str, Any]) -> Findings:
     """Apply the rules of EPIC-KITCHENS-100 to a parsed submission.
 
     Fields that the reader needs (classes, score, segment) are its business, see
-    `video_datasets.submission_entries`; here come the header, and what the reader is more patient with.
+    `video_datasets.formats.submission_entries`; here come the header, and what the reader is more patient with.
     """
     findings = Findings(errors=ek100_version_errors(dict(content)))
     _check_challenge(content, findings)

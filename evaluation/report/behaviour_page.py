@@ -37,4 +37,6 @@ def write_behaviour_page(
     if lost:
         items = Markup("").join(Markup("<li>{}</li>").format(encodable(line)) for line in lost)
         sections.append(Section("lost", "Left out", Markup('<ul class="notes">{}</ul>').format(items)))
-    write_text(path, render_page("Agreement of two labellings", encodable(summary), sections))
+    write_text(
+        path, render_page("Agreement of two labellings", encodable(summary.replace("\n", " · ")), sections)
+    )

@@ -18,7 +18,7 @@ from feature_extraction.zoo.reach import (
 )
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
-from video_datasets.csv_table import Column, read_csv
+from video_datasets.formats.csv_table import Column, read_csv
 from video_datasets.time_grid import TimeGrid
 
 TIOUS = (0.5, 0.75, 0.95)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from evaluation.__main__ import main
 from evaluation.behaviour import compare
 from evaluation.metrics.behaviour import active_cells, budget, cohens_kappa, confusion, event_kappa
-from video_datasets.labelling import Bout, LabelledVideo, Labelling
+from runtime.errors import InputError
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling
 
 
 def labelling(*bouts: tuple[float, float, str], duration_s: float = 10.0) -> Labelling:
@@ -119,7 +120,7 @@ def test_the_command_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main([*words, "--csv", str(tmp_path / "out"), "--report", str(tmp_path / "p.html")]) == 1
     shown = capsys.readouterr()
     assert "mean F1 of cells 0.4286" in shown.out
-    assert "1 videos that the reference lacks: b" in shown.err
+    assert "1 videos that the other file lacks, left out: b" in shown.err
     rows = list(csv.DictReader((tmp_path / "out/frames.csv").read_text().splitlines()))
     assert [(row["label"], row["F1"]) for row in rows] == [("<run>", "0.8571"), ("sit", "0")]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -128,6 +129,11 @@ def test_the_command_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "confusion.csv",
     }
     assert "&lt;run&gt;" in (tmp_path / "p.html").read_text()
+
+
+def test_labellings_without_a_common_video_are_refused() -> None:
+    with pytest.raises(InputError, match="expected two labellings with a video in common, found none"):
+        compare(labelling(), Labelling((LabelledVideo("b"),)), cell_s=1.0, tolerance_s=1.0)
 
 
 def test_bad_words_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

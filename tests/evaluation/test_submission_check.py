@@ -16,6 +16,7 @@ import pytest
 import evaluation.check
 import evaluation.pack
 from evaluation.check import check_content
+from evaluation.files.protocols import PROTOCOLS
 from video_datasets.predictions import Predictions, write_predictions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def test_official_verdicts(shared: Path) -> None:
     cases = json.loads((shared / "golden/evaluation/ek100_submission_checks.json").read_text())
     assert len(cases) == 49
     for case in cases:
-        predictions, findings = check_content(case["submission"], "ek100")
+        predictions, findings = check_content(case["submission"], PROTOCOLS["ek100"].rules)
         refused = bool(findings.errors) or predictions is None or not np.isfinite(predictions.score).all()
         refused |= predictions is not None and not np.isfinite(predictions.start_s).all()
         assert refused == (not case["official_validate"]["accepted"] or case["name"] in STRICTER), case[

@@ -16,8 +16,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from pipeline.corrector import CorrectableVideo
 from tests.browsing import browser, count, one, show
 from tests.pipeline.corrector_page import LABELS, write_corrector_page
-from video_datasets.formats.plain_labels import read_activitynet, read_csv
-from video_datasets.labelling import Bout, Reading
+from video_datasets.formats.tools.labelling import Bout, Reading
+from video_datasets.formats.tools.plain_labels import read_activitynet, read_csv
 
 if TYPE_CHECKING:
     from selenium import webdriver

@@ -23,8 +23,8 @@ from pipeline.trained_run import open_run
 from runtime.errors import InputError
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
-from video_datasets.formats.tools import tool_of
-from video_datasets.labelling import Reading
+from video_datasets.formats.tools.labelling import Reading
+from video_datasets.formats.tools.table import tool_of
 from video_datasets.predictions import Predictions
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files

@@ -12,9 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
+import runtime.errors
 import video_datasets.annotations
+import video_datasets.formats.csv_table
+import video_datasets.formats.ek100_csv
 import video_datasets.formats.ek100_labels
-import video_datasets.submission_entries
+import video_datasets.notes
 from runtime.errors import InputError
 from video_datasets.formats.ek100_labels import action_id, action_name, make_label, split_label
 from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json
@@ -259,7 +262,14 @@ def test_official_submission_checks(shared: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [video_datasets.annotations, video_datasets.formats.ek100_labels, video_datasets.submission_entries],
+    [
+        video_datasets.annotations,
+        video_datasets.formats.ek100_labels,
+        runtime.errors,
+        video_datasets.formats.csv_table,
+        video_datasets.formats.ek100_csv,
+        video_datasets.notes,
+    ],
 )
 def test_doctests(module: Any) -> None:
     result = doctest.testmod(module)

@@ -15,7 +15,7 @@ from video_datasets.formats.format import Format
 from video_datasets.formats.kinetics import KINETICS
 from video_datasets.formats.own_csv import OWN_CSV
 from video_datasets.formats.ssv2 import SSV2
-from video_datasets.formats.tool_format import tool_formats
+from video_datasets.formats.tools.tool_format import tool_formats
 
 if TYPE_CHECKING:
     from runtime.schema import DataConfig

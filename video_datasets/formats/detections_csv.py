@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.text import text_of_spreadsheet
-from video_datasets.csv_table import Column, CsvTable, read_csv
+from video_datasets.formats.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.ek100_labels import split_label
 from video_datasets.formats.own_csv import id_and_file
 from video_datasets.predictions import NO_LABEL, Predictions

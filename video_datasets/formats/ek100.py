@@ -27,7 +27,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable, join_tables
-from video_datasets.csv_table import Column, CsvTable, read_csv
+from video_datasets.formats.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.ek100_csv import read_ek100_csv
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, split_label
 from video_datasets.formats.ek100_submission import read_ek100_json, write_ek100_json

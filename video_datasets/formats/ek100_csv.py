@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from video_datasets.annotations import AnnotationTable, short_repr
-from video_datasets.csv_table import Column, CsvTable, clock_seconds, read_csv
+from video_datasets.formats.csv_table import Column, CsvTable, clock_seconds, read_csv
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS
 
 EK100_COLUMNS = ("video_id", "start_timestamp", "stop_timestamp", "verb_class", "noun_class")

@@ -23,14 +23,14 @@ from video_datasets.formats.ek100_labels import (
     split_label,
     verb_class,
 )
-from video_datasets.predictions import NO_LABEL, Predictions
-from video_datasets.submission_entries import (
+from video_datasets.formats.submission_entries import (
     NUMBERS,
     EntryFormat,
     checked_predictions,
     read_entries,
     write_entries,
 )
+from video_datasets.predictions import NO_LABEL, Predictions
 
 EK100_VERSION = "0.2"
 EK100_ENTRY = EntryFormat(

@@ -10,7 +10,7 @@
 `monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`,
 in any order. Times are seconds, mm:ss or hh:mm:ss; or frames, in columns `start_frame`, `end_frame` and `fps`: frame n
 begins at n / fps seconds, and a segment ends where its end frame begins. Without the column `subset` all is for
-training. What else is read as it is meant, and what is refused, says `video_datasets.csv_table`.
+training. What else is read as it is meant, and what is refused, says `video_datasets.formats.csv_table`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from video_datasets.annotations import AnnotationTable
-from video_datasets.csv_table import Column, CsvTable, read_csv
+from video_datasets.formats.csv_table import Column, CsvTable, read_csv
 from video_datasets.formats.format import Format
 from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
 

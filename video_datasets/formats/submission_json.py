@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from video_datasets.annotations import read_json_object, short_repr
+from video_datasets.formats.submission_entries import (
+    EntryFormat,
+    checked_predictions,
+    read_entries,
+    write_entries,
+)
 from video_datasets.predictions import Predictions
-from video_datasets.submission_entries import EntryFormat, checked_predictions, read_entries, write_entries
 
 
 def _text_label(label: Any) -> str:

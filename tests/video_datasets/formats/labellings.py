@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, in_order
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, in_order
 
 LABELS = ("run", "pour water", "Ärger", "走る", "a,b;c", 'say "hi" & <go>', "🐭 grooms", "x|y", "1", "да")
 SUBJECTS = ("", "mouse 1", "Müller", "鼠")

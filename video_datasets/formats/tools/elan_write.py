@@ -16,10 +16,10 @@ from xml.etree.ElementTree import Element, SubElement
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import SUBSETS
-from video_datasets.formats.elan import ROOT, SCORE_TYPE, SUFFIX
-from video_datasets.formats.elan_xml import xml_text
-from video_datasets.formats.tool_media import Media
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, tracks_of
+from video_datasets.formats.tools.elan import ROOT, SCORE_TYPE, SUFFIX
+from video_datasets.formats.tools.elan_xml import xml_text
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, tracks_of
+from video_datasets.formats.tools.tool_media import Media
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"

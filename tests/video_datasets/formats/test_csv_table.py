@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
-from video_datasets.csv_table import Column, clock_seconds, read_csv
+from video_datasets.formats.csv_table import Column, clock_seconds, read_csv
 from video_datasets.formats.own_csv import read_own_csv
 
 HEADER = "video,start_s,end_s,label\n"

@@ -22,9 +22,17 @@ from typing import Any
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
-from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect, point_bout
+from video_datasets.formats.tools.labelling import (
+    Bout,
+    LabelledVideo,
+    Labelling,
+    Notes,
+    Reading,
+    collect,
+    point_bout,
+)
+from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
+from video_datasets.formats.tools.tool_media import Media
 
 _SEGMENT_ANCHOR = re.compile(r"FILE1_Z[1-9]\d*_XY0")
 _ANCHOR = "FILE1_Z2_XY0"

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_path
-from video_datasets import csv_table
-from video_datasets.csv_table import Column
+from video_datasets.formats import csv_table
 from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.formats.csv_table import Column
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 from video_datasets.formats.submission_json import read_detections_json
-from video_datasets.formats.tool_files import checked, read_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.labelling import (
+from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
@@ -28,6 +26,8 @@ from video_datasets.labelling import (
     labelling_of_predictions,
     labelling_of_table,
 )
+from video_datasets.formats.tools.tool_files import checked, read_json
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import is_hdf5, read_predictions
 
 _EXTRA_COLUMNS = ("subject", "source", "score")

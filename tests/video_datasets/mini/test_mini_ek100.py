@@ -292,7 +292,7 @@ def test_a_folder_of_the_other_layout_is_refused(rendered: Path) -> None:
 
 
 def test_a_run_asks_for_the_layout_of_its_format(rendered: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config_file = Path(__file__).parents[2] / "configs" / "ek100_mini.yaml"
+    config_file = Path(__file__).parents[3] / "configs" / "ek100_mini.yaml"
     assert look_at_data(["--config", str(config_file), f"data.root={rendered}", f"seed={SEED}"]) == 2
     message = capsys.readouterr().err
     assert "training is 6, asked for 40" in message

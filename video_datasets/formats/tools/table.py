@@ -17,20 +17,20 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.boris import read_boris, write_boris
-from video_datasets.formats.boris_export import PREAMBLE_LINES, read_boris_export
-from video_datasets.formats.elan import ROOT, SUFFIX, read_elan
-from video_datasets.formats.elan_write import write_elan
-from video_datasets.formats.elan_xml import parse_xml
-from video_datasets.formats.feral import read_feral, write_feral
-from video_datasets.formats.fiftyone import LABELS_NAME, read_fiftyone, write_fiftyone
-from video_datasets.formats.label_studio import read_label_studio, write_label_studio
-from video_datasets.formats.mmaction import read_mmaction
-from video_datasets.formats.plain_labels import read_activitynet, read_csv, write_activitynet, write_csv
-from video_datasets.formats.tool_files import read_bytes, read_json, read_table_text
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.via3 import read_via3, write_via3
-from video_datasets.labelling import Labelling, Notes, Reading
+from video_datasets.formats.tools.boris import read_boris, write_boris
+from video_datasets.formats.tools.boris_export import PREAMBLE_LINES, read_boris_export
+from video_datasets.formats.tools.elan import ROOT, SUFFIX, read_elan
+from video_datasets.formats.tools.elan_write import write_elan
+from video_datasets.formats.tools.elan_xml import parse_xml
+from video_datasets.formats.tools.feral import read_feral, write_feral
+from video_datasets.formats.tools.fiftyone import LABELS_NAME, read_fiftyone, write_fiftyone
+from video_datasets.formats.tools.label_studio import read_label_studio, write_label_studio
+from video_datasets.formats.tools.labelling import Labelling, Notes, Reading
+from video_datasets.formats.tools.mmaction import read_mmaction
+from video_datasets.formats.tools.plain_labels import read_activitynet, read_csv, write_activitynet, write_csv
+from video_datasets.formats.tools.tool_files import read_bytes, read_json, read_table_text
+from video_datasets.formats.tools.tool_media import Media
+from video_datasets.formats.tools.via3 import read_via3, write_via3
 from video_datasets.predictions import HDF5_MAGIC
 
 Reader = Callable[[Path, Reading], Labelling]

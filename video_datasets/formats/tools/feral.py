@@ -21,9 +21,9 @@ import numpy as np
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
+from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
+from video_datasets.formats.tools.tool_media import Media
 
 OTHER = "other"
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing", "inference": "testing"}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.format import Format
-from video_datasets.formats.tools import TOOLS, Tool
-from video_datasets.frame_clock import FrameClock, clock_of_video
-from video_datasets.labelling import Reading, annotation_table, lines
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.labelling import Reading, annotation_table, lines
+from video_datasets.formats.tools.table import TOOLS, Tool
 from video_datasets.video.search import index_video_files
 
 if TYPE_CHECKING:

@@ -22,9 +22,8 @@ from xml.etree.ElementTree import Element
 
 from runtime.errors import InputError
 from video_datasets.annotations import SUBSETS
-from video_datasets.formats.elan_xml import parse_xml
-from video_datasets.formats.tool_files import checked, media_id
-from video_datasets.labelling import (
+from video_datasets.formats.tools.elan_xml import parse_xml
+from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
     Bout,
     LabelledVideo,
@@ -33,6 +32,7 @@ from video_datasets.labelling import (
     Reading,
     collect,
 )
+from video_datasets.formats.tools.tool_files import checked, media_id
 
 SUFFIX = ".eaf"
 SCORE_TYPE = "score"

@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
-from video_datasets.frame_clock import FrameClock
+from video_datasets.formats.tools.frame_clock import FrameClock
 from video_datasets.predictions import Predictions
 
 DEFAULT_SUBSET = "training"

@@ -18,9 +18,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.errors import InputError
-from video_datasets.formats.boris_events import NO_SUBJECT, Event, bouts_of, with_remark
-from video_datasets.formats.tool_files import checked, media_id, read_table_text
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect, point_bout
+from video_datasets.formats.tools.boris_events import NO_SUBJECT, Event, bouts_of, with_remark
+from video_datasets.formats.tools.labelling import (
+    Bout,
+    LabelledVideo,
+    Labelling,
+    Notes,
+    Reading,
+    collect,
+    point_bout,
+)
+from video_datasets.formats.tools.tool_files import checked, media_id, read_table_text
 
 PREAMBLE_LINES = 100
 """Lines among which the header must stand."""

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from video_datasets.annotations import SUBSETS, segment_ends
-from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.labelling import (
+from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
     Bout,
     LabelledVideo,
@@ -23,6 +22,7 @@ from video_datasets.labelling import (
     Reading,
     collect,
 )
+from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
 
 
 def read_mmaction(path: Path, reading: Reading) -> Labelling:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from tests.video_datasets.labellings import random_labelling
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import TOOLS, WRITERS, tool_of
-from video_datasets.frame_clock import FrameClock
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, Reading
+from tests.video_datasets.formats.labellings import random_labelling
+from video_datasets.formats.tools.frame_clock import FrameClock
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading
+from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_of
+from video_datasets.formats.tools.tool_media import Media
 
 FPS = 30.0
 DIGITS = {"elan": 3}

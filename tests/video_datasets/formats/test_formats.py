@@ -24,7 +24,7 @@ def test_the_entries_go_by_their_names() -> None:
 def test_the_table_loads_nothing_heavy() -> None:
     heavy = "('torch', 'pandas', 'av', 'h5py', 'omegaconf', 'joblib', 'scipy')"
     code = f"import sys, video_datasets.formats; print([name for name in {heavy} if name in sys.modules])"
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

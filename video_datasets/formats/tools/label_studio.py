@@ -23,10 +23,8 @@ from urllib.parse import quote
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.frame_clock import FrameClock
-from video_datasets.labelling import (
+from video_datasets.formats.tools.frame_clock import FrameClock
+from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
     Bout,
     LabelledVideo,
@@ -35,6 +33,8 @@ from video_datasets.labelling import (
     Reading,
     collect,
 )
+from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
+from video_datasets.formats.tools.tool_media import Media
 
 _FRAMES, _SECONDS = "timelinelabels", "labels"
 _SUBJECT = "subject="

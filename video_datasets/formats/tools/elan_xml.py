@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from runtime.errors import InputError
-from video_datasets.formats.tool_files import read_bytes
+from video_datasets.formats.tools.tool_files import read_bytes
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}?encoding=[\"']([\w.-]+)[\"']")
 _REFUSED = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)

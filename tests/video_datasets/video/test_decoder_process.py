@@ -24,7 +24,7 @@ from video_datasets.video.decoder_process import (
 )
 from video_datasets.video.reader import StreamSummary, VideoError, stream_grid_frames
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GRID = TimeGrid(fps=30, stride_frames=8)
 
 

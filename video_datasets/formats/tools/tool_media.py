@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.errors import InputError
-from video_datasets.formats.tool_files import media_name
-from video_datasets.frame_clock import FrameClock, clock_of_video
-from video_datasets.labelling import LabelledVideo, Notes
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.labelling import LabelledVideo, Notes
+from video_datasets.formats.tools.tool_files import media_name
 
 ASSUMED_FPS = 25.0
 """Written where nothing tells, and the tool uses it for display alone."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from video_datasets.labelling import Bout, LabelledVideo, Notes, Reading, point_bout
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Notes, Reading, point_bout
 
 NO_SUBJECT = "No focal subject"
 """How exports write an empty subject."""

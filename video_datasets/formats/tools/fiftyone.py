@@ -17,10 +17,10 @@ from typing import Any
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tool_files import checked, member, read_json
-from video_datasets.formats.tool_media import Media
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
+from video_datasets.formats.tools.tool_files import checked, member, read_json
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.ids import refuse_unsafe_id
-from video_datasets.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
 
 LABELS_NAME, DATA_NAME = "labels.json", "data.json"
 

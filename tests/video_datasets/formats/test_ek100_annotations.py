@@ -24,7 +24,7 @@ from video_datasets.dataset import (
 from video_datasets.formats.ek100 import read_video_info
 from video_datasets.formats.ek100_csv import read_ek100_csv
 
-CONFIG_FILE = Path(__file__).parents[2] / "configs" / "ek100.yaml"
+CONFIG_FILE = Path(__file__).parents[3] / "configs" / "ek100.yaml"
 ACTIONS = (
     "narration_id,participant_id,video_id,narration_timestamp,start_timestamp,stop_timestamp,start_frame,"
     "stop_frame,narration,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"

@@ -25,10 +25,8 @@ from typing import Any
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
-from video_datasets.formats.boris_events import Event, bouts_of, per_file, remark_of
-from video_datasets.formats.tool_files import checked, media_id, member, read_json
-from video_datasets.formats.tool_media import Media
-from video_datasets.labelling import (
+from video_datasets.formats.tools.boris_events import Event, bouts_of, per_file, remark_of
+from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
     Bout,
     LabelledVideo,
@@ -38,6 +36,8 @@ from video_datasets.labelling import (
     collect,
     tracks_of,
 )
+from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
+from video_datasets.formats.tools.tool_media import Media
 
 FORMAT_VERSION = "7.0"
 _EVENT = "[seconds, subject, behaviour, modifiers, comment]"

@@ -14,21 +14,15 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError
-from video_datasets.formats.boris import read_boris, write_boris
-from video_datasets.formats.boris_export import read_boris_export
-from video_datasets.formats.elan import read_elan
-from video_datasets.formats.elan_write import write_elan
-from video_datasets.formats.feral import read_feral, write_feral
-from video_datasets.formats.fiftyone import read_fiftyone
-from video_datasets.formats.label_studio import label_config, read_label_studio, write_label_studio
-from video_datasets.formats.mmaction import read_mmaction
-from video_datasets.formats.plain_labels import read_csv, write_csv
-from video_datasets.formats.tool_files import media_id, read_bytes, read_table_text
-from video_datasets.formats.tool_media import Media
-from video_datasets.formats.tools import tool_of
-from video_datasets.formats.via3 import read_via3
-from video_datasets.frame_clock import FrameClock
-from video_datasets.labelling import (
+from video_datasets.formats.tools.boris import read_boris, write_boris
+from video_datasets.formats.tools.boris_export import read_boris_export
+from video_datasets.formats.tools.elan import read_elan
+from video_datasets.formats.tools.elan_write import write_elan
+from video_datasets.formats.tools.feral import read_feral, write_feral
+from video_datasets.formats.tools.fiftyone import read_fiftyone
+from video_datasets.formats.tools.frame_clock import FrameClock
+from video_datasets.formats.tools.label_studio import label_config, read_label_studio, write_label_studio
+from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
@@ -40,6 +34,12 @@ from video_datasets.labelling import (
     tracks_of,
     writable,
 )
+from video_datasets.formats.tools.mmaction import read_mmaction
+from video_datasets.formats.tools.plain_labels import read_csv, write_csv
+from video_datasets.formats.tools.table import tool_of
+from video_datasets.formats.tools.tool_files import media_id, read_bytes, read_table_text
+from video_datasets.formats.tools.tool_media import Media
+from video_datasets.formats.tools.via3 import read_via3
 
 AT_25 = Reading(lambda _: FrameClock(25.0))
 

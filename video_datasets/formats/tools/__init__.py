@@ -1,0 +1,1 @@
+"""Labelling tools: one reader and writer a file, the record that they share, and the table of all of them."""
