@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,17 +14,12 @@ from pipeline.trained_run import TrainedRun
 from runtime.atomic import atomic_path
 from runtime.text import spreadsheet_text
 from video_datasets.dataset import Segment
+from video_datasets.formats import format_of
 from video_datasets.formats.ek100_labels import split_label
-from video_datasets.formats.ek100_submission import write_ek100_json
-from video_datasets.formats.submission_json import write_detections_json
 from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
 from video_datasets.formats.tools.table import TOOLS, WRITERS, Tool
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions
-
-SUPERVISION = {"sls_pt": 2, "sls_tl": 3, "sls_td": 3}
-"""Supervision levels of the TAdaConv code's submissions, where the run's configuration declares none: the format of
-EPIC-KITCHENS-100 demands them, and in one's own videos nobody asks."""
 
 
 def write_json(path: Path, video_id: str, found: VideoDetections, run: TrainedRun) -> None:
@@ -46,14 +42,17 @@ def write_json(path: Path, video_id: str, found: VideoDetections, run: TrainedRu
         score=found.scores,
         label=np.array([position[code] for code in found.codes], dtype=np.int32),
     )
-    if "verb" in run.backbone.heads:
-        declared = {key: getattr(run.config.classification, key) for key in SUPERVISION}
-        levels = {key: SUPERVISION[key] if level is None else level for key, level in declared.items()}
-        write_ek100_json(path, predictions, **levels)
-    else:
-        origin = {"made_by": "TAdaLoc pipeline.detect", "run": run.name, "model": run.backbone.name}
-        remark = {"remark": run.remark} if run.remark else {}
-        write_detections_json(path, predictions, external_data={**origin, **remark})
+    data_format, classification = format_of(run.config.data), run.config.classification
+    notes: dict[str, Any] = {
+        "made_by": "TAdaLoc pipeline.detect",
+        "run": run.name,
+        "model": run.backbone.name,
+    }
+    notes |= {"remark": run.remark} if run.remark else {}
+    for key, usual in data_format.declares.items():
+        level = getattr(classification, key)
+        notes[key] = usual if level is None else level
+    data_format.write_detections(path, predictions, notes)
 
 
 def write_csv(path: Path, video_id: str, found: VideoDetections) -> None:

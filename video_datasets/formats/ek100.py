@@ -294,5 +294,9 @@ EK100 = Ek100(
     rounding_s=0.005,  # timestamps are given in hundredths of a second
     heads=("verb", "noun"),
     tasks=("verb", "noun", "action"),
-    declares=("sls_pt", "sls_tl", "sls_td"),
+    declares={
+        "sls_pt": 2,
+        "sls_tl": 3,
+        "sls_td": 3,
+    },  # the supervision levels of the TAdaConv code's submissions
 )

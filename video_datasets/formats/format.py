@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class Format:
         rounding_s: annotated times are rounded: an end so little behind the video's is clipped without a word.
         heads: what a network tells apart.
         tasks: what detections are scored for.
-        declares: keys of the section `classification` that a submission must declare.
+        declares: keys of the section `classification` that a submission must declare, with what is usual.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Format:
     rounding_s: float = 0.1
     heads: tuple[str, ...] = ("action",)
     tasks: tuple[str, ...] = ("action",)
-    declares: tuple[str, ...] = ()
+    declares: Mapping[str, int] = field(default_factory=dict)
 
     def annotation_files(self, data: DataConfig) -> tuple[Path, ...]:
         """Return the annotation files of all subsets, also those that are not there."""
