@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class CsvTable:
 
     def number(self, line: int, text: str, name: str, expected: str = "a number") -> float:
         """Read a number, with a decimal point or comma; NaN, and an error kept, if it is none."""
-        if _NUMBER.fullmatch(text):
+        if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
             if "." in text:
                 self._line_of_sign.setdefault("point", line)
             return float(text)

@@ -13,14 +13,14 @@ number. Numbers as labels are filled with zeros ("007"), so that order of names 
 
 from __future__ import annotations
 
-import csv
+import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from runtime.errors import InputError
+from runtime.errors import InputError, error_list
 from video_datasets.annotations import SUBSETS, AnnotationTable, read_text
+from video_datasets.formats.csv_table import Column, read_csv
 from video_datasets.formats.format import Format
 from video_datasets.formats.whole_videos import LabelledFile, whole_video_table
 from video_datasets.video.search import video_id_of
@@ -65,67 +65,77 @@ def _list_files(path: Path) -> list[Path]:
     return files
 
 
-def _read_file(path: Path) -> Iterator[LabelledFile]:
+def _read_file(path: Path) -> list[LabelledFile]:
     lines = read_text(path).splitlines()
     official = "youtube_id" in lines[0].split(",")
-    return _official_rows(path, lines) if official else _listed_rows(path, lines)
+    return _official_rows(path) if official else _listed_rows(path, lines)
 
 
-def _official_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
-    reader = csv.DictReader(lines)
-    columns = COLUMNS if SUBSETS.get(path.stem.lower()) == "testing" else ("label", *COLUMNS)
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)};"
-            f" found: {lines[0]}"
-        )
-    for row in reader:
-        where = f"{path}: line {reader.line_num}"
-        label, youtube_id, start, end = ((row.get(name) or "").strip() for name in ("label", *COLUMNS))
+def _official_rows(path: Path) -> list[LabelledFile]:
+    testing = SUBSETS.get(path.stem.lower()) == "testing"
+    wanted = [Column((name,)) for name in COLUMNS]
+    table = read_csv(path, (Column(("label",), optional=testing), *wanted, Column(("split",), optional=True)))
+    files = []
+    for line, (label, youtube_id, start, end, split) in table.rows:
+        times_s = [
+            table.number(line, text, name, "seconds")
+            for text, name in ((start, "time_start"), (end, "time_end"))
+        ]
+        subset = SUBSETS.get((split or path.stem).lower(), "")
+        if not subset:
+            table.error(line, _unknown_part(split or path.stem))
+        if not any(map(math.isnan, times_s)):
+            video_id = "_".join([youtube_id, *(f"{int(time_s):06d}" for time_s in times_s)])
+            files.append(LabelledFile(video_id.removeprefix("v_"), subset, label, f"{path}: line {line}"))
+    table.refuse_errors()
+    return files
+
+
+def _listed_rows(path: Path, lines: list[str]) -> list[LabelledFile]:
+    subset = SUBSETS.get(path.stem.lower(), "")
+    if not subset:
+        raise InputError(f"{path}: {_unknown_part(path.stem)}")
+    found, errors = [], []
+    for number, line in enumerate(lines, start=1):
+        where = f"line {number}"
         try:
-            video_id = f"{youtube_id}_{int(float(start)):06d}_{int(float(end)):06d}"
-        except (ValueError, OverflowError):
-            raise InputError(
-                f"{where}: 'time_start' and 'time_end' must be seconds, found '{start}' and '{end}'"
-            ) from None
-        subset = _subset((row.get("split") or path.stem).strip(), where)
-        yield LabelledFile(video_id.removeprefix("v_"), subset, label, where)
-
-
-def _listed_rows(path: Path, lines: list[str]) -> Iterator[LabelledFile]:
-    subset = _subset(path.stem, str(path))
-    numbered = ((f"{path}: line {number}", line.strip()) for number, line in enumerate(lines, start=1))
-    found = [(where, _path_and_label(line, where)) for where, line in numbered if line]
-    _refuse_header(found)
+            if line.strip():
+                found.append((where, _path_and_label(line.strip())))
+        except ValueError as error:
+            errors.append(f"{where}: {error}")
+    if errors:
+        raise InputError(error_list(str(path), errors))
+    _refuse_header(found, path)
+    files = []
     for where, parts in found:
         file = PurePosixPath(parts["path"].replace("\\", "/"))
-        yield LabelledFile(video_id_of(file), subset, parts["label"], where, str(file))
+        files.append(LabelledFile(video_id_of(file), subset, parts["label"], f"{path}: {where}", str(file)))
+    return files
 
 
-def _path_and_label(line: str, where: str) -> re.Match[str]:
+def _unknown_part(name: str) -> str:
+    return f"the part '{name}' is none of {', '.join(SUBSETS)}"
+
+
+def _path_and_label(line: str) -> re.Match[str]:
     if _TWO_NUMBERS.search(line):
-        raise InputError(f"{where}: {_FORM}, one label and no number of frames, found '{line[:80]}'")
+        raise ValueError(f"{_FORM}, one label and no number of frames, found '{line[:80]}'")
     found = _FILE_AND_LABEL.match(line) or _PATH_AND_LABEL.match(line)
     if not found:
-        raise InputError(f"{where}: {_FORM}, found '{line[:80]}'")
+        raise ValueError(f"{_FORM}, found '{line[:80]}'")
     return found
 
 
-def _refuse_header(found: list[tuple[str, re.Match[str]]]) -> None:
+def _refuse_header(found: list[tuple[str, re.Match[str]]], path: Path) -> None:
     """A header is a first line without a video before lines with one, or with a word before numbers."""
     (where, first), *rest = found
     before_files = any(parts.re is _FILE_AND_LABEL for _, parts in rest)
     before_numbers = bool(rest) and all(parts["label"].isdecimal() for _, parts in rest)
     is_number = first["label"].isdecimal()
     if first.re is not _FILE_AND_LABEL and (before_files or (before_numbers and not is_number)):
-        raise InputError(f"{where}: {_FORM} without a header, found '{first.string[:80]}'; remove this line")
-
-
-def _subset(name: str, where: str) -> str:
-    if name.lower() not in SUBSETS:
-        raise InputError(f"{where}: the part '{name}' is none of {', '.join(SUBSETS)}")
-    return SUBSETS[name.lower()]
+        raise InputError(
+            f"{path}: {where}: {_FORM} without a header, found '{first.string[:80]}'; remove this line"
+        )
 
 
 def _numbers_in_order(files: list[LabelledFile]) -> list[LabelledFile]:
