@@ -1,6 +1,6 @@
 """Tables of the networks and of the weights that are known for them.
 
-python -m tadaconv                        all networks: parameters, multiply-accumulates, the papers' figures
+python -m tadaconv                        all networks: cost, the papers' figures, input, weights known for them
 python -m tadaconv tada2d_r50 r2d_r50     these only
 python -m tadaconv --weights              released weights and where to get them
 """
@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 
 from tadaconv.costs import PAPER_FIGURES, count_costs
+from tadaconv.inputs import NetworkInput
 from tadaconv.known_weights import KNOWN_WEIGHTS
 from tadaconv.registry import list_models
 from tadaconv.specs import SPECS
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def print_costs(names: Sequence[str]) -> None:
-    """One line a network."""
+    """Two lines a network: its cost, and what it takes."""
     print(f"{'network':<22}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
     for name in names:
         clip, paper = SPECS[name].input.clip, PAPER_FIGURES.get(name)
@@ -43,8 +44,24 @@ def print_costs(names: Sequence[str]) -> None:
         if paper:
             params = "-" if paper.params_m is None else f"{paper.params_m:.1f}"
             line += f"{params:>10}{paper.gmacs:>8.2f}  {paper.source}"
-        print(line, flush=True)
+        print(f"{line}\n    {_takes(SPECS[name].input)}; {_weights_of(name)}", flush=True)
     print("params with 400 classes; GMAC = 10^9 multiply-accumulates a clip, what the papers call GFLOPs")
+
+
+def _takes(facts: NetworkInput) -> str:
+    """The facts of a network's input, but for the usual clip."""
+    step = "over the whole video" if facts.frame_step is None else f"every {facts.frame_step} frames"
+    fixed = [
+        part for part, is_fixed in (("size", facts.fixed_size), ("length", facts.fixed_frames)) if is_fixed
+    ]
+    size = f"built for one {' and '.join(fixed)}" if fixed else "any size and length"
+    return f"{step}; {facts.statistics}; {size}"
+
+
+def _weights_of(name: str) -> str:
+    """Released weights by their short names (``--weights`` tells their licences)."""
+    known = [weights.name for weights in KNOWN_WEIGHTS if weights.model == name]
+    return f"weights: {', '.join(known)}" if known else "no weights known"
 
 
 def print_weights() -> None:

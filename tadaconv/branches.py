@@ -33,12 +33,21 @@ class Branch:
     """How they are calibrated."""
     aggregation: Aggregation | None = None
     """How frames are aggregated behind ``b``; None: not at all."""
+    depthwise: bool = False
+    """Whether the convolutions of the middle keep to their own channel."""
+
+    def build(
+        self, in_channels: int, width: int, out_channels: int, stride: int, stride_frames: int = 1
+    ) -> nn.Module:
+        """The residual branch of a block of this width."""
+        return Bottleneck(self, in_channels, width, out_channels, stride, stride_frames)
 
 
 R2D = Branch()
 R3D = Branch(middle=(("b", (3, 3)),))
 R2P1D = Branch(middle=(("b1", (1, 3)), ("b2", (3, 1))))
 SLOW_LATE = Branch(a_frames=3)  # SlowFast: the last two stages of the slow path, the whole fast path
+CSN = Branch(middle=(("b", (3, 3)),), depthwise=True)  # interaction-reduced (Tran et al., ICCV 2019)
 TADA2D = Branch(calibrated=("b",), aggregation=Aggregation())
 
 
@@ -54,7 +63,7 @@ def calibrate(branch: Branch, *names: str) -> Branch:
 
 
 class Bottleneck(nn.Module):
-    """The residual branch that a :class:`Branch` describes. Keeps T, divides H and W by the stride.
+    """The residual branch that a :class:`Branch` describes; the strides are those of the middle's first convolution.
 
     With the branch TADA2D (TAda!, Sec. 4, Eq. 7), neighbouring frames are aggregated behind ``b``:
 
@@ -63,25 +72,38 @@ class Bottleneck(nn.Module):
     Until they are trained, the router gives alpha = 1 and b_avgpool_bn gives 0: it starts as the branch R2D.
     """
 
-    def __init__(self, branch: Branch, in_channels: int, width: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        branch: Branch,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        stride: int,
+        stride_frames: int = 1,
+    ) -> None:
         super().__init__()
         self.branch = branch
         self.a = ClipConv(in_channels, width, (branch.a_frames, 1))
         self.a_bn = nn.BatchNorm3d(width)
         for index, (name, kernel) in enumerate(branch.middle):
-            self._add_convolution(name, width, kernel, stride if index == 0 else 1)
+            strides = (stride, stride_frames) if index == 0 else (1, 1)
+            self._add_convolution(name, width, kernel, *strides)
         self.c = ClipConv(width, out_channels)
         self.c_bn = nn.BatchNorm3d(out_channels)
         between = [name for name, _ in branch.middle if name != "b" or branch.aggregation is None]
         self.norm_of = {name: f"{name}_bn" for name in ("a", *between, "c")}
 
-    def _add_convolution(self, name: str, width: int, kernel: tuple[int, int], stride: int) -> None:
+    def _add_convolution(
+        self, name: str, width: int, kernel: tuple[int, int], stride: int, stride_frames: int
+    ) -> None:
         if name in self.branch.calibrated:
-            conv, router = calibrated_conv(width, width, kernel, stride, self.branch.calibration)
-            self.add_module(name, conv)
+            calibrated, router = calibrated_conv(width, width, kernel, stride, self.branch.calibration)
+            self.add_module(name, calibrated)
             self.add_module(f"{name}_rf", router)
         else:
-            self.add_module(name, ClipConv(width, width, kernel, stride))
+            groups = width if self.branch.depthwise else 1
+            conv = ClipConv(width, width, kernel, stride, stride_frames=stride_frames, groups=groups)
+            self.add_module(name, conv)
         self.add_module(f"{name}_bn", nn.BatchNorm3d(width))
         aggregation = self.branch.aggregation
         if name == "b" and aggregation is not None and aggregation.separate_bn:

@@ -33,12 +33,13 @@ class FusedConv(nn.Module):
     def __init__(self, conv: ClipConv) -> None:
         super().__init__()
         self.conv = conv
+        self.strides_frames = conv.stride[0] > 1
         self.stride, self.padding, self.reach = conv.stride[1:], conv.padding[1:], conv.kernel_size[0] // 2
         self._packed: dict[int, tuple[torch.Size, Tensor]] = {}
 
     def forward(self, x_BCTHW: Tensor, relu: bool = False) -> Tensor:
         """(B, Ci, T, H, W) to (B, Co, T, H', W')."""
-        if not _has_instructions(x_BCTHW):
+        if self.strides_frames or not _has_instructions(x_BCTHW):
             y: Tensor = self.conv(x_BCTHW)
         elif self.reach == 0:
             return self._convolve(x_BCTHW, 0, "relu" if relu else "none")
@@ -52,12 +53,12 @@ class FusedConv(nn.Module):
     def add_relu_(self, x_BCTHW: Tensor, total: Tensor) -> Tensor:
         """Return relu(total + this convolution of x); `total` may be overwritten."""
         in_place = total.is_contiguous(memory_format=torch.channels_last_3d)
-        if self.reach or not in_place or not _has_instructions(x_BCTHW):
+        if self.reach or self.strides_frames or not in_place or not _has_instructions(x_BCTHW):
             return F.relu(self(x_BCTHW).add_(total), inplace=True)
         images = fold_frames(x_BCTHW)
         y = torch.ops.mkldnn._convolution_pointwise_.binary(
             fold_frames(total), images, self._kernel(0, images.shape), self.conv.bias,
-            self.padding, self.stride, [1, 1], 1, "add", 1.0, "relu", [], "",
+            self.padding, self.stride, [1, 1], self.conv.groups, "add", 1.0, "relu", [], "",
         )  # fmt: skip
         return unfold_frames(y, x_BCTHW.shape[0])
 
@@ -66,7 +67,7 @@ class FusedConv(nn.Module):
         images = fold_frames(x_BCTHW)
         y = torch.ops.mkldnn._convolution_pointwise(
             images, self._kernel(tap, images.shape), self.conv.bias if tap == self.reach else None,
-            self.padding, self.stride, [1, 1], 1, activation, [], "",
+            self.padding, self.stride, [1, 1], self.conv.groups, activation, [], "",
         )  # fmt: skip
         return unfold_frames(y, x_BCTHW.shape[0])
 
@@ -75,7 +76,12 @@ class FusedConv(nn.Module):
         packed_for, packed = self._packed.get(tap, (None, None))
         if packed is None or packed_for != size:
             packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self.conv.weight[:, :, tap].contiguous(), self.padding, self.stride, [1, 1], 1, size
+                self.conv.weight[:, :, tap].contiguous(),
+                self.padding,
+                self.stride,
+                [1, 1],
+                self.conv.groups,
+                size,
             )
             self._packed[tap] = size, packed
         return packed

@@ -23,6 +23,7 @@ class ClassificationHead(nn.Module):
         num_classes: an int, or {"verb": n, "noun": m}.
         dropout: probability of dropping a feature in training.
         task_layers: names of the two linear layers, as released (SlowFast has others).
+        one_layer: name of the one linear layer, as released (transformers have another).
 
     Raises:
         ValueError: if num_classes is neither, or a count is below 1.
@@ -34,14 +35,16 @@ class ClassificationHead(nn.Module):
         num_classes: NumClasses,
         dropout: float = 0.5,
         task_layers: Sequence[str] = ("linear1", "linear2"),
+        one_layer: str = "out",
     ) -> None:
         super().__init__()
         _check_num_classes(num_classes)
         self.num_features = num_features
         self.dropout = nn.Dropout(dropout)
         self.layer_of_task: dict[str, str] = {}
+        self.one_layer = one_layer
         if isinstance(num_classes, int):
-            self.out = nn.Linear(num_features, num_classes)
+            self.add_module(one_layer, nn.Linear(num_features, num_classes))
             return
         self.layer_of_task = dict(zip(_TASKS, task_layers, strict=True))
         for task, layer in self.layer_of_task.items():
@@ -52,7 +55,7 @@ class ClassificationHead(nn.Module):
         feats_BC = self.dropout(feats_BC)
         if self.layer_of_task:
             return {task: self.get_submodule(layer)(feats_BC) for task, layer in self.layer_of_task.items()}
-        logits: Tensor = self.out(feats_BC)
+        logits: Tensor = self.get_submodule(self.one_layer)(feats_BC)
         return logits
 
 

@@ -120,7 +120,7 @@ def _uncalibrated(conv: nn.Module) -> ClipConv:
 def _fuse(module: nn.Module) -> None:
     """Put the fused forms in place of the stems and blocks among the children."""
     for name, child in list(module.named_children()):
-        if isinstance(child, ResidualBlock):
+        if isinstance(child, ResidualBlock) and isinstance(child.conv_branch, Bottleneck):
             setattr(module, name, _FusedBlock(child))
         elif isinstance(child, Stem):
             setattr(module, name, _FusedStem(child))

@@ -28,9 +28,9 @@ class HasNorms(Protocol):
 
 
 class ClipConv(nn.Conv3d):
-    """A ``Conv3d`` that keeps T, run as one conv2d over all frames for each frame that its kernel spans.
+    """A ``Conv3d``, run as one conv2d over all frames for each frame that its kernel spans.
 
-        y[t] = sum_k W[k] * x[t + k - kt // 2]
+        y[t] = sum_k W[k] * x[s t + k - kt // 2],   T frames to ceil(T / s)
 
     The parameters keep the names and shapes of ``Conv3d``. On CPU, this form is a fifth faster for kernels of
     one frame and up to five times for 3x3x3, and unlike ``conv3d`` it leaves the memory channels-last.
@@ -41,6 +41,8 @@ class ClipConv(nn.Conv3d):
         kernel: its size in frames (kt) and in pixels, both odd; padded by half of it.
         stride: spatial stride.
         bias: whether to add a bias.
+        stride_frames: s, temporal stride.
+        groups: of channels that are convolved by themselves; Ci of them: depthwise.
 
     >>> import torch
     >>> ClipConv(3, 16, kernel=(5, 7), stride=2)(torch.randn(2, 3, 8, 64, 64)).shape
@@ -54,19 +56,24 @@ class ClipConv(nn.Conv3d):
         kernel: tuple[int, int] = (1, 1),
         stride: int = 1,
         bias: bool = False,
+        stride_frames: int = 1,
+        groups: int = 1,
     ) -> None:
         frames, pixels = kernel
         super().__init__(
             in_channels,
             out_channels,
             kernel_size=(frames, pixels, pixels),
-            stride=(1, stride, stride),
+            stride=(stride_frames, stride, stride),
             padding=(frames // 2, pixels // 2, pixels // 2),
             bias=bias,
+            groups=groups,
         )
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
-        """(B, Ci, T, H, W) to (B, Co, T, H', W')."""
+        """(B, Ci, T, H, W) to (B, Co, ceil(T / s), H', W')."""
+        if self.stride[0] > 1:
+            return self._strided(x_BCTHW)
         images, reach = fold_frames(x_BCTHW), self.kernel_size[0] // 2
         taps = self.weight.unbind(2)
         y = self._convolve(images, taps[reach], self.bias, x_BCTHW.shape[0])
@@ -78,9 +85,26 @@ class ClipConv(nn.Conv3d):
             y[:, :, :-offset] += later[:, :, offset:]
         return y
 
+    def _strided(self, x_BCTHW: Tensor) -> Tensor:
+        """The same where frames are left out: each tap sees those frames only that it is needed for."""
+        n_clips, n_frames, stride = x_BCTHW.shape[0], x_BCTHW.shape[2], self.stride[0]
+        reach, taps = self.kernel_size[0] // 2, self.weight.unbind(2)
+        y = self._convolve(fold_frames(x_BCTHW[:, :, ::stride]), taps[reach], self.bias, n_clips)
+        for offset in range(1, min(reach, n_frames - 1) + 1):
+            first = -(-offset // stride)  # output frames before have only padding in front of them
+            earlier = x_BCTHW[:, :, first * stride - offset : n_frames - offset : stride]
+            if earlier.shape[2]:
+                change = self._convolve(fold_frames(earlier), taps[reach - offset], None, n_clips)
+                y[:, :, first : first + change.shape[2]] += change
+            later = x_BCTHW[:, :, offset::stride]
+            y[:, :, : later.shape[2]] += self._convolve(
+                fold_frames(later), taps[reach + offset], None, n_clips
+            )
+        return y
+
     def _convolve(self, images: Tensor, kernel: Tensor, bias: Tensor | None, n_clips: int) -> Tensor:
         """One frame of the kernel, on every frame."""
-        y = F.conv2d(images, kernel, bias, self.stride[1:], self.padding[1:])
+        y = F.conv2d(images, kernel, bias, self.stride[1:], self.padding[1:], groups=self.groups)
         return unfold_frames(y, n_clips)
 
 

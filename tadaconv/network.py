@@ -39,3 +39,16 @@ class VideoNetwork(nn.Module):
         """Logits (B, classes) of clips (B, 3, T, H, W), or {"verb": (B, n), "noun": (B, m)} for two heads."""
         logits: Tensor | dict[str, Tensor] = self.head(self.forward_features(clips_BCTHW))
         return logits
+
+
+class MapNetwork(VideoNetwork):
+    """A network whose backbone gives maps (B, C, T', h, w); their mean is the feature."""
+
+    def feature_map(self) -> nn.Module:
+        """The backbone."""
+        return self.backbone
+
+    def forward_features(self, clips_BCTHW: Tensor) -> Tensor:
+        """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""
+        maps: Tensor = self.backbone(clips_BCTHW)
+        return maps.mean((2, 3, 4))

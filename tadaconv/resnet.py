@@ -3,7 +3,8 @@
     clips (B, 3, T, H, W) --> conv1 (stem) --> conv2 .. conv5 (residual blocks) --mean--> (B, C) --> head
 
 Names of modules and shapes of parameters are those of the released checkpoints
-(backbone.conv2.res_1.conv_branch.a.weight). Any H, W and T >= 1 will do; T is kept up to the last mean.
+(backbone.conv2.res_1.conv_branch.a.weight). Any H, W and T >= 1 will do; T is kept up to the last mean, but for the
+temporal strides of ir-CSN and the small networks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import initialise_
 from tadaconv.inputs import NetworkInput
 from tadaconv.layers import ClipConv
-from tadaconv.network import VideoNetwork
+from tadaconv.network import MapNetwork, VideoNetwork
+from tadaconv.simple_branches import FactorisedStem, SimpleBranch
 
 INPUT = NetworkInput(clip=(8, 256, 256), frame_step=8)
 
@@ -29,7 +31,7 @@ INPUT = NetworkInput(clip=(8, 256, 256), frame_step=8)
 class ResNetSpec:
     """What distinguishes one ResNet from another; the defaults are the paper's R2D-50 (Table A1)."""
 
-    branches: tuple[Branch, ...] = (R2D,) * 4
+    branches: tuple[Branch | SimpleBranch, ...] = (R2D,) * 4
     """The residual branch of each stage."""
     depths: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks in each stage."""
@@ -45,8 +47,15 @@ class ResNetSpec:
     """Spatial stride of the stem."""
     stem_pool: bool = False
     """Whether a 3x3 max pooling of stride 2 ends the stem."""
+    factorised_stem: bool = False
+    """Whether a convolution over 3 frames follows the stem's own, with as many channels between as keep the number of
+    weights of one 3x7x7 convolution."""
     strides: tuple[int, ...] = (2, 2, 2, 2)
     """Spatial stride of the first block of each stage."""
+    strides_frames: tuple[int, ...] = (1, 1, 1, 1)
+    """Temporal stride of the same."""
+    drawn_as_layers: bool = False
+    """Whether weights start as torch's layers draw them, as in the original's configurations of some networks."""
     zero_init_residual: bool = False
     """Whether the last normalisation of every branch starts at zero, so that blocks begin as their shortcuts."""
 
@@ -88,18 +97,26 @@ class Stem(nn.Module):
 class ResidualBlock(nn.Module):
     """relu(shortcut + branch); the shortcut is a convolution where the channels or the size change."""
 
-    def __init__(self, branch: Branch, in_channels: int, width: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        branch: Branch | SimpleBranch,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        stride: int,
+        stride_frames: int = 1,
+    ) -> None:
         super().__init__()
         self.short_cut: nn.Module | None = None
         self.norm_of: dict[str, str] = {}
         if in_channels != out_channels or stride != 1:
-            self.short_cut = ClipConv(in_channels, out_channels, stride=stride)
+            self.short_cut = ClipConv(in_channels, out_channels, stride=stride, stride_frames=stride_frames)
             self.short_cut_bn = nn.BatchNorm3d(out_channels)
             self.norm_of = {"short_cut": "short_cut_bn"}
-        self.conv_branch: nn.Module = Bottleneck(branch, in_channels, width, out_channels, stride)
+        self.conv_branch = branch.build(in_channels, width, out_channels, stride, stride_frames)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, T, H, W) to (B, out_channels, T, H', W')."""
+        """(B, in_channels, T, H, W) to (B, out_channels, T', H', W')."""
         shortcut = x if self.short_cut is None else self.short_cut_bn(self.short_cut(x))
         # In place: nothing needs the branch's own output for its gradient.
         return F.relu(self.conv_branch(x).add_(shortcut), inplace=True)
@@ -116,6 +133,7 @@ def make_stage(spec: ResNetSpec, stage: int, in_channels: int) -> nn.Sequential:
             spec.widths[index],
             out_channels,
             spec.strides[index] if n == 0 else 1,
+            spec.strides_frames[index] if n == 0 else 1,
         )
         blocks.add_module(f"res_{n + 1}", block)
     return blocks
@@ -126,18 +144,18 @@ class Backbone(nn.Module):
 
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
-        self.conv1 = Stem(spec)
+        self.conv1 = FactorisedStem(spec.stem_width) if spec.factorised_stem else Stem(spec)
         for stage in range(1, len(spec.depths) + 1):
             self.add_module(f"conv{stage + 1}", make_stage(spec, stage, spec.out_channels(stage - 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Clips (B, 3, T, H, W) to feature maps (B, C, T, H', W')."""
+        """Clips (B, 3, T, H, W) to feature maps (B, C, T', H', W')."""
         for stage in self.children():
             x = stage(x)
         return x
 
 
-class ResNet(VideoNetwork):
+class ResNet(MapNetwork):
     """Backbone, global mean and classification head.
 
     Args:
@@ -157,18 +175,10 @@ class ResNet(VideoNetwork):
     def __init__(self, spec: ResNetSpec, num_classes: NumClasses) -> None:
         num_features = spec.out_channels(len(spec.depths))
         super().__init__(Backbone(spec), ClassificationHead(num_features, num_classes))
-        initialise_(self)
+        if not spec.drawn_as_layers:
+            initialise_(self)
         if spec.zero_init_residual:
             zero_last_norms_(self)
-
-    def feature_map(self) -> nn.Module:
-        """The last stage's output, (B, C, T, h, w)."""
-        return self.backbone
-
-    def forward_features(self, clips_BCTHW: Tensor) -> Tensor:
-        """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""
-        maps: Tensor = self.backbone(clips_BCTHW)
-        return maps.mean((2, 3, 4))
 
 
 def zero_last_norms_(network: nn.Module) -> None:

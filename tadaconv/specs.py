@@ -10,14 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from tadaconv.branches import R2D, R2P1D, R3D, SLOW_LATE, TADA2D, Branch, calibrate
+from tadaconv.branches import CSN, R2D, R2P1D, R3D, SLOW_LATE, TADA2D, Branch, calibrate
 from tadaconv.convnext import ConvNeXtSpec
 from tadaconv.heads import NumClasses
 from tadaconv.inputs import NetworkInput
 from tadaconv.network import VideoNetwork
 from tadaconv.resnet import ResNetSpec
+from tadaconv.s3d import S3DSpec
+from tadaconv.simple_branches import SimpleBranch
 from tadaconv.slowfast import SlowFastSpec
 from tadaconv.tadaformer import TAdaFormerSpec
+from tadaconv.vivit import FactorisedSpec, TimeSformerSpec, ViViTSpec
 
 
 class NetworkSpec(Protocol):
@@ -58,6 +61,40 @@ _SLOWFAST_4X16 = SlowFastSpec(slow=_SLOW, fast=_FAST, alpha=8, fusion_frames=5)
 _SLOWFAST_8X8 = SlowFastSpec(slow=_SLOW, fast=_FAST, alpha=4, fusion_frames=7)
 
 
+_CSN_R152 = ResNetSpec(
+    branches=(CSN,) * 4,
+    depths=(3, 8, 36, 3),
+    stem_kernel=(3, 7),
+    stem_pool=True,
+    strides=(1, 2, 2, 2),
+    strides_frames=(1, 2, 2, 2),
+    drawn_as_layers=True,
+    input=NetworkInput(clip=(32, 256, 256), frame_step=2),
+)
+
+# The two of MoSI (Huang et al., CVPR 2021).
+_R2D3D_18 = ResNetSpec(
+    branches=(SimpleBranch(frames=1), SimpleBranch(frames=1), SimpleBranch(), SimpleBranch()),
+    depths=(2, 2, 2, 2),
+    widths=(64, 128, 256, 256),
+    expansion=1,
+    stem_pool=True,
+    strides=(1, 2, 2, 2),
+    strides_frames=(1, 1, 2, 2),
+    drawn_as_layers=True,
+    input=NetworkInput(clip=(16, 112, 112), frame_step=4),
+)
+_R2P1D_10 = ResNetSpec(
+    branches=(SimpleBranch(factorised=True),) * 4,
+    depths=(1, 1, 1, 1),
+    expansion=1,
+    factorised_stem=True,
+    strides=(1, 2, 2, 2),
+    strides_frames=(1, 2, 2, 2),
+    drawn_as_layers=True,
+    input=NetworkInput(clip=(16, 112, 112), frame_step=4),
+)
+
 _CONVNEXT_TINY = ConvNeXtSpec()
 _CONVNEXT_SMALL = ConvNeXtSpec(depths=(3, 3, 27, 3), drop_path=0.4)
 _CONVNEXT_BASE = ConvNeXtSpec(depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), head_dim=64, drop_path=0.6)
@@ -65,7 +102,7 @@ _CONVNEXT_BASE = ConvNeXtSpec(depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024)
 
 def _tada(spec: ResNetSpec) -> ResNetSpec:
     """The ResNet with the spatial convolution of every block calibrated."""
-    return replace(spec, branches=tuple(calibrate(branch) for branch in spec.branches))
+    return replace(spec, branches=tuple(calibrate(b) for b in spec.branches if isinstance(b, Branch)))
 
 
 def _tada_slowfast(spec: SlowFastSpec) -> SlowFastSpec:
@@ -83,6 +120,10 @@ SPECS: dict[str, NetworkSpec] = {
     "r2p1d_r50": _resnet50(R2P1D),
     "r2p1d_r50_tada": _tada(_resnet50(R2P1D)),  # the paper's "2d"
     "r2p1d_r50_tada_2d1d": _resnet50(calibrate(R2P1D, "b1", "b2")),  # the paper's "2d+1d"
+    "csn_r152": _CSN_R152,
+    "r2d3d_18": _R2D3D_18,
+    "r2p1d_10": _R2P1D_10,
+    "s3dg": S3DSpec(),
     "slowonly_8x8": _SLOW,
     "slowonly_8x8_tada": _tada(_SLOW),
     "slowfast_4x16": _SLOWFAST_4X16,
@@ -95,6 +136,9 @@ SPECS: dict[str, NetworkSpec] = {
     "tadaconvnextv2_tiny": _CONVNEXT_TINY,
     "tadaconvnextv2_small": _CONVNEXT_SMALL,
     "tadaconvnextv2_base": _CONVNEXT_BASE,
+    "vivit_b16": ViViTSpec(),
+    "vivit_fac_enc_b16": FactorisedSpec(),
+    "timesformer_b16": TimeSformerSpec(),
     "tadaformer_b16": TAdaFormerSpec(),
     "tadaformer_b16_ssv2": TAdaFormerSpec(temporal_projection=True, two_tadas=True),
     "tadaformer_l14": TAdaFormerSpec(width=1024, depth=24, heads=16, patch_px=14),

@@ -59,6 +59,8 @@ def _draw(key: str, shape: tuple[int, ...], seed: str) -> np.ndarray:
     elif len(shape) == 1:
         values = 1.0 + 0.1 * draws.standard_normal(shape)
         values *= 0.25 if key.endswith(".c_bn.weight") else 0.5 if key.endswith("avgpool_bn.weight") else 1.0
+    elif not key.endswith(("weight", ".proj")):
+        values = 0.02 * draws.standard_normal(shape)  # embeddings and tokens
     else:
         axes = list(shape)
         while len(axes) > 2 and axes[0] == 1:

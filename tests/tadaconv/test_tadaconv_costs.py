@@ -17,6 +17,10 @@ from tadaconv.specs import SPECS
         ("slowfast_8x8", (32, 224, 224), 34.57, 50.31),
         ("tadaconvnextv2_tiny", (16, 224, 224), 45.97, 36.01),
         ("tadaformer_b16", (16, 224, 224), 104.2, 153.6),
+        ("csn_r152", (32, 224, 224), 29.70, 74.05),
+        ("vivit_b16", (32, 224, 224), 88.95, 451.5),
+        ("vivit_fac_enc_b16", (32, 224, 224), 115.06, 283.3),
+        ("timesformer_b16", (8, 224, 224), 115.53, 184.6),
     ],
 )
 def test_costs_of_the_released_networks(
@@ -29,7 +33,10 @@ def test_costs_of_the_released_networks(
 
 def test_table_of_networks(capsys: pytest.CaptureFixture[str]) -> None:
     main(["r3d_r50", "r2d_mini"])
-    _, r3d, mini, _ = capsys.readouterr().out.splitlines()
+    _, r3d, takes, mini, _, _ = capsys.readouterr().out.splitlines()
+    assert takes.strip() == (
+        "every 8 frames; mean 0.45 0.45 0.45, std 0.225 0.225 0.225; any size and length; no weights known"
+    )
     assert r3d.split()[:6] == ["r3d_r50", "8x256x256", "46.98", "84.23", "-", "84.23"]
     assert mini.split()[:3] == ["r2d_mini", "8x64x64", "0.68"]
 
@@ -38,7 +45,7 @@ def test_unknown_networks_are_refused(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit) as error:
         main(["r4d"])
     assert error.value.code == 2
-    assert "no network named r4d; known: r2d_mini, " in capsys.readouterr().err
+    assert "no network named r4d; known: csn_r152, " in capsys.readouterr().err
 
 
 def test_table_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
