@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from evaluation.diagnosis.tasks import TaskAnalysis, analyse_tasks
 from evaluation.files.evaluate import Evaluation
 from evaluation.files.protocols import Protocol
+from evaluation.metrics.detection import DetectionMetrics
+from evaluation.metrics.matches import Matches
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
+
+Named = TypeVar("Named", DetectionMetrics, Matches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +49,8 @@ class Results:
         proposals: likewise.
         separate: detections of each task alone, scored by the protocol beside this one.
         files: role -> file that the figures follow from.
-        names: label -> its name for readers; labels that are not in it stand for themselves.
+        names: label of the files -> its name for readers; labels that are not in it stand for themselves.
+        class_names: per task, class that counts -> its name; likewise.
     """
 
     protocol: Protocol
@@ -54,13 +60,28 @@ class Results:
     separate: Scored | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
     def analyses(self) -> dict[str, TaskAnalysis]:
         """Matching and diagnosis of every task of the detections; {} without detections."""
         if self.detections is None:
             return {}
-        return analyse_tasks(self.truth, self.detections.predictions, self.protocol)
+        found = analyse_tasks(self.truth, self.detections.predictions, self.protocol)
+        return {task: replace(each, matches=self._shown(task, each.matches)) for task, each in found.items()}
+
+    @property
+    def shown_detection(self) -> dict[str, DetectionMetrics]:
+        """Figures of every task with names of classes for readers; {} without detections."""
+        if self.detections is None:
+            return {}
+        return {
+            task: self._shown(task, found) for task, found in self.detections.evaluation.detection.items()
+        }
+
+    def _shown(self, task: str, found: Named) -> Named:
+        names = self.class_names.get(task, {})
+        return replace(found, labels=tuple(names.get(str(label), str(label)) for label in found.labels))
 
     def named(self, labels: Iterable[str]) -> tuple[str, ...]:
         """Name labels for readers."""

@@ -7,7 +7,7 @@ must not be compared with those of the first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from evaluation.files.evaluate import evaluate_tables, select_subset
@@ -62,6 +62,7 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         found = read_predictions(path)
         recalled = evaluate_tables(annotations, found, protocol, subset=subset, task="proposals")
         proposals = Scored(found, recalled)
+    names = format_of(config.data).label_names(config.data, dict.fromkeys((*annotations.labels, *labels)))
     return Results(
         protocol,
         select_subset(annotations, subset),
@@ -69,8 +70,24 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         proposals,
         _separate(annotations, protocol, subset, folder(DETECTIONS[0])),
         files,
-        format_of(config.data).label_names(config.data, dict.fromkeys((*annotations.labels, *labels))),
+        names,
+        _class_names(config, protocol, names),
     )
+
+
+def _class_names(
+    config: RunConfig, protocol: Protocol, names: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Name the classes of each task: after the lists of the data set's heads, or after the labels of the files."""
+    if all(label == name for label, name in names.items()):
+        return {}
+    lists = format_of(config.data).class_names(config.data)
+    return {
+        task: {str(number): name for number, name in enumerate(lists[task])}
+        if task in lists
+        else {class_name(label): name for label, name in names.items()}
+        for task, class_name in protocol.class_names.items()
+    }
 
 
 def _separate(annotations: AnnotationTable, joint: Protocol, subset: str, folder: Path) -> Scored | None:

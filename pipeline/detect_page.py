@@ -64,7 +64,7 @@ def _timelines(path: Path, found: Mapping[str, VideoDetections], run: TrainedRun
     section = timeline_section({"": videos}, f"{threshold[:1].upper()}{threshold[1:]}.")
     notice = render("notice.html.jinja", text=run.remark) if run.remark else Markup("")
     files = player({video_id: detections.path for video_id, detections in found.items()}, path.parent)
-    return replace(section, body=notice + files + section.body)
+    return replace(section, body=notice + section.body + files)
 
 
 def _corrector(path: Path, found: Mapping[str, VideoDetections], run: TrainedRun) -> Section:

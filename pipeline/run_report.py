@@ -63,12 +63,14 @@ def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...
     files = index_video_files(videos or Path(config.data.root) / config.data.videos)
     of_results = evaluation_sections(results) if results else []
     sections = [_with_player(section, files, truth, path.parent) for section in of_results]
+    data = [sections.pop()] if results else []  # files and counts come behind everything that is to be read
     sections += _correctors(of_results, files, run_dir.resolve().name, path.parent)
     if truth is not None:
         sections.append(reach_section(config, truth, run_dir / "features"))
     training = training_section(run_dir)
     sections += [training] if training else []
     records = read_records(run_dir)
+    sections += data
     sections += [stages_section(records), configuration_section(config)]
     if notes:
         parts = [render("notice.html.jinja", text=encodable(note)) for note in notes]
@@ -113,7 +115,7 @@ def _with_player(
     if section.id != TIMELINE or truth is None:
         return section
     shown = {video_id: files[video_id] for video_id in truth.video_ids if video_id in files}
-    return replace(section, body=player(shown, folder) + section.body)
+    return replace(section, body=section.body + player(shown, folder))
 
 
 def _correctors(

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 from omegaconf import MISSING
 
-from evaluation.report.charts import Points, figure, points_chart
+from evaluation.report.charts import Points, axis_end, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
 from pipeline.player import render, words_table
@@ -24,6 +24,13 @@ from training.curves import VALIDATION_PREFIX, panel_names
 STAGES = ("finetune", "features", "bmn", "proposals", "classification", "evaluation")
 TRAININGS = {"finetune": "Finetuning", "bmn": "BMN"}
 LINES = (("training", "seq-3"), ("validation", "average"))
+PLAIN_NAMES = {
+    "tem": "loss of starts and ends",
+    "pem_reg": "loss of the IoU (regression)",
+    "pem_cls": "loss of the IoU (classification)",
+    "top5": "accuracy of the best 5",
+    "replaced": "share of replaced clips",
+}
 SMALL = 0.02
 """Curves below it are drawn a thousandfold: the axis has no room for many digits."""
 MAX_SKIPPED = 200
@@ -50,7 +57,10 @@ def training_section(run_dir: Path) -> Section | None:
         lines = _metrics(run_dir / stage / "metrics.jsonl")
         if lines:
             parts.append(Markup("<h3>{}</h3>").format(title))
-            parts.append(grid([_panel(name, lines) for name in panel_names(lines)]))
+            constant = [name for name in panel_names(lines) if _is_constant(name, lines)]
+            parts.append(grid([_panel(name, lines) for name in panel_names(lines) if name not in constant]))
+            if constant:
+                parts.append(_constant_figures(constant, lines))
     return Section("training", "Training", Markup("").join(parts)) if parts else None
 
 
@@ -67,6 +77,30 @@ def _metrics(path: Path) -> list[dict[str, float]]:
     return [line for line in lines if "epoch" in line]
 
 
+def _values(name: str, lines: Sequence[Mapping[str, float]]) -> list[float]:
+    keys = (name, VALIDATION_PREFIX + name)
+    return [line[key] for line in lines for key in keys if key in line]
+
+
+def _is_constant(name: str, lines: Sequence[Mapping[str, float]]) -> bool:
+    """Whether a curve would be a flat line, or a point, although there were several epochs."""
+    return len(lines) > 1 and len(set(_values(name, lines))) == 1
+
+
+def _constant_figures(names: Sequence[str], lines: Sequence[Mapping[str, float]]) -> Markup:
+    words = ", ".join(f"{plain_name(name)} {_values(name, lines)[0]:.4g}" for name in names)
+    return Markup('<p class="muted">The same in every epoch: {}.</p>').format(words)
+
+
+def plain_name(name: str) -> str:
+    """Name a figure of a training for readers.
+
+    >>> plain_name("tem"), plain_name("verb_loss")
+    ('loss of starts and ends', 'verb loss')
+    """
+    return PLAIN_NAMES.get(name, name.replace("_", " "))
+
+
 def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
     named = {
         key: [(line["epoch"], line[key]) for line in lines if key in line]
@@ -79,8 +113,13 @@ def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
         for points, (label, style) in zip(named.values(), LINES, strict=True)
         if points
     ]
-    title = name.replace("_", " ") + unit
-    return figure(title, "", points_chart(series, "epoch", title), series if name != "learning_rate" else ())
+    title = plain_name(name) + unit
+    values = [value for of_line in series for value in of_line.y]
+    above = sum(value > axis_end(values) for value in values)
+    note = f"{above} of {len(values)} values lie above, up to {max(values):.4g}." if above else ""
+    return figure(
+        title, note, points_chart(series, "epoch", title), series if name != "learning_rate" else ()
+    )
 
 
 def stages_section(records: Mapping[str, Mapping[str, Any]]) -> Section:

@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 440.0, 274.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 14.0, 40.0
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 MOST_STEPS = 5
+OUTLIER = 4.0
 PERCENT_TICKS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
 
 
@@ -120,16 +121,16 @@ def points_chart(lines: Sequence[Points], x_title: str, title: str) -> Markup:
     """Lines through points that each have places of their own; a point shows its values on hover.
 
     Args:
-        lines: at least one point altogether; both axes start at 0.
+        lines: at least one point altogether; both axes start at 0. Points above `axis_end` are drawn at the upper edge.
         x_title: name and unit.
         title: of the figure, for readers who hear it.
     """
-    ticks = axis_steps(max(max(line.y) for line in lines))
+    ticks = axis_steps(axis_end([value for line in lines for value in line.y]))
     last = max(max(line.x) for line in lines) or 1.0
     parts = [*_horizontal_grid(ticks, ""), *_x_axis(last, x_title)]
     for line in lines:
         to_x = [LEFT + PLOT_WIDTH * value / last for value in line.x]
-        to_y = [_to_y(value, ticks[-1]) for value in line.y]
+        to_y = [_to_y(min(value, ticks[-1]), ticks[-1]) for value in line.y]
         parts.append(element("polyline", points=polyline_points(to_x, to_y), class_=f"line {line.style}"))
         for x, y, place, value in zip(to_x, to_y, line.x, line.y, strict=True):
             hint = f"{x_title} {place:g}, {line.name}: {value:.4g}"
@@ -207,6 +208,20 @@ def stacked_chart(names: Sequence[str], categories: Sequence[Series], x_title: s
             parts.append(element("rect", **box, class_=category.style, data_hint=hint))
             below += value
     return _svg([*parts, _x_title(x_title)], f"{y_title} by {x_title}")
+
+
+def axis_end(values: Sequence[float]) -> float:
+    """Largest value that an axis needs to hold: a few outliers must not flatten all the others.
+
+    More than four times the value that nine of ten reach at most is an outlier.
+
+    >>> axis_end([1.0, 2.0, 3.0]), axis_end([1.0] * 19 + [1640.0])
+    (3.0, 1.0)
+    """
+    usual = sorted(values)[math.ceil(0.9 * len(values)) - 1]
+    if usual <= 0:
+        return max(values)
+    return max(value for value in values if value <= OUTLIER * usual)
 
 
 def axis_steps(largest: float, highest: float = math.inf) -> list[float]:

@@ -14,7 +14,7 @@ from evaluation.metrics.average_recall import ProposalMetrics
 from evaluation.metrics.interpolation import interpolated_precision
 from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, line_chart
-from evaluation.report.fragments import for_tasks, grid, table
+from evaluation.report.fragments import beside, for_tasks, table
 from evaluation.report.page import Section, render_fragment
 from evaluation.tables import official_recall_rows, top_k_rows
 from runtime.text import encodable
@@ -106,5 +106,14 @@ def average_recall_section(metrics: ProposalMetrics) -> Section:
         ),
         [*lines, average],
     )
-    tables = table(official_recall_rows(metrics)) + table(top_k_rows(metrics))
-    return Section("proposals", "Proposals", grid([chart, tables]))
+    rows = official_recall_rows(metrics)
+    official = [
+        ["tIoU", *rows[0][1:-1]],
+        *([name.removeprefix("tIoU "), *row[:-1]] for name, *row in rows[1:]),
+    ]
+    best = [["", *top_k_rows(metrics)[0][1:]], *top_k_rows(metrics)[1:]]
+    tables = Markup("<div>{}{}</div>").format(
+        table(official, f"Official AR@AN (%); its area, AUC, is {100 * metrics.auc:.2f}"),
+        table(best, "Plain recall (%) of the best k of each video"),
+    )
+    return Section("proposals", "Proposals", beside([chart, tables]))

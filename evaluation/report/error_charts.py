@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from evaluation.diagnosis.diagnose import Bin, BinnedFigures, Diagnosis
+from evaluation.diagnosis.advice import advice
+from evaluation.diagnosis.confusion import TIOU, confusion, most_confused
+from evaluation.diagnosis.diagnose import BinnedFigures, Diagnosis
 from evaluation.diagnosis.tasks import TaskAnalysis
+from evaluation.diagnosis.words import bin_names
+from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, stacked_chart
-from evaluation.report.fragments import for_tasks, grid
+from evaluation.report.fragments import for_tasks, grid, table
 from evaluation.report.page import Section, render_fragment
+from runtime.text import encodable
 
+MOST_CLASSES = 20
+"""As many columns fit a page."""
+MOST_PAIRS = 20
 STYLES = tuple(f"cat-{index}" for index in range(6))
 TITLES = {
     "coverage": "coverage (length / duration)",
@@ -23,9 +30,37 @@ TITLES = {
 
 def diagnosis_section(analyses: Mapping[str, TaskAnalysis]) -> Section:
     """Charts after Alwassel et al., "Diagnosing Error in Temporal Action Detectors", ECCV 2018."""
-    bodies = {task: _charts(analysis.diagnosis) for task, analysis in analyses.items()}
-    body = render_fragment("diagnosis.html.jinja", charts=for_tasks(bodies))
+    words = {task: _advice(found.diagnosis) for task, found in analyses.items()}
+    charts = {task: _charts(found.diagnosis) + _confusion(found.matches) for task, found in analyses.items()}
+    body = render_fragment("diagnosis.html.jinja", advice=for_tasks(words), charts=for_tasks(charts))
     return Section("diagnosis", "Diagnosis", body)
+
+
+def _advice(diagnosis: Diagnosis) -> Markup:
+    return render_fragment("advice.html.jinja", sentences=advice(diagnosis))
+
+
+def _confusion(matches: Matches) -> Markup:
+    """The matrix of few classes, or the most frequent pairs of many."""
+    counts = confusion(matches)
+    names = [*(encodable(str(label)) for label in matches.labels), "nothing"]
+    if len(matches.labels) < 2:
+        return Markup("")
+    if len(matches.labels) <= MOST_CLASSES:
+        totals = counts.sum(axis=1).tolist()
+        rows = [
+            (name, [(count, count / max(total, 1)) for count in row])
+            for name, row, total in zip(names, counts.tolist(), totals, strict=False)
+        ]
+        return render_fragment("confusion.html.jinja", names=names, rows=rows, tiou=TIOU)
+    totals = counts.sum(axis=1)
+    pairs = [
+        [names[a], names[b], str(counts[a, b]), f"{100 * counts[a, b] / totals[a]:.0f} %"]
+        for a, b in most_confused(counts, MOST_PAIRS)
+    ]
+    title = f"Most frequent confusions, at tIoU {TIOU}: the best-scored detection over the annotation"
+    head = ["annotated", "detected", "annotations", "of its class"]
+    return Markup('<h3>Confusion</h3><div class="pairs">{}</div>').format(table([head, *pairs], title))
 
 
 def _charts(diagnosis: Diagnosis) -> Markup:
@@ -118,28 +153,3 @@ def _missed(found: BinnedFigures) -> Markup:
 
 def _note(found: BinnedFigures) -> str:
     return f"{found.note[0].upper()}{found.note[1:]}." if found.note else ""
-
-
-def bin_names(found: BinnedFigures) -> list[str]:
-    """What each bin holds, short enough for an axis.
-
-    >>> parts = [Bin(low, high, 0, None, None, None, None, None) for low, high in ((0, 1), (1, 4), (4, None))]
-    >>> bin_names(BinnedFigures("instances", "", "", tuple(parts)))
-    ['1', '2-4', '> 4']
-    >>> bin_names(BinnedFigures("coverage", "", "", (Bin(0.2, 0.4, 0, None, None, None, None, None),)))
-    ['20-40 %']
-    """
-    counted = found.name == "instances"
-    return [_bin_name(part, found.name, counted and index > 0) for index, part in enumerate(found.bins)]
-
-
-def _bin_name(part: Bin, characteristic: str, above: bool) -> str:
-    """Name one bin; `above`: its lowest whole number is the one after the lower edge."""
-    if part.high is None:
-        return f"> {part.low:g}"
-    if characteristic == "instances":
-        low, high = max(math.floor(part.low) + above, 1), math.floor(part.high)
-        return f"{high}" if low >= high else f"{low}-{high}"
-    if characteristic == "coverage":
-        return f"{100 * part.low:.3g}-{100 * part.high:.3g} %"
-    return f"{part.low:.3g}-{part.high:.3g}"

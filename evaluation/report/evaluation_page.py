@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evaluation.diagnosis.false_positives import best_overlap
+from evaluation.diagnosis.false_positives import BestOverlap, best_overlap
 from evaluation.files.evaluate import TaskColumns, annotation_columns, prediction_columns
 from evaluation.metrics.average_recall import ProposalMetrics
-from evaluation.metrics.matches import match_columns
+from evaluation.metrics.matches import Matches, match_columns
 from evaluation.report.classes import classes_section
 from evaluation.report.curves import average_recall_section, precision_recall_section
 from evaluation.report.error_charts import diagnosis_section
@@ -19,6 +19,7 @@ from evaluation.report.video_choice import (
     DETECTIONS_PER_ANNOTATION,
     FEWEST_DETECTIONS,
     FIGURE_NAME,
+    best_f1_score,
     timeline_videos,
 )
 from evaluation.results import Results
@@ -40,15 +41,16 @@ def evaluation_sections(results: Results) -> list[Section]:
         sections.append(average_recall_section(recalled))
     if results.detections is not None:
         sections.append(diagnosis_section(results.analyses))
-        sections.append(classes_section(results.detections.evaluation.detection))
-    videos: dict[str, list[TimelineVideo]] = {}
-    if results.detections is not None:
-        analyses = results.analyses.items()
-        videos = {task: timeline_videos(found.matches, found.best, results.truth) for task, found in analyses}
-    elif results.proposals is not None and recalled is not None:
-        videos = {"": _proposal_videos(results.truth, results.proposals.table, recalled)}
-    if videos:
-        sections.append(timeline_section(videos, _explanation(videos), figure_name=FIGURE_NAME))
+        sections.append(classes_section(results.shown_detection))
+    matches = {task: (found.matches, found.best) for task, found in results.analyses.items()}
+    if results.detections is None and results.proposals is not None and recalled is not None:
+        matches = {"": _proposal_matches(results.truth, results.proposals.table, recalled)}
+    if matches:
+        videos = {task: timeline_videos(*found, results.truth) for task, found in matches.items()}
+        best = {task: best_f1_score(found) for task, (found, _) in matches.items()}
+        open_at = {task: score for task, score in best.items() if score is not None}
+        explanation = _explanation(videos)
+        sections.append(timeline_section(videos, explanation, figure_name=FIGURE_NAME, open_at=open_at))
     return [*sections, data_section(results.evaluations, files)]
 
 
@@ -66,13 +68,13 @@ def write_report(path: Path, results: Results) -> None:
     write_text(path, page)
 
 
-def _proposal_videos(
+def _proposal_matches(
     truth: AnnotationTable, proposals: Predictions, metrics: ProposalMetrics
-) -> list[TimelineVideo]:
-    """Time-lines of proposals, all of one class without a name."""
+) -> tuple[Matches, BestOverlap]:
+    """Matching of proposals, all of one class without a name."""
     columns = TaskColumns(annotation_columns(truth), prediction_columns(truth, proposals), ("",), [])
     matches = match_columns(columns, metrics.tiou_thresholds)
-    return timeline_videos(matches, best_overlap(matches.annotations, matches.predictions), truth)
+    return matches, best_overlap(matches.annotations, matches.predictions)
 
 
 def _explanation(videos: Mapping[str, Sequence[TimelineVideo]]) -> str:
@@ -83,7 +85,7 @@ def _explanation(videos: Mapping[str, Sequence[TimelineVideo]]) -> str:
         if not any(video.group for video in found)
         else "The worst, the best and as many random videos"
     ]
-    parts.append(f", sorted by {FIGURE_NAME}")
+    parts.append(f", sorted by {FIGURE_NAME}. They open at the score of the best F1, all classes together")
     if any(video.left_out for video in found):
         parts.append(
             f"; of each the best {FEWEST_DETECTIONS} detections, or {DETECTIONS_PER_ANNOTATION} for each annotation"

@@ -19,6 +19,11 @@ def for_tasks(bodies: dict[str, Markup]) -> Markup:
     return render_fragment("tasks.html.jinja", bodies=bodies)
 
 
+def beside(parts: Sequence[Markup]) -> Markup:
+    """Parts of their own widths in a row, and below each other where there is no room."""
+    return Markup('<div class="beside">{}</div>').format(Markup("").join(parts))
+
+
 def grid(figures: Sequence[Markup]) -> Markup:
     """Figures beside each other where there is room."""
     return Markup('<div class="grid">{}</div>').format(Markup("").join(figures))

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from evaluation.files.evaluate import Evaluation
-from evaluation.report.fragments import table
+from evaluation.report.fragments import beside, table
 from evaluation.report.page import Section, render_fragment
 from evaluation.results import Results
 from evaluation.tables import data_rows, precision_rows, recall_rows, separate_title
@@ -48,16 +50,23 @@ def summary_section(results: Results) -> Section:
     detections, proposals = (
         None if found is None else found.evaluation for found in (results.detections, results.proposals)
     )
-    tables = []
+    tables: list[Markup] = []
     if detections is not None:
-        tables = [table(precision_rows(detections.detection)), table(recall_rows(detections.detection))]
-        for name, part in detections.splits.items():
-            tables += [table(precision_rows(part, f", {name}")), table(recall_rows(part, f", {name}"))]
+        parts = {"": detections.detection} | {f", {name}": part for name, part in detections.splits.items()}
+        for name, part in parts.items():
+            tables += [_upright(precision_rows(part, name)), _upright(recall_rows(part, name))]
     if results.separate is not None:
         separate = results.separate.evaluation
-        tables.append(table(precision_rows(separate.detection), separate_title(separate)))
-    body = render_fragment("summary.html.jinja", figures=_key_figures(detections, proposals), tables=tables)
+        tables.append(_upright(precision_rows(separate.detection), separate_title(separate)))
+    body = render_fragment(
+        "summary.html.jinja", figures=_key_figures(detections, proposals), tables=beside(tables)
+    )
     return Section("summary", "Summary", body)
+
+
+def _upright(rows: Sequence[Sequence[str]], caption: str = "") -> Markup:
+    """A table with a row for each tIoU, which a phone shows whole."""
+    return table(list(map(list, zip(*rows, strict=True))), caption)
 
 
 def _key_figures(detections: Evaluation | None, proposals: Evaluation | None) -> list[tuple[str, str, str]]:
@@ -78,9 +87,9 @@ def _key_figures(detections: Evaluation | None, proposals: Evaluation | None) ->
             figures.append((f"recall at {first:.2f}", f"{100 * metrics.recall[0]:.2f}", count))
     if proposals is not None and proposals.proposals is not None:
         recall = proposals.proposals
-        figures.append(
-            (f"AR@{recall.an[-1]:.0f}", f"{100 * recall.average_recall[-1]:.2f}", "average over tIoU")
-        )
+        for point in (len(recall.an) // 2 - 1, len(recall.an) - 1):
+            percent = f"{100 * recall.average_recall[point]:.2f}"
+            figures.append((f"AR@{recall.an[point]:.0f}", percent, "average over tIoU"))
         figures.append(("AUC of AR@AN", f"{100 * recall.auc:.2f}", "perfect proposals have 99"))
     return figures
 

@@ -70,6 +70,7 @@ def timeline_section(
     id: str = "timeline",
     title: str = "Time-lines",
     figure_name: str = "",
+    open_at: Mapping[str, float] | None = None,
 ) -> Section:
     """Time-lines with search, threshold slider and values on hover.
 
@@ -79,6 +80,7 @@ def timeline_section(
         id: anchor.
         title: heading.
         figure_name: what `TimelineVideo.figure` is.
+        open_at: per task, the lowest score that is shown at first; None: all scores.
     """
     bodies = {
         task: render_fragment(
@@ -92,7 +94,8 @@ def timeline_section(
         )
         for task, found in videos.items()
     }
-    data = {task: timeline_data(found) for task, found in videos.items()}
+    least = open_at or {}
+    data = {task: timeline_data(found) | {"least": least.get(task)} for task, found in videos.items()}
     return Section(id, title, for_tasks(bodies), data)
 
 

@@ -57,6 +57,21 @@ def precision_at_annotations(matches: Matches, order: np.ndarray, first: np.ndar
         return np.asarray(found / count)
 
 
+def best_f1_score(matches: Matches) -> float | None:
+    """Score at which the detections from there on have the best F1, at the threshold nearest to tIoU 0.5.
+
+    Of all classes together, so that one slider serves them; None without detections.
+    """
+    score = matches.predictions.score
+    if not len(score):
+        return None
+    nearest = int(np.argmin(np.abs(matches.tiou_thresholds - 0.5)))
+    falling = np.argsort(-score, kind="stable")
+    correct = np.cumsum(matches.matched[nearest][falling] != UNMATCHED)
+    f1 = 2 * correct / (np.arange(1, len(score) + 1) + len(matches.annotations))
+    return float(score[falling[int(np.argmax(f1))]])
+
+
 def choose_videos(figure: np.ndarray, per_group: int = VIDEOS_PER_GROUP) -> dict[int, str]:
     """Choose the worst, the best and random videos; all of them where there are few.
 

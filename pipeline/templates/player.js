@@ -19,11 +19,13 @@ for (const root of document.querySelectorAll("[data-player]")) {
       video.pause();
       video.removeAttribute("src");
       video.load();
+      video.hidden = true;
       shown = null;
       text.textContent = `${wanted.video}: there is no video file beside this page.`;
       return;
     }
     text.textContent = `${wanted.video}, ${wanted.start_s.toFixed(2)} to ${wanted.end_s.toFixed(2)} s`;
+    video.hidden = false;
     if (shown !== wanted.video) {
       shown = wanted.video;
       video.preload = "auto";

@@ -159,14 +159,14 @@ def test_proposals_have_their_own_sections(proposals_report: Path) -> None:
     text = proposals_report.read_text(encoding="utf-8")
     sections = [attributes["id"] for tag, attributes in Elements(text).found if tag == "section"]
     assert sections == ["summary", "proposals", "timeline", "data"]
-    assert "recall (%), official AR@AN" in text
+    assert "Official AR@AN (%)" in text
     assert page_data(text)["timeline"][""]["labels"] == [""]
 
 
 def test_three_tasks_in_one_page(ek100_report: Path) -> None:
     elements = Elements(ek100_report.read_text(encoding="utf-8"))
     shown = [attributes["data-task"] for _, attributes in elements.found if "data-task" in attributes]
-    assert shown == ["verb", "noun", "action"] * 4  # curves, diagnosis, classes, time-lines
+    assert shown == ["verb", "noun", "action"] * 5  # curves, advice, diagnosis, classes, time-lines
     assert "their last annotated end stands in for it" in ek100_report.read_text(encoding="utf-8")
 
 
@@ -295,6 +295,7 @@ def test_timelines_of_videos_without_annotations() -> None:
             }
         ],
         "labels": ["run"],
+        "least": None,
     }
     assert "ground truth" not in section.body
 

@@ -67,6 +67,8 @@ def test_themes(browser: webdriver.Chrome, hacs_report: Path) -> None:
 def test_threshold_filters_detections(browser: webdriver.Chrome, hacs_report: Path) -> None:
     show(browser, hacs_report)
     detections = "[data-segment]:not(.truth)"
+    assert 0 < count(browser, detections) < 24  # opens at the score of the best F1
+    slide(browser, "[data-threshold]", 0)
     before, truth = count(browser, detections), count(browser, "[data-segment].truth")
     assert (before, truth) == (24, 3)
     slide(browser, "[data-threshold]", 500)
@@ -193,7 +195,7 @@ def test_tasks_switch(browser: webdriver.Chrome, ek100_report: Path) -> None:
             for found in browser.find_elements(By.CSS_SELECTOR, "[data-task]")
             if found.is_displayed()
         ]
-        assert shown == [task] * 4
+        assert shown == [task] * 5
         drawing = one(browser, f"[data-timeline-task='{task}'] [data-scroll]")
         assert drawing.find_element(By.CSS_SELECTOR, "svg").size["width"] > 250
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 400

@@ -22,8 +22,9 @@ from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
 from video_datasets.reach import best_tiou, best_tiou_in_windows, recall_bound
 
-SECTIONS = ["summary", "curves", "proposals", "diagnosis", "classes", "timeline", "data"]
+SECTIONS = ["summary", "curves", "proposals", "diagnosis", "classes", "timeline"]
 OF_THE_RUN = ["reach", "training", "stages", "configuration"]
+WITH_DATA = ["reach", "training", "data", "stages", "configuration"]
 
 
 def sections(page: str) -> list[str]:
@@ -42,7 +43,7 @@ def copied_run(tiny_run: Path, tmp_path: Path) -> Path:
 
 def test_a_complete_run(copied_run: Path) -> None:
     page = report_of(copied_run)
-    assert sections(page) == [*SECTIONS, "correct", *OF_THE_RUN]
+    assert sections(page) == [*SECTIONS, "correct", *WITH_DATA]
     record = json.loads((copied_run / "bmn/stage.json").read_text())
     assert record["summary"] in page
     assert f"{record['peak_memory_mb']:.0f} MB" in page
@@ -76,7 +77,7 @@ def test_incomplete_runs(copied_run: Path, capsys: pytest.CaptureFixture[str]) -
     shutil.rmtree(copied_run / "evaluation")
     shutil.rmtree(copied_run / "classification")
     page = report_of(copied_run)
-    assert sections(page) == ["missing", "summary", "proposals", "timeline", "data", *OF_THE_RUN]
+    assert sections(page) == ["missing", "summary", "proposals", "timeline", *WITH_DATA]
     assert "No detections: the stage &#39;classification&#39; is not complete" in page
     for stage in ("proposals", "bmn", "features"):
         shutil.rmtree(copied_run / stage)

@@ -1,7 +1,7 @@
 "use strict";
 // Time-lines: a list of videos, and for the chosen one a row for each label, ground truth above detections.
 for (const root of document.querySelectorAll("[data-timeline]")) {
-  const { labels, videos } = report.data[root.dataset.timeline][root.dataset.timelineTask];
+  const { labels, videos, least: opensAt } = report.data[root.dataset.timeline][root.dataset.timelineTask];
   const part = (name) => root.querySelector(`[data-${name}]`);
   const [START, END, LABEL, SCORE, TIOU, ANY_TIOU] = [0, 1, 2, 3, 4, 5];
   const NAME_HEIGHT = 17, TRUTH_HEIGHT = 14, LANE_HEIGHT = 8, ROW_GAP = 9, AXIS_HEIGHT = 24;
@@ -9,6 +9,11 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
   const scores = videos.flatMap((video) => video.found.map((found) => found[SCORE])).sort((a, b) => a - b);
   const best = scores.length ? scores[scores.length - 1] : 1;
   let chosen = null, buttons = [];
+  // It opens where the detections are most useful together; the slider shows the others.
+  if (typeof opensAt === "number" && scores.length > 1) {
+    const at = scores.findIndex((score) => score >= opensAt * (1 - 1e-3));
+    part("threshold").value = String(Math.floor((1000 * Math.max(0, at)) / (scores.length - 1)));
+  }
 
   // The slider moves evenly through the detections, whatever the scale of their scores.
   const threshold = () => {
@@ -19,7 +24,7 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
     if (!long) return `${Number(seconds.toFixed(2))} s`;
     return `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
   };
-  const percent = (fraction) => `${Math.round(100 * fraction)} %`;
+  const percent = (fraction) => `${Math.round(100 * fraction)}\u00a0%`;
   const kind = (found) => {
     if (found[TIOU] === null || found[TIOU] >= 0.5) return "good";
     return found[TIOU] >= 0.1 ? "near" : "far";
