@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.networks import CLOCKS, measure
 from bmn import BMN, bmn_loss, boundary_labels, validity_mask
 from bmn.sampling import sampling_matrix
-from runtime.schema import BmnConfig
+from bmn.settings import BmnConfig
 from training.optimizer import build_optimizer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from classification.finetune.train import build_task
 from classification.finetune.views import TestClips
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.stage import StageRun
 from training.device import prepare_device
 from training.loop import stage_trainer

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runtime.config import load_config
+from pipeline.stages import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "hacs_mini.yaml"

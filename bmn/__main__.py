@@ -1,48 +1,16 @@
-"""Train BMN on the features of a run: proposals of any action, on whole videos rescaled to `bmn.tscale` cells
-(HACS), or with `bmn.mode=windows` on windows that slide over them (EPIC-KITCHENS-100).
-
-`bmn.init_weights` starts from a checkpoint, also of the original code; with `bmn.epochs=0` it is used as it is."""
+"""Entry of `python -m bmn`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from runtime.command import stage_command
-from runtime.fingerprint import file_state
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec
-from video_datasets.dataset import annotations_state
-
-
-def _inputs(config: RunConfig) -> dict[str, str]:
-    inputs = {"annotations": annotations_state(config.data)}
-    if config.bmn.init_weights:
-        inputs["init_weights"] = file_state(Path(config.bmn.init_weights))
-    return inputs
-
-
-SPEC = StageSpec(
-    name="bmn",
-    command="bmn",
-    sections=("seed", "data", "grid", "bmn"),
-    reads=("features",),
-    inputs=_inputs,
-    weights="weights.pt",
-)
-
-
-def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    from bmn.train import train
-
-    train(run)
+from pipeline.stages import stage_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv)
+    return stage_main("bmn", argv)
 
 
 if __name__ == "__main__":

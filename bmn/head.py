@@ -11,9 +11,9 @@ import torch
 from bmn.candidates import candidate_pairs
 from bmn.inference import VideoMaps, video_maps
 from bmn.scoring import proposal_scores
+from bmn.settings import ProposalsConfig
 from bmn.weights import TrainedBmn, load_bmn
 from feature_extraction import FeatureStore
-from runtime.schema import ProposalsConfig
 from video_datasets.predictions import Candidates
 from video_datasets.time_grid import TimeGrid
 

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.windows import window_grid
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.reach import best_tiou, best_tiou_in_windows
-from video_datasets.time_grid import TimeGrid
 
 
 class BmnReach:
@@ -20,7 +19,7 @@ class BmnReach:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config.bmn
-        self.windows = window_grid(config.bmn, TimeGrid.from_config(config.grid))
+        self.windows = window_grid(config.bmn, config.grid)
 
     @property
     def names(self) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def train(run: StageRun) -> None:
     config = run.config.bmn
     device = prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
-    grid = TimeGrid.from_config(run.config.grid)
+    grid = run.config.grid
     model = initial_bmn(check_store(store, grid), config, run.config.seed)
     if config.epochs:
         task = _task(run, model, store, grid)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 
 from bmn.model import BMN, load_original_weights
+from bmn.settings import BmnConfig
 from bmn.windows import WindowGrid, window_grid
 from runtime.errors import InputError
-from runtime.schema import BmnConfig
 from training import checkpoint
 from training.batches import derived_seed
 from video_datasets.time_grid import TimeGrid

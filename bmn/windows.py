@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.schema import BmnConfig
+from bmn.settings import BmnConfig
 from video_datasets.time_grid import TimeGrid, seconds_to_normalised
 
 MIN_REMAINING_S = 0.2

@@ -1,60 +1,16 @@
-"""Label the proposals of a run and write detections in the official submission format.
-
-`classification.source` says how (`classification/source_table.py`): one label for all proposals of a video
-(`video`, `proposals`), or every proposal by itself, on its features, on clips of the video, by a classifier trained on
-the stored features, by scores of others, or as the head says (`features`, `clips`, `trained`, `scores`, `head`). `auto`
-chooses what suits the training annotations."""
+"""Entry of `python -m classification`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
-from classification.outputs import declared_levels
-from classification.source_table import source_kind
-from runtime.command import stage_command
-from runtime.exit_codes import EXIT_CODES_HELP
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec
-
-SPEC = StageSpec(
-    name="classification",
-    command="classification",
-    sections=("data", "grid", "classification"),
-    reads=("proposals",),
-)
-
-EPILOG = f"""examples:
-  python -m classification --config configs/hacs_mini.yaml
-  python -m classification --config configs/ek100.yaml classification.source=features
-  python -m classification --config configs/ek100.yaml classification.source=scores classification.class_scores=DIR
-
-keys: runtime/schema.py documents all of them
-{EXIT_CODES_HELP}"""
-
-
-def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: what `classification.source` reads.
-
-    Raises:
-        InputError: if there is no such source, or a submission must declare what is not set.
-    """
-    declared_levels(config)  # before anything is done, or redone
-    kind = source_kind(config)
-    return replace(SPEC, reads=kind.reads(config), inputs=kind.inputs)
-
-
-def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    from classification.stage import classify
-
-    classify(run)
+from pipeline.stages import stage_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv, spec_of=stage_spec, epilog=EPILOG)
+    return stage_main("classification", argv)
 
 
 if __name__ == "__main__":

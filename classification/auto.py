@@ -22,7 +22,7 @@ from classification.source_table import AUTO, SOURCES, SourceKind
 from proposals.heads import head_of
 from runtime.atomic import write_json
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import VideoDataset
 
@@ -98,11 +98,10 @@ def settled_config(config: RunConfig, stage_folder: Path) -> RunConfig:
             )
         config = _with(config, json.loads(path.read_text(encoding="utf-8")))
     kind = SOURCES[config.classification.source]
-    return replace(
-        config, classification=replace(config.classification, source=kind.detects_as, class_scores=None)
-    )
+    settings = replace(config.classification, source=kind.detects_as, class_scores=None)
+    return config.changed(classification=settings)
 
 
 def _with(config: RunConfig, choice: Mapping[str, Any]) -> RunConfig:
     chosen = {key: choice[key] for key in ("source", "video_prior")}
-    return replace(config, classification=replace(config.classification, **chosen))
+    return config.changed(classification=replace(config.classification, **chosen))

@@ -22,10 +22,9 @@ from classification.finetune.heads import by_head
 from classification.finetune.sampling import spread_frames
 from feature_extraction.backbone import Backbone, load_backbone
 from runtime.atomic import atomic_path
-from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from tadaconv import VideoNetwork
 from video_datasets.dataset import Segment
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
@@ -104,7 +103,7 @@ def explain(
     Raises:
         InputError: if the video cannot be read or is shorter than `at_s`, or there is no such class.
     """
-    grid = TimeGrid.from_config(config.grid)
+    grid = config.grid
     times = frame_times(video, min_decoded_share=config.finetune.min_decoded_share)
     frames = _clip_at(grid, times.n_frames(grid.fps), at_s, config.finetune.sampling, video)
     scaled = scaled_frames(read_clip(video, frames, grid.fps, times), config.finetune.test_short_side_px)
@@ -193,6 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     def act() -> int:
+        from pipeline.stages import load_config  # with the settings of all packages
+
         config = load_config(arguments.run / "config.yaml")
         backbone = load_backbone(arguments.run / "finetune" / "weights.pt")
         shown = explain(backbone, config, arguments.video, arguments.at, arguments.label)

@@ -19,10 +19,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from classification.settings import ClassificationConfig
 from classification.sources import Probabilities, Source
 from classification.verb_noun import fuse_verb_noun
 from runtime.errors import InputError
-from runtime.schema import ClassificationConfig
 from video_datasets.formats.ek100_labels import NUM_NOUNS, NUM_VERBS, action_id, action_name, split_label
 from video_datasets.formats.format import Classes
 from video_datasets.predictions import NO_LABEL, Predictions

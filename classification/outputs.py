@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import VideoDataset
 from video_datasets.formats import format_of
@@ -24,7 +24,7 @@ def declared_levels(config: RunConfig) -> dict[str, int]:
     if unset:
         raise InputError(
             f"{', '.join(unset)} not set: a submission to the EPIC-KITCHENS-100 challenge declares how much "
-            f"supervision went into it, each from 0 to 5; what they mean is in runtime/schema.py. Trained on the "
+            f"supervision went into it, each from 0 to 5; what they mean is in docs/configuration.md. Trained on the "
             f"training subset from weights of public videos: 2, 3 and 3"
         )
     return levels

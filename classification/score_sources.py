@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from classification.class_scores import class_score_files, read_class_scores
 from classification.labelling import class_probabilities
+from classification.settings import ClassificationConfig
 from classification.sources import Probabilities, Sampling, Source
 from classification.video_scores import VideoScores, file_of_video_scores, read_video_scores
 from feature_extraction.zoo.released import Piece, find_pieces, refuse_missing_end
 from runtime.errors import InputError
-from runtime.schema import ClassificationConfig
 from video_datasets.dataset import VideoDataset
 
 

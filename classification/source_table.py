@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from proposals.heads import head_of
 from runtime.errors import InputError
 from runtime.fingerprint import listing_state
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, annotations_state, dataset_inputs
 from video_datasets.formats.format import Classes
 
@@ -107,9 +107,8 @@ def _labeller(source: Source, classes: Classes, parts: Parts) -> VideoLabeller:
 
 def _sampling(parts: Parts) -> Sampling:
     from classification.sources import Sampling
-    from video_datasets.time_grid import TimeGrid
 
-    return Sampling.from_config(TimeGrid.from_config(parts.config.grid), parts.config.classification)
+    return Sampling.from_config(parts.config.grid, parts.config.classification)
 
 
 def _open_video(parts: Parts, top_proposals: int = 0) -> VideoLabeller:

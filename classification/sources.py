@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from classification.action_probabilities import POINTS_PER_SAMPLE, sample_times, sampled_probabilities
 from classification.labelling import class_probabilities, features_inside
 from classification.proposal_clips import clip_features
+from classification.settings import ClassificationConfig
 from feature_extraction import FeatureStore
 from feature_extraction.extractor import Extractor
 from runtime.errors import InputError
-from runtime.schema import ClassificationConfig
 from tadaconv.heads import ClassificationHead
 from video_datasets.dataset import Video
 from video_datasets.time_grid import TimeGrid, frames_to_seconds, seconds_to_frames

@@ -18,9 +18,9 @@ def asks_for_behaviour(argv: Sequence[str]) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Run the stage if `argv` names a config, otherwise the command; return the exit code."""
     if any(argument == "--config" or argument.startswith("--config=") for argument in argv):
-        from evaluation.stage import main_stage
+        from pipeline.stages import stage_main
 
-        return main_stage(list(argv))
+        return stage_main("evaluation", list(argv))
     if asks_for_behaviour(argv):
         from evaluation.behaviour import main as main_behaviour
 

@@ -67,6 +67,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import pipeline.stages  # noqa: F401 (settings of all packages, to read configurations of runs)
     from evaluation.compared import collect
     from evaluation.intervals import compare_predictions
 

@@ -13,7 +13,7 @@ from evaluation.files.read import ground_truth_format, read_ground_truth, read_p
 from evaluation.run import DETECTIONS, run_protocol
 from runtime.config import config_to_dict, flatten, load_config
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
 from video_datasets.predictions import Predictions

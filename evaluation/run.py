@@ -14,7 +14,7 @@ from evaluation.files.evaluate import evaluate_tables, select_subset
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
 from evaluation.files.read import read_predictions_file
 from evaluation.results import Results, Scored
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import annotation_file, read_annotations
 from video_datasets.formats import format_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from evaluation.results import Scored
 from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run, run_protocol
 from evaluation.tables import align, precision_rows, render_evaluation, render_summary, separate_title
 from runtime.atomic import write_json, write_text
-from runtime.command import stage_command
-from runtime.fingerprint import file_state
-from runtime.stage import StageRun, StageSpec
+from runtime.fingerprint import content_state
+from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file
 from video_datasets.predictions import Predictions
@@ -27,14 +25,6 @@ SUMMARY_NAME = "summary.txt"
 """What the screen shows; the tables and what was found in the data are in full in TABLES_NAME."""
 TABLES_NAME = "tables.txt"
 REPORT_NAME = "report.html"
-SPEC = StageSpec(
-    name="evaluation",
-    command="evaluation",
-    sections=("data", "evaluation"),
-    reads=("proposals", "classification"),
-    inputs=lambda config: {"annotations": file_state(annotation_file(config.data))},
-    shows=SUMMARY_NAME,
-)
 
 
 def work(run: StageRun) -> None:
@@ -144,6 +134,15 @@ def _detections_of(detections: Predictions, video_id: str) -> list[tuple[Segment
     ]
 
 
-def main_stage(argv: Sequence[str]) -> int:
-    """Run the stage and return its exit code; its tables go to standard output."""
-    return stage_command(SPEC, work, __doc__, argv)
+SPEC = StageSpec(
+    name="evaluation",
+    command="evaluation",
+    work=work,
+    description=__doc__ or "",
+    sections=("data", "evaluation"),
+    reads=("proposals", "classification"),
+    inputs=lambda config: {"annotations": content_state(annotation_file(config.data))},
+    results=("summary.txt", "tables.txt", "report.html", f"../{METRICS_NAME}"),
+    shows=SUMMARY_NAME,
+    wanted=lambda config: True,
+)

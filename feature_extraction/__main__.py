@@ -7,36 +7,28 @@ As a tool (--videos):           every video of a folder, with any model; no anno
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtime.config import load_config
+from feature_extraction.settings import FeaturesConfig
+from feature_extraction.stage import SPEC
+from pipeline.stages import STAGES, load_config
+from runtime.command import KEYS_HELP, limit_spinning, run_of_words
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.fingerprint import file_state
-from runtime.schema import FeaturesConfig, GridConfig, RunConfig, RuntimeConfig
-from runtime.stage import StageRun, StageSpec, run_stage
-from video_datasets.dataset import annotations_state, dataset_inputs
+from runtime.settings import RuntimeConfig
+from video_datasets.time_grid import TimeGrid
 
 PROTOCOLS = {
-    "hacs": (GridConfig(), FeaturesConfig()),
-    "ek100": (GridConfig(fps=60.0, stride_frames=8), FeaturesConfig(short_side_px=224)),
+    "hacs": (TimeGrid(), FeaturesConfig()),
+    "ek100": (TimeGrid(fps=60.0, stride_frames=8), FeaturesConfig(short_side_px=224)),
 }
 """Grid and features of the paper (App. A.2) for its two data sets."""
 
-SPEC = StageSpec(
-    name="features",
-    command="feature_extraction",
-    sections=("data", "grid", "features"),
-    reads=("finetune",),
-    inputs=lambda config: dataset_inputs(config.data),
-)
-
-_EXAMPLES = """examples:
+_EXAMPLES = f"""examples:
   python -m feature_extraction --config configs/hacs_mini.yaml
   python -m feature_extraction --config configs/hacs.yaml --dry-run
   python -m feature_extraction --videos my_videos --model tada2d_r50 --weights tada2d_r50_k400.pyth --out my.h5
@@ -44,33 +36,8 @@ _EXAMPLES = """examples:
 
 Cut off, the same command goes on. What is done about damaged videos: feature_extraction/extract.py; clusters:
 feature_extraction/cluster.py; other people's features: features.store=FILE.h5 instead of extracting.
-keys: runtime/schema.py documents all of them
+{KEYS_HELP}
 """
-
-
-def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: with `features.store` it reads that file, and no finetuning."""
-    if config.features.store is None:
-        return SPEC
-    from feature_extraction.imported import store_file
-
-    inputs = {
-        "annotations": annotations_state(config.data),
-        "store": file_state(store_file(config.features)),
-    }
-    return replace(SPEC, reads=(), inputs=lambda _: inputs)
-
-
-def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    if run.config.features.store is not None:
-        from feature_extraction.imported import use_store
-
-        use_store(run)
-    else:
-        from feature_extraction.extract import extract
-
-        extract(run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,16 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--videos needs --model and --out, too")
     if arguments.videos is not None and arguments.overrides:
         parser.error(f"key=value belongs to --config, found {' '.join(arguments.overrides)}")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in runtime.command
+    limit_spinning()
     return guarded(lambda: _stage(arguments) if arguments.config else _tool(arguments))
 
 
 def _stage(arguments: argparse.Namespace) -> int:
     words = list(arguments.overrides)
     words += [f"runtime.scheduler={arguments.scheduler}"] if arguments.scheduler else []
-    config = load_config(arguments.config, words)
     if not arguments.dry_run:
-        return run_stage(stage_spec(config), config, work, force=arguments.force)
+        return run_of_words(SPEC, STAGES, arguments.config, words, force=arguments.force)
+    config = load_config(arguments.config, words)
     if config.features.store is not None:
         raise InputError("--dry-run looks ahead at an extraction, but with features.store there is none")
     from feature_extraction.extract import preview
@@ -116,7 +83,7 @@ def _tool(arguments: argparse.Namespace) -> int:
             features, **given("short_side_px", "crops", "precision", "dtype", "min_decoded_share")
         )
         runtime = replace(RuntimeConfig(), **given(*_RUNTIME_WORDS))
-    except ValueError as error:  # of the schema: out of range
+    except ValueError as error:  # of a section: out of range
         raise InputError(str(error)) from error
     asked = OwnVideos(
         videos=arguments.videos,

@@ -30,10 +30,9 @@ from feature_extraction.preflight import Preflight, look_ahead, other_length
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import MERGED_NAME, FeatureStore, merge_features, video_file_name
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import Video, load_dataset
-from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import late_start
 
 
@@ -74,7 +73,7 @@ def _recipe(config: RunConfig, weights: Path | None, folder: Path) -> Recipe:
     return Recipe(
         model=config.model,
         weights=weights,
-        grid=TimeGrid.from_config(config.grid),
+        grid=config.grid,
         features=config.features,
         runtime=config.runtime,
         folder=folder,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from feature_extraction.checks import refuse_other_grid
+from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import MERGED_NAME, FeatureStore
 from runtime.errors import InputError
 from runtime.progress import progress
-from runtime.schema import FeaturesConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import load_dataset
 from video_datasets.time_grid import TimeGrid
@@ -42,7 +42,7 @@ def use_store(run: StageRun) -> None:
     """
     file = store_file(run.config.features)
     store = FeatureStore(file)
-    wanted = TimeGrid.from_config(run.config.grid)
+    wanted = run.config.grid
     channels: int | None = None
     videos = load_dataset(run.config.data, for_training=False).videos
     for video_id in progress(list(videos), description="checking", unit="video"):

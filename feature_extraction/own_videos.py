@@ -19,13 +19,14 @@ from feature_extraction.integrity import is_complete
 from feature_extraction.many import extract_all, watched
 from feature_extraction.preflight import look_ahead
 from feature_extraction.recipe import LoadedRecipe, Recipe
+from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import MERGED_NAME, FeatureInfo, FeatureStore, video_file_name
 from runtime.atomic import sweep_temporary_files
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.fingerprint import differences
 from runtime.lock import LOCK_NAME, hold
-from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
+from runtime.settings import RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.search import VIDEO_SUFFIXES, video_files, video_id_of
@@ -49,7 +50,7 @@ class OwnVideos:
     out: Path
     model: str
     weights: Path | None
-    grid: GridConfig
+    grid: TimeGrid
     features: FeaturesConfig
     runtime: RuntimeConfig
 
@@ -78,7 +79,7 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
     loaded = Recipe(
         model=asked.model,
         weights=asked.weights,
-        grid=TimeGrid.from_config(asked.grid),
+        grid=asked.grid,
         features=asked.features,
         runtime=asked.runtime,
         folder=parts,

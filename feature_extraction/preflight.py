@@ -23,7 +23,7 @@ from feature_extraction.recipe import LoadedRecipe
 from runtime.errors import InputError
 from runtime.parallel import WorkerDiedError, parallel_map
 from runtime.progress import progress
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import num_grid_frames
 from video_datasets.video.container import VideoLimits
 from video_datasets.video.decoding import VideoError, VideoInfo, read_header

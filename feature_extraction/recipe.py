@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from feature_extraction.backbone import Backbone, load_network
 from feature_extraction.extractor import Extractor, VideoExtraction
 from feature_extraction.outcome import Outcome, within_memory
+from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import write_video_features
 from runtime.errors import InputError
-from runtime.schema import FeaturesConfig, RuntimeConfig
+from runtime.settings import RuntimeConfig
 from tadaconv import optimize_for_inference
 from tadaconv.inputs import NetworkInput
 from training.device import prepare_device

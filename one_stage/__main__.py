@@ -1,56 +1,16 @@
-"""Train the run's one-stage head (`head=actionformer`, `temporalmaxer` or `tridet`) on the features of a run: it gives
-segments with their classes at once.
-
-`one_stage.init_weights` starts from a checkpoint, also of the original code with its YAML as `one_stage.init_settings`;
-with `one_stage.epochs=0` it is used as it is."""
+"""Entry of `python -m one_stage`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from runtime.command import stage_command
-from runtime.errors import InputError
-from runtime.fingerprint import file_state
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec
-from video_datasets.dataset import annotations_state
-
-KINDS = ("actionformer", "temporalmaxer", "tridet")
-
-
-def _inputs(config: RunConfig) -> dict[str, str]:
-    inputs = {"annotations": annotations_state(config.data)}
-    for key in ("init_weights", "init_settings"):
-        path = getattr(config.one_stage, key)
-        if path:
-            inputs[key] = file_state(Path(path))
-    return inputs
-
-
-SPEC = StageSpec(
-    name="one_stage",
-    command="one_stage",
-    sections=("seed", "head", "data", "grid", "one_stage"),
-    reads=("features",),
-    inputs=_inputs,
-    weights="weights.pt",
-)
-
-
-def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
-    if run.config.head not in KINDS:
-        raise InputError(f"head is '{run.config.head}'; this stage trains head={'|'.join(KINDS)}")
-    from one_stage.train import train
-
-    train(run)
+from pipeline.stages import stage_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv)
+    return stage_main("one_stage", argv)
 
 
 if __name__ == "__main__":

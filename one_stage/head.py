@@ -13,8 +13,8 @@ from feature_extraction import FeatureStore
 from one_stage.architecture import Architecture
 from one_stage.decode import decode
 from one_stage.rows import rows_to_seconds
+from one_stage.settings import OneStageConfig
 from one_stage.weights import TrainedOneStage, load_one_stage
-from runtime.schema_one_stage import OneStageConfig
 from video_datasets.formats.ek100_labels import action_id, action_name
 from video_datasets.predictions import Candidates
 from video_datasets.time_grid import TimeGrid

@@ -16,7 +16,7 @@ from one_stage.architecture import Architecture
 from one_stage.crops import random_crop
 from one_stage.labels import one_hot, point_labels, pyramid_points
 from one_stage.rows import seconds_to_rows
-from runtime.schema_one_stage import OneStageConfig
+from one_stage.settings import OneStageConfig
 from training.loop import ItemKey
 
 Sample = dict[str, Tensor]

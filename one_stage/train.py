@@ -14,10 +14,10 @@ from feature_extraction.checks import check_store
 from one_stage.losses import LossConstants, moved_normalizer, one_stage_losses, positive_points
 from one_stage.network import OneStageNetwork
 from one_stage.samples import CropSamples, LabelledVideo
+from one_stage.settings import OneStageConfig
 from one_stage.usable import class_names, class_towers, usable_videos
 from one_stage.weights import initial_network, save_one_stage
 from runtime.config import config_to_dict
-from runtime.schema_one_stage import OneStageConfig
 from runtime.stage import StageRun
 from training.batches import Piece
 from training.device import prepare_device
@@ -97,7 +97,7 @@ def train(run: StageRun) -> None:
     config = run.config.one_stage
     device = prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))
-    grid = TimeGrid.from_config(run.config.grid)
+    grid = run.config.grid
     channels = check_store(store, grid)
     dataset = load_dataset(run.config.data)
     names = class_names(dataset, config)

@@ -7,7 +7,7 @@ import numpy as np
 from feature_extraction import FeatureStore
 from feature_extraction.checks import features_problem
 from one_stage.samples import LabelledVideo
-from runtime.schema_one_stage import OneStageConfig
+from one_stage.settings import OneStageConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import Segment, Video, VideoDataset, segment_problem
 from video_datasets.time_grid import TimeGrid

@@ -11,8 +11,8 @@ import yaml
 from one_stage.architecture import Architecture, Kind
 from one_stage.network import OneStageNetwork
 from one_stage.released import from_released
+from one_stage.settings import OneStageConfig
 from runtime.errors import InputError
-from runtime.schema_one_stage import OneStageConfig
 from training import checkpoint
 from training.batches import derived_seed
 from video_datasets.time_grid import TimeGrid

@@ -30,7 +30,7 @@ from classification.source_table import TRAINED
 from proposals.heads import HEADS
 from runtime.atomic import atomic_path, write_text
 from runtime.errors import InputError
-from runtime.stage import PLACES
+from runtime.sections import places
 from training import checkpoint
 
 FORMAT = "tadaloc bundle 1"
@@ -100,10 +100,11 @@ def _array_bytes(tensor: Tensor) -> bytes:
 
 def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     portable: dict[str, Any] = json.loads(json.dumps(config))
-    for place in ("run_dir", *PLACES):
+    for place in ("run_dir", *places()):
         section, _, key = place.rpartition(".")
-        named = portable[section] if section else portable
-        named[key] = named[key] and Path(named[key]).name
+        named = portable.get(section, {}) if section else portable
+        if named.get(key):
+            named[key] = Path(named[key]).name
     return portable
 
 

@@ -25,7 +25,6 @@ from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import video_file_name
 from pipeline.trained_run import TrainedRun, open_run
 from proposals.propose import ProposeVideo
-from video_datasets.time_grid import TimeGrid
 from video_datasets.video.container import VideoError
 from video_datasets.video.drive import drive_one
 
@@ -91,7 +90,7 @@ class Detector:
         recipe = Recipe(
             model=self.run.backbone.name,
             weights=None,
-            grid=TimeGrid.from_config(config.grid),
+            grid=config.grid,
             features=config.features,
             runtime=config.runtime,
             folder=Path(self._scratch.name),

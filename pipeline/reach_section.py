@@ -17,7 +17,7 @@ from evaluation.report.page import Section
 from evaluation.run import run_protocol
 from feature_extraction import FeatureStore
 from proposals.heads import HeadReach, head_of
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.reach import best_tiou, recall_bound
 from video_datasets.time_grid import TimeGrid, num_grid_frames
@@ -75,7 +75,7 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
 
 def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore | None) -> Reach:
     """Fit every annotation, video by video."""
-    time_grid, head = TimeGrid.from_config(config.grid), head_of(config).reach(config)
+    time_grid, head = config.grid, head_of(config).reach(config)
     names = (f"feature grid, {time_grid.stride_s:.3f} s", *head.names)
     best = {name: np.zeros(len(truth.labels)) for name in names}
     lengths = np.full(len(truth.labels), np.nan)

@@ -27,10 +27,10 @@ from pipeline.run_sections import (
     stages_section,
     training_section,
 )
+from pipeline.stages import load_config
 from runtime.atomic import write_text
-from runtime.config import load_config
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.text import encodable
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations

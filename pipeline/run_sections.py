@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from omegaconf import MISSING
 
 from evaluation.report.charts import Points, axis_end, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
 from pipeline.player import render, words_table
-from runtime.config import config_to_dict, flatten
+from runtime.config import config_to_dict, default_values, flatten
 from runtime.errors import InputError
-from runtime.schema import DataConfig, RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import read_record
 from runtime.text import encodable
 from training.curves import VALIDATION_PREFIX, panel_names
@@ -185,7 +184,7 @@ def _versions(records: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 def configuration_section(config: RunConfig) -> Section:
     """The resolved configuration; what differs from the defaults stands first."""
     values = flatten(config_to_dict(config))
-    defaults = flatten(config_to_dict(RunConfig(run_dir=MISSING, data=DataConfig(root=MISSING))))
+    defaults = default_values()
     changed = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) != value]
     same = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) == value]
     body = render(

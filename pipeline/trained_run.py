@@ -12,13 +12,12 @@ from classification.auto import settled_config
 from classification.segment_classifier import FILE_NAME, SegmentClassifier, load_classifier
 from classification.source_table import TRAINED
 from feature_extraction.backbone import Backbone, load_backbone
+from pipeline.stages import load_config
 from proposals.heads import TrainedHead, head_of
-from runtime.config import load_config
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import read_record
 from training.device import prepare_device
-from video_datasets.time_grid import TimeGrid
 
 CONFIG, BACKBONE, CLASSIFIER = "config.yaml", "finetune/weights.pt", f"classification/{FILE_NAME}"
 """Files of a run folder that detection reads, beside the head's weights."""
@@ -96,7 +95,7 @@ def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
     _need(folder, BACKBONE)
     _need(folder, f"{entry.stage}/{entry.weights}")
     _refuse_other_training(folder, entry.stage)
-    config = replace(config, runtime=replace(config.runtime, device=device, scheduler=""))
+    config = config.changed(runtime=replace(config.runtime, device=device, scheduler=""))
     torch_device = prepare_device(config.runtime)
     config = settled_config(config, folder / "classification")
     classifier = None
@@ -108,7 +107,7 @@ def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
     if not backbone.heads:
         raise InputError(f"{folder / BACKBONE}: knows no classes; expected the weights of a finetuning stage")
     channels = int(backbone.model.num_features) * (3 if config.features.crops == "three" else 1)
-    grid = TimeGrid.from_config(config.grid)
+    grid = config.grid
     if (head.in_channels, head.grid) != (channels, grid):
         raise InputError(
             f"{folder}: {entry.title} was trained on {head.in_channels} channels on the grid {head.grid}, but this "

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from proposals.suppression import suppress_by_class, suppress_by_width
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.predictions import Candidates
 from video_datasets.time_grid import TimeGrid
 

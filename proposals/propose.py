@@ -9,7 +9,7 @@ from feature_extraction.checks import check_store, features_problem
 from proposals.heads import TrainedHead, head_of
 from proposals.video_loop import finish_videos
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset

@@ -6,7 +6,7 @@ import numpy as np
 
 from proposals.gaussian_nms import gaussian_soft_nms
 from proposals.soft_nms import soft_nms
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from video_datasets.predictions import Candidates
 
 

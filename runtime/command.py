@@ -4,56 +4,113 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from runtime.config import load_config
+from runtime.config import RUN_NAMING_KEYS, load_config
+from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.processes import world_size
-from runtime.schema import RunConfig
-from runtime.stage import StageSpec, Work, run_stage
+from runtime.sections import RunConfig
+from runtime.stage import run_stage
+from runtime.stage_spec import StageSpec
+
+KEYS_HELP = "keys: `python -m pipeline.settings` lists all of them (docs/configuration.md)"
+OF_EVERY_STAGE = ("run_dir", *RUN_NAMING_KEYS, "head")
+"""Keys that name the run; `runtime.*` says how it uses the machine."""
 
 
-def stage_command(
-    spec: StageSpec,
-    work: Work,
-    description: str,
-    argv: Sequence[str] | None = None,
-    *,
-    spec_of: Callable[[RunConfig], StageSpec] | None = None,
-    epilog: str | None = None,
-) -> int:
+def program_name(module: str) -> str:
+    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME` where installed."""
+    called = Path(sys.argv[0]).name
+    return called if called.startswith("tadaloc ") else f"python -m {module}"
+
+
+def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequence[str] | None = None) -> int:
     """Run a stage from the command line and return its exit code.
 
     Args:
         spec: the stage.
-        work: does the stage's work; it should import heavy libraries itself, so that a finished stage is
-            skipped in a fraction of a second.
-        description: first paragraph of `--help`.
+        stages: all stages by name, for messages that name another one's command.
         argv: arguments; None takes those of the process.
-        spec_of: returns the stage as a configuration makes it; None: always `spec`.
-        epilog: last paragraphs of `--help`; None: examples that suit any stage.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.command}",
-        description=description,
+        description=spec.description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_epilog(spec) if epilog is None else epilog,
+        epilog=spec.epilog or _epilog(spec),
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
     parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
     arguments = parser.parse_intermixed_args(argv)
-    # Torch's threads (GNU OpenMP on Linux) spin while they wait, which makes a training step ten times slower where
-    # other programs want the cores; with short spins it loses a tenth on a quiet machine. Read when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    limit_spinning()
 
     def act() -> int:
-        config = load_config(arguments.config, arguments.overrides)
-        return run_stage(spec_of(config) if spec_of else spec, config, work, force=arguments.force)
+        return run_of_words(spec, stages, arguments.config, arguments.overrides, force=arguments.force)
 
     code = guarded(act)
     # To torchrun every code but 0 is a failure, and ends the other processes.
     return EXIT_DONE if code == EXIT_SKIPPED_ITEMS and world_size() > 1 else code
+
+
+def run_of_words(
+    spec: StageSpec,
+    stages: Mapping[str, StageSpec],
+    config_file: str | Path,
+    overrides: Sequence[str],
+    *,
+    force: bool = False,
+    whole_run: bool = False,
+) -> int:
+    """Run a stage from the words of a command line.
+
+    Args:
+        spec: the stage.
+        stages: all stages by name.
+        config_file: YAML file.
+        overrides: `key=value`.
+        force: redo the stage.
+        whole_run: whether the words are meant for all stages; otherwise each must belong to this one.
+
+    Raises:
+        InputError: as `runtime.stage.run_stage`, and for words of other stages.
+    """
+    config = load_config(config_file, overrides)
+    spec = spec.for_run(config)
+    if not whole_run:
+        refuse_foreign_keys(spec, stages, config, overrides)
+    commands = {name: stage.command for name, stage in stages.items()}
+    return run_stage(spec, config, force=force, commands=commands)
+
+
+def refuse_foreign_keys(
+    spec: StageSpec, stages: Mapping[str, StageSpec], config: RunConfig, overrides: Sequence[str]
+) -> None:
+    """Refuse words that another stage reads, which would change nothing here.
+
+    Raises:
+        InputError: naming every such key and the commands that read it.
+    """
+    found = []
+    for key in dict.fromkeys(word.partition("=")[0] for word in overrides):
+        if key in OF_EVERY_STAGE or key.startswith("runtime.") or spec.owns(key, config):
+            continue
+        owners = [stage.command for stage in stages.values() if stage.for_run(config).owns(key, config)]
+        readers = " and ".join(f"`python -m {command}`" for command in owners) or "no stage of this run"
+        found.append(f"{key} is not read by `python -m {spec.command}`, but by {readers}")
+    if found:
+        raise InputError("\n  ".join([*found, "put settings of a whole run into its configuration file"]))
+
+
+def limit_spinning() -> None:
+    """Let torch's waiting threads (GNU OpenMP on Linux) give their core away soon; read when torch is loaded.
+
+    While they spin, a training step takes ten times as long where other programs want the cores; with short
+    spins it loses a tenth on a quiet machine.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _epilog(spec: StageSpec) -> str:
@@ -68,4 +125,4 @@ def _epilog(spec: StageSpec) -> str:
         )
         exit_codes += "\nunder torchrun: 0 done, skipped items listed; 1 anything else"
     lines = "".join(f"  {example}\n" for example in examples)
-    return f"examples:\n{lines}\nkeys: runtime/schema.py documents all of them\n{exit_codes}"
+    return f"examples:\n{lines}\n{KEYS_HELP}\n{exit_codes}"

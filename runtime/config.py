@@ -1,6 +1,6 @@
 """From defaults, a YAML file and `key=value` words to one typed, frozen `RunConfig`.
 
-Order: the defaults of `runtime.schema`, then the YAML file, then the command line. Everything is type
+Order: the defaults of the sections (`runtime.sections`), then the YAML file, then the command line. Everything is type
 checked; an unknown key is refused with the closest known one.
 """
 
@@ -18,20 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import SECTIONS, RunConfig, run_config_type
 
 # Given on the command line, these name another run, so they become part of the default run folder.
 RUN_NAMING_KEYS = ("model", "seed")
 
-RETIRED_KEYS = {
-    "data.ek100_training": "EPIC_100_train.csv",
-    "data.ek100_validation": "EPIC_100_validation.csv",
-    "data.ek100_testing": "EPIC_100_test_timestamps.csv",
-    "data.ek100_video_info": "EPIC_100_video_info.csv",
-    "data.ek100_verb_classes": "EPIC_100_verb_classes.csv",
-    "data.ek100_noun_classes": "EPIC_100_noun_classes.csv",
-}
-"""Keys that older configurations hold (run folders, bundles), with the one value that still says what is done."""
+
+SHIPPED = Path(__file__).resolve().parents[1] / "configs"
+"""Folder of the configurations that come with the project."""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -69,11 +63,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise
     except OmegaConfBaseException as error:
         raise InputError(f"{file} with overrides {list(overrides)}: {_one_line(error)}") from error
-    except ValueError as error:  # of the schema: out of range
+    except ValueError as error:  # of a section: out of range
         raise InputError(f"{file} with overrides {list(overrides)}: {error}") from error
     assert isinstance(config, RunConfig)
     _refuse_not_finite(config, file, overrides)
     return config
+
+
+def find_config(word: str) -> Path:
+    """Return the file of a configuration: a path, or the name of a shipped one such as `hacs_mini`.
+
+    Raises:
+        InputError: if there is neither; the shipped ones are named.
+    """
+    path = Path(word).expanduser()
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.yaml"))}
+    if word in shipped:
+        return shipped[word]
+    raise InputError(f"configuration file not found: {word}; shipped: {', '.join(shipped)}")
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -113,26 +122,25 @@ def _plain(value: Any) -> Any:
 
 def _writable_defaults() -> DictConfig:
     """Structured defaults; frozen dataclasses arrive read-only, which merging would refuse."""
-    defaults = OmegaConf.structured(RunConfig)
+    defaults = OmegaConf.structured(run_config_type())
     OmegaConf.set_readonly(defaults, False)
-    for key in _sections():
+    for key in SECTIONS:
         OmegaConf.set_readonly(defaults[key], None)
     return defaults
 
 
-def _sections() -> list[str]:
-    return [f.name for f in dataclasses.fields(RunConfig) if f.default_factory is not dataclasses.MISSING]
-
-
-def _known_keys() -> list[str]:
-    keys = []
-    for entry in dataclasses.fields(RunConfig):
-        if entry.default_factory is dataclasses.MISSING:
-            keys.append(entry.name)
-        else:
-            section = entry.default_factory()
-            keys += [f"{entry.name}.{inner.name}" for inner in dataclasses.fields(section)]
+def known_keys() -> list[str]:
+    """Return all keys that a configuration may have, `section.key`."""
+    keys = [field.name for field in dataclasses.fields(RunConfig)]
+    for name, settings in SECTIONS.items():
+        keys += [f"{name}.{field.name}" for field in dataclasses.fields(settings)]
     return keys
+
+
+def default_values() -> dict[str, Any]:
+    """Return the default of every key, `section.key` -> plain value; "???" where a run must say."""
+    defaults = OmegaConf.to_container(OmegaConf.structured(run_config_type()))
+    return flatten(defaults)  # type: ignore[arg-type]
 
 
 def _read_yaml(file: Path) -> DictConfig:
@@ -159,27 +167,33 @@ def _read_overrides(overrides: Iterable[str]) -> DictConfig:
 
 
 def _drop_retired_keys(layer: DictConfig, origin: str) -> None:
-    for key, value in RETIRED_KEYS.items():
-        section, name = key.split(".")
-        if section not in layer or not isinstance(layer[section], DictConfig) or name not in layer[section]:
-            continue
-        found = layer[section].pop(name)
-        if found != value:
-            raise InputError(
-                f"{origin}: {key}={found} is no longer a key: this file is called {value} and lies in data.root, or in"
-                f" the folder that data.annotations names; rename it or link to it"
-            )
+    """Take out keys of earlier versions whose value still says what is done (`retired` of a section)."""
+    for section, settings in SECTIONS.items():
+        found = layer.get(section)
+        for name, value in getattr(settings, "retired", {}).items():
+            if not isinstance(found, DictConfig) or name not in found:
+                continue
+            word = found.pop(name)
+            if word != value:
+                raise InputError(
+                    f"{origin}: {section}.{name}={word} is no longer a key, and its only value is {value}; "
+                    f"see docs/configuration.md for what took its place"
+                )
 
 
 def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:
-    known = _known_keys()
+    known = known_keys()
     for key in flatten(OmegaConf.to_container(layer, resolve=False)):  # type: ignore[arg-type]
-        if key in known or key in _sections():
+        if key in known or key in SECTIONS:
             continue
         by_name = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
         by_spelling = difflib.get_close_matches(key, known, n=2, cutoff=0.5)
         close = list(dict.fromkeys(by_name + by_spelling))[:2]
-        hint = f"; closest known: {', '.join(close)}" if close else "; see runtime/schema.py for all keys"
+        hint = (
+            f"; closest known: {', '.join(close)}"
+            if close
+            else "; `python -m pipeline.settings` lists all keys"
+        )
         raise InputError(f"unknown key '{key}' in {origin}{hint}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ def file_sha256(path: Path) -> str:
 def file_state(path: Path) -> str:
     """Describe one input file by name and size, or say that it is missing."""
     return f"{path.name} ({path.stat().st_size} bytes)" if path.is_file() else f"{path.name} (missing)"
+
+
+def content_state(path: Path) -> str:
+    """Describe one input file by name, size and content: an edit that keeps the size counts."""
+    state = file_state(path)
+    return f"{state[:-1]}, sha256 {file_sha256(path)[:16]})" if path.is_file() else state
+
+
+def size_state(state: str) -> str:
+    """Return a description without the content, as versions before 0.2 recorded it.
+
+    >>> size_state("a.json (12 bytes, sha256 0123456789abcdef), b.csv (missing)")
+    'a.json (12 bytes), b.csv (missing)'
+    """
+    return re.sub(r", sha256 [0-9a-f]{16}\)", ")", state)
 
 
 def listing_state(paths: Iterable[Path]) -> str:

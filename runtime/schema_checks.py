@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PLACE = {"place": True}
+"""Metadata of a key that says where something lies: moving it changes no result."""
+
 
 def require(condition: bool, message: str) -> None:
     """Raise ValueError unless the condition holds."""

@@ -15,8 +15,12 @@
 #       classification.sls_pt=2 classification.sls_tl=3 classification.sls_td=3
 #                                                               released features and class scores: no finetuning
 #
-# A submission declares its supervision levels (sls_...); set yours, what they mean is in runtime/schema.py.
+# A submission declares its supervision levels (sls_...); set yours, what they mean is in docs/configuration.md.
 # Relative paths in key=value words and in the config count from the project's folder. More: docs/ek100.md.
-set -u
-default_config=configs/ek100_mini.yaml
-source "$(dirname "${BASH_SOURCE[0]}")/run_stages.sh"
+set -eu
+case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/d;s/^#//;s/^ //;p;}' "$0" && exit 0 ;; esac
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+case "${1:-}" in '' | *=* | -*) set -- "$root/configs/ek100_mini.yaml" "$@" ;; *) set -- "$(realpath "$1")" "${@:2}" ;; esac
+source "$root/scripts/setup.sh"
+cd "$root"
+exec python -m pipeline.run "$@"

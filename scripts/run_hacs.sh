@@ -7,6 +7,10 @@
 #   bash scripts/run_hacs.sh configs/hacs.yaml --force    every stage anew
 #
 # Relative paths in key=value words and in the config count from the project's folder.
-set -u
-default_config=configs/hacs_mini.yaml
-source "$(dirname "${BASH_SOURCE[0]}")/run_stages.sh"
+set -eu
+case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/d;s/^#//;s/^ //;p;}' "$0" && exit 0 ;; esac
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+case "${1:-}" in '' | *=* | -*) set -- "$root/configs/hacs_mini.yaml" "$@" ;; *) set -- "$(realpath "$1")" "${@:2}" ;; esac
+source "$root/scripts/setup.sh"
+cd "$root"
+exec python -m pipeline.run "$@"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from feature_extraction import FeatureStore
+from tests.stages import stage_of_run
 
 STAGES = ("classification.finetune", "feature_extraction", "bmn", "proposals", "classification")
 TINY = (
@@ -60,7 +60,7 @@ def records(tiny_mini: Path, shared: Path, tmp_path_factory: pytest.TempPathFact
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(Path(__file__).resolve().parents[1])
-        codes = {name: importlib.import_module(f"{name}.__main__").main(words) for name in STAGES}
+        codes = {name: stage_of_run(name, words) for name in STAGES}
     stages = {path.parent.name: json.loads(path.read_text()) for path in (root / "run").glob("*/stage.json")}
     return {"codes": codes, "stages": stages, "run": root / "run", "longer": some_id}
 

@@ -20,6 +20,7 @@ from classification.labelling import features_inside
 from evaluation.command import main as evaluate_files
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
+from tests.stages import stage_of_run
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.predictions import read_predictions, select_videos, write_predictions
@@ -84,8 +85,7 @@ class Run:
         return ["--config", CONFIG, *SETTINGS, f"data.root={self.data}", f"run_dir={self.folder}", *more]
 
     def stage(self, command: str, *more: str) -> int:
-        module = importlib.import_module(f"{command}.__main__")
-        return int(module.main(self.words(*more)))
+        return stage_of_run(command, self.words(*more))
 
     def record(self, command: str) -> dict[str, dict[str, str]]:
         content: dict[str, dict[str, str]] = json.loads(

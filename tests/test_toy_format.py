@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.stages import load_config, stages_of
+from tests.stages import stage_of_run
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats import FORMATS, Format
 from video_datasets.formats.activitynet import read_activitynet_json
 
-STAGES = (
-    "classification.finetune.__main__:main",
-    "feature_extraction.__main__:main",
-    "bmn.__main__:main",
-    "proposals.__main__:main",
-    "classification.__main__:main",
-    "evaluation.stage:main_stage",
-)
 TINY = (
     "model=tada2d_mini",
     "finetune.init_weights=null",
@@ -87,10 +80,8 @@ def test_a_toy_format_runs_end_to_end(toy_data: Path, monkeypatch: pytest.Monkey
         "data.annotations=labels.toy",
         f"run_dir={toy_data}/run",
     ]
-    for stage in STAGES:
-        module, main = stage.split(":")
-        command = getattr(importlib.import_module(module), main)
-        assert command(["--config", "configs/own.yaml", *TINY, *words]) == 0
+    for spec in stages_of(load_config("configs/own.yaml", [*TINY, *words])):
+        assert stage_of_run(spec.command, ["--config", "configs/own.yaml", *TINY, *words]) == 0
     metrics = json.loads((toy_data / "run" / "metrics.json").read_text())
     assert set(metrics["per_class"]["action"]) == set(read_toy(toy_data / "labels.toy").labels)
     inputs = json.loads((toy_data / "run" / "finetune" / "stage.json").read_text())["fingerprint_parts"]

@@ -7,7 +7,7 @@ from joblib import cpu_count
 
 from runtime.errors import InputError
 from runtime.processes import local_rank, local_world_size, world_size
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 from training import distributed
 
 

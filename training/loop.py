@@ -28,7 +28,7 @@ from runtime.atomic import write_text
 from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.progress import progress
-from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.settings import RuntimeConfig
 from runtime.stage import StageRun
 from training import checkpoint
 from training.average import WeightAverage
@@ -46,6 +46,7 @@ from training.distributed import (
 )
 from training.loader import load_pieces
 from training.schedule import cosine_learning_rate
+from training.settings import TrainingConfig
 from training.step import Stepper
 from training.task import TrainingTask, best_metric
 from training.watching import LoadingWatch, Reading, Scalars, StepClock, TimingFile

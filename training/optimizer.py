@@ -7,7 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from runtime.schema import TrainingConfig
+from training.settings import TrainingConfig
 
 SGD_MOMENTUM = 0.9
 """The original's, with Nesterov's look ahead."""

@@ -12,11 +12,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from runtime.errors import InputError
-from runtime.schema import TrainingConfig
 from training.batches import Piece, derived_seed
 from training.distributed import parallel, sum_in_order, world_size
 from training.dropout import PieceOfDropout
 from training.optimizer import build_optimizer, set_learning_rate
+from training.settings import TrainingConfig
 from training.task import TrainingTask, new_parameters
 
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from runtime.atomic import write_text
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 
 TIMING_NAME = "timing.jsonl"
 SLOW_LOADING_SHARE = 0.2

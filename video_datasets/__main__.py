@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
-from runtime.schema import DataConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.notes import closest_files, data_notes
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import video_files
 
 MAX_NAMED = 8

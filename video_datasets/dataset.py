@@ -14,11 +14,11 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.fingerprint import file_state, listing_state
-from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats import Format, format_of
 from video_datasets.formats.activitynet import HACS
 from video_datasets.ids import refuse_unsafe_id
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import files_of_ids, index_video_files, video_files_by_id
 
 MAX_REASONS = 3

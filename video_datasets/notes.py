@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.schema import DataConfig
 from video_datasets.dataset import Video, VideoDataset
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import VIDEO_SUFFIXES, video_files
 
 MAX_LOOKED_AT = 200

@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.schema import GridConfig
+from runtime.sections import section
 
 CONVENTIONS = ("centred", "centred_on_first", "centred_on_last", "no_padding")
 SPACINGS = ("interval", "linspace")
@@ -131,6 +131,7 @@ def seconds_to_frames(times_s: ArrayLike, fps: float) -> NDArray[np.int64]:
 # ---- grid frames -> features
 
 
+@section("grid")
 @dataclass(frozen=True)
 class TimeGrid:
     """Where features lie in time, and which frames each of them has seen. The drawing is at the file's head.
@@ -142,9 +143,9 @@ class TimeGrid:
     array([ 0,  0,  0,  4, 12, 20, 28, 36])
     """
 
-    fps: float
+    fps: float = 30.0
     """Frames per second of the uniform grid: 60 for EPIC-KITCHENS-100, 30 for HACS (paper, App. A.2)."""
-    stride_frames: int
+    stride_frames: int = 16
     """Grid frames from one feature to the next: 8 for EPIC-KITCHENS-100, 16 for HACS (paper, App. A.2)."""
     clip_frames: int = 8
     """Frames that the network sees for one feature."""
@@ -157,14 +158,14 @@ class TimeGrid:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
-            raise ValueError(f"TimeGrid.fps must be positive, got {self.fps}")
+            raise ValueError(f"grid.fps must be positive, found {self.fps}")
         for name in ("stride_frames", "clip_frames", "interval_frames"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"TimeGrid.{name} must be a whole number of frames >= 1, got {value!r}")
+                raise ValueError(f"grid.{name} must be a whole number of frames >= 1, found {value!r}")
         for name, known in (("convention", CONVENTIONS), ("spacing", SPACINGS)):
             if getattr(self, name) not in known:
-                raise ValueError(f"TimeGrid.{name} must be one of {known}, got {getattr(self, name)!r}")
+                raise ValueError(f"grid.{name} must be one of {known}, found {getattr(self, name)!r}")
 
     @property
     def clip_steps(self) -> NDArray[np.int64]:
@@ -281,11 +282,6 @@ class TimeGrid:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain numbers and strings, for HDF5 attributes and JSON."""
         return asdict(self)
-
-    @classmethod
-    def from_config(cls, config: GridConfig) -> TimeGrid:
-        """Build the grid of a run's configuration."""
-        return cls(**asdict(config))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TimeGrid:

@@ -27,13 +27,15 @@ import torch
 from benchmarks.ablations.variants import Variant, of_branch
 from classification.finetune.clips import SegmentClips, labelled_segments
 from classification.finetune.frame_cache import FRAMES_FOLDER, FrameCache, build_frame_cache
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.train import FinetuneTask, classes_of
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from feature_extraction.store import video_file_name
 from runtime.atomic import write_json
 from runtime.errors import InputError
 from runtime.fingerprint import digest
-from runtime.schema import DataConfig, FinetuneConfig, GridConfig, RunConfig, RuntimeConfig
+from runtime.sections import RunConfig, run_config
+from runtime.settings import RuntimeConfig
 from runtime.stage import StageRun
 from tadaconv.branches import R2D
 from training.batches import derived_seed
@@ -41,6 +43,7 @@ from training.loop import Trainer
 from video_datasets.dataset import Video, VideoDataset, load_dataset
 from video_datasets.mini import MiniSize, ensure_mini
 from video_datasets.mini.motions import MOTIONS
+from video_datasets.settings import DataConfig
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
 
@@ -82,11 +85,11 @@ class Job:
     @property
     def config(self) -> RunConfig:
         """The recipe, the same for every network but for the length of its clips."""
-        return RunConfig(
+        return run_config(
             run_dir=str(self.out),
             seed=self.seed,
             data=DataConfig(root=str(self.data)),
-            grid=GridConfig(clip_frames=self.variant.clip_frames),
+            grid=TimeGrid(clip_frames=self.variant.clip_frames),
             finetune=FinetuneConfig(
                 epochs=self.epochs,
                 warmup_epochs=1,
@@ -144,7 +147,7 @@ def prepare(out: Path, data: Path, size: MiniSize, workers: int) -> None:
     ensure_mini(data, size=size, workers=workers)
     config = Job(of_branch(R2D), 0, EPOCHS, out, data).config
     run = StageRun(replace(config, runtime=RuntimeConfig(workers=workers)), _cache_folder(out))
-    build_frame_cache(run, _videos(load_dataset(config.data)), TimeGrid.from_config(config.grid))
+    build_frame_cache(run, _videos(load_dataset(config.data)), config.grid)
     if run.skipped:
         raise InputError(f"{data}: videos cannot be decoded: {run.skipped}; render the data set again")
 
@@ -231,7 +234,7 @@ def reversals(labels: Sequence[str]) -> np.ndarray:
 def _task(job: Job) -> tuple[FinetuneTask, VideoDataset]:
     config = job.config.finetune
     dataset, source = _loaded(job.out, job.data)
-    grid = TimeGrid.from_config(job.config.grid)
+    grid = job.config.grid
     training, validation = (
         labelled_segments(list(dataset.subset(name)), dataset.class_indices)
         for name in ("training", "validation")

@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import Dataset
 
 from classification.finetune.sampling import clip_frames, spread_frames
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.video_files import ClipSource
 from runtime.errors import InputError
-from runtime.schema import FinetuneConfig
 from tadaconv.inputs import NetworkInput
 from training.batches import ItemKey, derived_seed
 from video_datasets.dataset import Segment, Video

@@ -10,17 +10,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runtime.command import stage_command
+from runtime.command import KEYS_HELP, stage_command
 from runtime.exit_codes import EXIT_CODES_HELP
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec
+from runtime.sections import RunConfig
+from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.dataset import dataset_inputs
 
 EPILOG = f"""examples:
   python -m classification.finetune.test --config configs/kinetics400_8x8.yaml    # 10 clips x 3 crops, as the paper
   python -m classification.finetune.test --config configs/hacs_mini.yaml finetune.test_clips=2 finetune.test_crops=3
 
-the run must be finetuned first; keys: runtime/schema.py documents all of them
+the run must be finetuned first; {KEYS_HELP}
 {EXIT_CODES_HELP}"""
 
 
@@ -28,16 +28,6 @@ def _inputs(config: RunConfig) -> dict[str, str]:
     settings = config.finetune
     views = f"{settings.test_clips} x {settings.test_crops} of {settings.test_short_side_px} px, by {settings.sampling}"
     return {**dataset_inputs(config.data), "views": views}
-
-
-SPEC = StageSpec(
-    name="finetune_test",
-    command="classification.finetune.test",
-    sections=("data", "grid"),
-    reads=("finetune",),
-    inputs=_inputs,
-    shows="table.txt",
-)
 
 
 def spec_of(config: RunConfig) -> StageSpec:
@@ -53,9 +43,31 @@ def work(run: StageRun) -> None:
     run_test(run)
 
 
+SPEC = StageSpec(
+    name="finetune_test",
+    command="classification.finetune.test",
+    work=work,
+    description=__doc__ or "",
+    epilog=EPILOG,
+    configured=spec_of,
+    sections=(
+        "data",
+        "grid",
+        "finetune.test_clips",
+        "finetune.test_crops",
+        "finetune.test_short_side_px",
+    ),
+    reads=("finetune",),
+    inputs=_inputs,
+    shows="table.txt",
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return stage_command(SPEC, work, __doc__, argv, spec_of=spec_of, epilog=EPILOG)
+    from pipeline.stages import STAGES  # all settings of the run's configuration
+
+    return stage_command(SPEC, {**STAGES, SPEC.name: SPEC}, argv)
 
 
 if __name__ == "__main__":

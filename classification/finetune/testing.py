@@ -20,7 +20,6 @@ from runtime.hdf5 import writing_hdf5
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
-from video_datasets.time_grid import TimeGrid
 
 LOGITS_NAME = "logits.h5"
 
@@ -43,7 +42,7 @@ def run_test(run: StageRun) -> None:
     run.skipped.update(dataset.problems)
     videos = videos_on_disk(run, dataset, data.validation_subset)
     segments = labelled_segments(videos, dataset.class_indices)
-    grid, views = TimeGrid.from_config(run.config.grid), ViewsConfig.of_test(config)
+    grid, views = run.config.grid, ViewsConfig.of_test(config)
     clips = TestClips(segments, VideoFiles(grid, config.min_decoded_share), grid, views, backbone.model.input)
     counts = {head: len(labels) for head, labels in dataset.heads.items()}
     answers = ask(

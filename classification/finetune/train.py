@@ -21,7 +21,7 @@ from classification.finetune.video_files import TIMES_FOLDER, ClipSource, VideoF
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from feature_extraction.backbone import head_sizes, save_backbone
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from tadaconv import VideoNetwork, create_model, load_weights
 from training import checkpoint
@@ -170,7 +170,7 @@ def _take_best_weights(task: FinetuneTask, trainer: Trainer) -> str:
 def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
     """Return what the stage trains; videos without a file, or that cannot be decoded to the cache, are listed."""
     config, data = run.config.finetune, run.config.data
-    grid = TimeGrid.from_config(run.config.grid)
+    grid = run.config.grid
     training_videos = videos_on_disk(run, dataset, data.training_subset)
     validation_videos = videos_on_disk(run, dataset, data.validation_subset)
     model, new_parameters = initial_model(run.config, dataset.heads)

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 from classification.finetune.clips import LabelledSegment, segment_clip
 from classification.finetune.heads import by_head
 from classification.finetune.sampling import view_positions
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.video_files import ClipSource
 from runtime.errors import InputError
 from runtime.progress import progress
-from runtime.schema import FinetuneConfig
 from tadaconv.inputs import NetworkInput
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError

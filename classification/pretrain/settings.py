@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.schema_checks import require, require_at_least
-from runtime.schema_training import TrainingConfig
+from training.settings import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

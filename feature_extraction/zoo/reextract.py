@@ -9,10 +9,11 @@ import numpy as np
 from feature_extraction.backbone import RANDOM_WEIGHTS
 from feature_extraction.extractor import extract_video
 from feature_extraction.recipe import LoadedRecipe, Recipe, source_attributes
+from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import FeatureInfo, FeatureStore
 from runtime.errors import InputError
 from runtime.progress import progress
-from runtime.schema import FeaturesConfig, RuntimeConfig
+from runtime.settings import RuntimeConfig
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files
 

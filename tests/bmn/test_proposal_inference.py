@@ -16,12 +16,13 @@ from bmn import BMN
 from bmn.head import scored_candidates
 from bmn.inference import WINDOWS_AT_ONCE, video_maps, window_maps
 from bmn.samples import window_features
+from bmn.settings import ProposalsConfig
 from bmn.weights import TrainedBmn
 from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
 from proposals.suppression import suppress_by_width
-from runtime.schema import ProposalsConfig, RunConfig
+from runtime.sections import RunConfig
 from video_datasets.time_grid import TimeGrid, interpolate_to_cells
 
 EK100 = TimeGrid(fps=60, stride_frames=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from feature_extraction.backbone import load_backbone
 from feature_extraction.zoo.__main__ import main as zoo
 from feature_extraction.zoo.released import num_piece_rows
 from runtime.items import Arrays, FinishedItems
+from tests.stages import stage_of_run
 from video_datasets.formats.ek100 import read_video_info
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.predictions import read_predictions
@@ -56,7 +56,7 @@ class Run:
 
     def stage(self, command: str, *more: str) -> int:
         words = ["--config", CONFIG, *SETTINGS, f"data.root={self.data}", f"run_dir={self.folder}", *more]
-        return int(importlib.import_module(f"{command}.__main__").main(words))
+        return stage_of_run(command, words)
 
     def skipped(self, stage: str) -> dict[str, str]:
         content: dict[str, str] = json.loads((self.folder / stage / "stage.json").read_text())["skipped"]

@@ -13,10 +13,10 @@ from classification.finetune.clips import SegmentClips, labelled_segments
 from classification.finetune.frame_cache import build_frame_cache
 from classification.finetune.mirror import mirrored_labels
 from classification.finetune.sampling import clip_frames, segment_frames, spread_frames
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.video_files import VideoFiles, load_times
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.errors import InputError
-from runtime.schema import FinetuneConfig
 from runtime.stage import StageRun
 from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video, VideoDataset, load_dataset

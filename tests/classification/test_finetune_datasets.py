@@ -16,8 +16,7 @@ from classification.finetune.__main__ import main as finetune
 from classification.finetune.accuracy import rank_all
 from classification.finetune.test import main as measure
 from feature_extraction.backbone import load_backbone
-from runtime.config import load_config
-from video_datasets.time_grid import TimeGrid
+from pipeline.stages import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = (
@@ -175,7 +174,7 @@ def test_epic_kitchens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 )
 def test_the_configs_have_the_papers_values(name: str, frames: range, batch: int, rate: float) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
-    assert TimeGrid.from_config(config.grid).clip_steps.tolist() == list(frames)
+    assert config.grid.clip_steps.tolist() == list(frames)
     settings = config.finetune
     assert (settings.optimizer, settings.batch_size, settings.learning_rate) == ("sgd", batch, rate)
     assert (settings.test_clips, settings.test_crops) == ((10, 3) if "kinetics" in name else (2, 3))

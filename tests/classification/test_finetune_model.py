@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from classification.finetune.clips import LabelledSegment, SegmentClips
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.train import FinetuneTask, initial_model, refuse_unfit_clips
 from classification.finetune.views import TestClips, ViewsConfig
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.errors import InputError
-from runtime.schema import FinetuneConfig, RunConfig
+from runtime.sections import RunConfig
 from tadaconv import create_model
 from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from classification.finetune.clips import LabelledSegment
 from classification.finetune.sampling import clip_frames, spread_frames
+from classification.finetune.settings import FinetuneConfig
 from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from runtime.errors import InputError
-from runtime.schema import FinetuneConfig
 from tadaconv.inputs import NetworkInput
 from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid

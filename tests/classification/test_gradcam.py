@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from classification.gradcam import grad_cam, main
 from feature_extraction.backbone import save_backbone
-from runtime.config import config_to_yaml, load_config
+from pipeline.stages import load_config
+from runtime.config import config_to_yaml
 from runtime.errors import InputError
 from tadaconv import VideoNetwork, create_model
 

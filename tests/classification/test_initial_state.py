@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from classification.finetune.train import initial_model
-from runtime.config import load_config
+from pipeline.stages import load_config
 from tadaconv import VideoNetwork, create_model
 from training.optimizer import build_optimizer
 

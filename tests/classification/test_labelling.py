@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from classification.labelling import class_probabilities, features_inside
 from classification.labels import OneSetOfClasses
-from runtime.schema import ClassificationConfig
+from classification.settings import ClassificationConfig
 from video_datasets.predictions import Predictions
 
 

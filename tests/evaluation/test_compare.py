@@ -21,10 +21,11 @@ from evaluation.intervals import compare_predictions, interval
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
 from runtime.config import config_to_yaml
-from runtime.schema import DataConfig, RunConfig
+from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.predictions import Predictions
+from video_datasets.settings import DataConfig
 
 VIDEOS = 4
 half_seconds = st.integers(0, 8).map(lambda n: n / 2)

@@ -327,12 +327,10 @@ def test_tables_api(files: Path) -> None:
     assert evaluate_tables(annotations, one, PROTOCOLS["activitynet"]).detection["action"].average_mAP == 0.5
 
 
-def test_stage_is_called_with_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    import evaluation.stage
-
-    monkeypatch.setattr(evaluation.stage, "main_stage", lambda argv: len(argv))
-    assert main(["--config", "x.yaml", "seed=1"]) == 3
-    assert main(["--config=x.yaml"]) == 1
+@pytest.mark.parametrize("words", [["--config", "none.yaml", "seed=1"], ["--config=none.yaml"]])
+def test_stage_is_called_with_a_config(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "configuration file not found: none.yaml" in capsys.readouterr().err
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:

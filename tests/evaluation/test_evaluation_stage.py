@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from evaluation import evaluate_proposals
+from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
-from runtime.schema import DataConfig, EvaluationConfig, RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.predictions import Predictions, write_predictions
+from video_datasets.settings import DataConfig
 
 SEGMENT = ("start_s", "end_s", "score")
 Writer = Callable[..., dict[str, Path]]

@@ -19,13 +19,15 @@ from evaluation.__main__ import main
 from evaluation.files.evaluate import drop_other_subsets
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
 from evaluation.metrics.thresholds import parse_tious, tiou_range
+from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
 from runtime.errors import InputError
-from runtime.schema import DataConfig, EvaluationConfig, RunConfig
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.predictions import Predictions, write_predictions
+from video_datasets.settings import DataConfig
 
 Writer = Callable[..., dict[str, Path]]
 CSV_TRUTH = "video,start_s,end_s,label\nkitchen.mp4,0,10,cut\nkitchen.mp4,20,30,stir\n"

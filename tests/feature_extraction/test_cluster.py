@@ -19,8 +19,10 @@ import pytest
 
 from feature_extraction import FeatureStore
 from feature_extraction.own_videos import OwnVideos, extract_own_videos
+from feature_extraction.settings import FeaturesConfig
 from runtime.errors import InputError
-from runtime.schema import FeaturesConfig, GridConfig, RuntimeConfig
+from runtime.settings import RuntimeConfig
+from video_datasets.time_grid import TimeGrid
 
 pytest.importorskip("distributed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +96,7 @@ def asked(videos: Path, out: Path, scheduler: str = "") -> OwnVideos:
         out=out,
         model="tada2d_mini",
         weights=None,
-        grid=GridConfig(),
+        grid=TimeGrid(),
         features=FeaturesConfig(short_side_px=32),
         runtime=RuntimeConfig(threads=1, device="cpu", scheduler=scheduler),
     )

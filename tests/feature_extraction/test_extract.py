@@ -13,7 +13,7 @@ from feature_extraction.backbone import load_backbone, save_backbone
 from feature_extraction.extract import extract
 from feature_extraction.extractor import Extractor, VideoExtraction
 from feature_extraction.store import FeatureStore, video_file_name
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.errors import InputError
 from runtime.stage import StageRun
 from tadaconv import VideoNetwork, create_model, optimize_for_inference

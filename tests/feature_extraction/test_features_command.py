@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from feature_extraction.__main__ import SPEC, main, stage_spec
+from feature_extraction.__main__ import main
 from feature_extraction.recipe import Recipe, source_attributes
-from runtime.config import load_config
+from feature_extraction.settings import FeaturesConfig
+from feature_extraction.stage import SPEC, stage_spec
+from pipeline.stages import load_config
 from runtime.errors import InputError
-from runtime.schema import FeaturesConfig, RunConfig, RuntimeConfig
+from runtime.sections import RunConfig
+from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import TimeGrid
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -9,8 +9,9 @@ import pytest
 
 from feature_extraction.preflight import look_ahead, read_headers
 from feature_extraction.recipe import LoadedRecipe, Recipe
+from feature_extraction.settings import FeaturesConfig
 from runtime.errors import InputError
-from runtime.schema import FeaturesConfig, RuntimeConfig
+from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.reader import frame_times
 

@@ -14,8 +14,8 @@ from feature_extraction.store import write_video_features
 from one_stage.crops import random_crop, shares_inside
 from one_stage.rows import rows_to_seconds, seconds_to_rows
 from one_stage.samples import CropSamples, LabelledVideo
+from one_stage.settings import OneStageConfig
 from one_stage.weights import configured_architecture
-from runtime.schema_one_stage import OneStageConfig
 from video_datasets.time_grid import TimeGrid
 
 GRID = TimeGrid(fps=30, stride_frames=15)  # a feature every half second, the first at 0.25 s

@@ -13,10 +13,10 @@ from feature_extraction.store import write_video_features
 from one_stage.head import load_head, released_length
 from one_stage.network import OneStageNetwork
 from one_stage.samples import CropSamples, LabelledVideo
+from one_stage.settings import OneStageConfig
 from one_stage.train import OneStageTask
 from one_stage.weights import configured_architecture, save_one_stage
-from runtime.schema import RuntimeConfig
-from runtime.schema_one_stage import OneStageConfig
+from runtime.settings import RuntimeConfig
 from training import checkpoint
 from training.loop import Trainer
 from video_datasets.time_grid import TimeGrid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import torch
 
 from bmn.weights import BmnSizes, build_bmn, save_bmn
 from feature_extraction.backbone import head_sizes, save_backbone
-from runtime.config import config_to_dict, config_to_yaml, load_config
+from pipeline.stages import load_config
+from runtime.config import config_to_dict, config_to_yaml
 from tadaconv import create_model
-from video_datasets.time_grid import TimeGrid
+from tests.stages import stage_of_run
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = (
@@ -52,7 +52,7 @@ def tiny_run(tiny_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["--config", str(ROOT / "configs/hacs_mini.yaml"), *SETTINGS]
     words += [f"data.root={tiny_mini}", f"run_dir={run_dir}"]
     for stage in STAGES:
-        assert importlib.import_module(f"{stage}.__main__").main(words) == 0
+        assert stage_of_run(stage, words) == 0
     return run_dir
 
 
@@ -65,7 +65,7 @@ def craft_run(run_dir: Path, *words: str, heads: dict[str, tuple[str, ...]]) -> 
     model = create_model(config.model, num_classes=head_sizes(heads))
     save_backbone(run_dir / "finetune/weights.pt", model, config.model, heads, config_to_dict(config))
     bmn = build_bmn(int(model.num_features), BmnSizes.from_config(config.bmn))
-    grid = TimeGrid.from_config(config.grid)
+    grid = config.grid
     save_bmn(run_dir / "bmn/weights.pt", bmn, config.bmn, grid, config_to_dict(config))
     return run_dir
 

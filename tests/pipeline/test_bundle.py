@@ -18,7 +18,7 @@ from pipeline import Detector
 from pipeline.bundle import main
 from pipeline.bundle_file import INDEX, unpack
 from pipeline.detect import main as detect
-from runtime.config import load_config
+from pipeline.stages import load_config
 from runtime.errors import InputError
 
 

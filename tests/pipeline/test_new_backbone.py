@@ -18,6 +18,7 @@ from tadaconv import VideoNetwork
 from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.inputs import NetworkInput
 from tadaconv.specs import SPECS
+from tests.stages import stage_of_run
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs/hacs_mini.yaml"
 CROP_PX = 48
@@ -83,7 +84,7 @@ def test_a_backbone_is_one_entry(tiny_mini: Path, tmp_path: Path, monkeypatch: p
         "bmn.hidden_3d=8",
     ]
     for stage in ("classification.finetune", "feature_extraction", "bmn"):
-        assert importlib.import_module(f"{stage}.__main__").main(words) == 0
+        assert stage_of_run(stage, words) == 0
 
     backbone = load_backbone(run / "finetune/weights.pt")
     assert backbone.model.input.clip == (8, CROP_PX, CROP_PX)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.player import relative_address
 from pipeline.reach_section import measure_reach
 from pipeline.report import main
-from runtime.config import load_config
+from pipeline.stages import load_config
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
 from video_datasets.reach import best_tiou, best_tiou_in_windows, recall_bound

@@ -7,7 +7,7 @@ import pytest
 
 from proposals.heads import HEADS, AnySegment, head_of
 from runtime.errors import InputError
-from runtime.schema import RunConfig
+from runtime.sections import RunConfig
 
 
 def test_every_entry_stands_under_its_name() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from bmn.head import scored_candidates
 from bmn.inference import VideoMaps
+from bmn.settings import ProposalsConfig
 from proposals.suppression import suppress_by_width
-from runtime.schema import ProposalsConfig, RunConfig
+from runtime.sections import RunConfig
 
 HACS = ProposalsConfig()
 Maps = tuple[np.ndarray, np.ndarray, np.ndarray]

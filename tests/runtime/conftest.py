@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import load_config
-from runtime.schema import RunConfig
+from pipeline.stages import load_config
+from runtime.sections import RunConfig
 
 MakeConfig = Callable[..., RunConfig]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,18 @@ from runtime.command import stage_command
 from runtime.errors import InputError
 from runtime.stage import StageRun, StageSpec
 
-SPEC = StageSpec(name="first", command="first.stage", sections=("seed",))
+
+def idle(run: StageRun) -> None:
+    """Do nothing."""
+
+
+SPEC = StageSpec(name="first", command="first.stage", sections=("seed",), work=idle)
 
 
 def _command(config_file: Path, work: object, *words: str) -> int:
-    return stage_command(SPEC, work, "Do it.", ["--config", str(config_file), *words])  # type: ignore[arg-type]
+    return stage_command(
+        replace(SPEC, work=work, description="Do it."), {}, ["--config", str(config_file), *words]
+    )  # type: ignore[arg-type]
 
 
 def test_done_is_0_and_skipped_items_are_1(config_file: Path) -> None:
@@ -65,7 +73,7 @@ def test_a_run_folder_that_is_a_file_is_2(config_file: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("argv", [[], ["--config"], ["--config", "x", "--no-such-option"]])
 def test_bad_arguments_are_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        stage_command(SPEC, lambda run: None, "Do it.", argv)
+        stage_command(replace(SPEC, work=lambda run: None, description="Do it."), {}, argv)
     assert caught.value.code == 2
     assert "usage: python -m first.stage" in capsys.readouterr().err
 
@@ -76,17 +84,22 @@ def test_words_may_stand_anywhere(config_file: Path) -> None:
         "seed=3",
         "--config",
         str(config_file),
-        "bmn.epochs=2",
+        "runtime.threads=1",
         "--force",
         f"run_dir={config_file.parent / 'b'}",
     ]
-    assert stage_command(SPEC, lambda run: seeds.append(run.config.seed), "Do it.", argv) == 0
+    assert (
+        stage_command(
+            replace(SPEC, work=lambda run: seeds.append(run.config.seed), description="Do it."), {}, argv
+        )
+        == 0
+    )
     assert seeds == [3]
 
 
 def test_the_help_shows_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        stage_command(SPEC, lambda run: None, "Do it.", ["--help"])
+        stage_command(replace(SPEC, work=lambda run: None, description="Do it."), {}, ["--help"])
     assert caught.value.code == 0
     screen = capsys.readouterr().out
     assert "Do it." in screen

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from runtime.fingerprint import differences, digest, file_state, listing_state
+from runtime.fingerprint import content_state, digest, file_state, listing_state, size_state
+from runtime.record import changes
 
 
 def test_the_digest_depends_on_the_content_alone() -> None:
@@ -35,12 +36,41 @@ def test_a_listing_notices_names_and_sizes_but_not_the_order(tmp_path: Path) -> 
     assert listing_state([one, two]) != before
 
 
+def test_an_edit_that_keeps_the_size_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"start_s": 1.0}')
+    before = content_state(path)
+    path.write_text('{"start_s": 9.0}')
+    assert content_state(path) != before
+    assert size_state(content_state(path)) == size_state(before) == "a.json (16 bytes)"
+    assert content_state(tmp_path / "none.json") == "none.json (missing)"
+
+
 def test_every_change_is_named() -> None:
     before = {"same": 1, "changed": 1, "gone": [1]}
     now = {"same": 1, "changed": 2.5, "new": "x"}
-    assert differences(before, now) == [
+    assert changes(before, now, {}) == [
         "changed was 1, is now 2.5",
         "gone was [1], is now not set",
         "new was not set, is now x",
     ]
-    assert differences(now, now) == []
+    assert changes(now, now, {}) == []
+
+
+def test_records_of_earlier_versions_are_compared_by_what_counts_now() -> None:
+    """Keys that a stage does not read, keys that were unknown, and files known by name and size alone."""
+    before = {
+        "config.bmn.epochs": 9,
+        "config.data.other_format": "x.csv",
+        "input.annotations": "a.json (12 bytes)",
+    }
+    now = {
+        "config.bmn.epochs": 9,
+        "config.bmn.new_key": 0.0,
+        "input.annotations": "a.json (12 bytes, sha256 0123456789abcdef)",
+    }
+    assert changes(before, now, {"bmn.new_key": 0.0}) == []
+    assert changes(before, {**now, "config.bmn.new_key": 0.5}, {"bmn.new_key": 0.0}) == [
+        "config.bmn.new_key was 0.0, is now 0.5"
+    ]
+    assert changes(now, {**now, "input.annotations": "a.json (12 bytes, sha256 f123456789abcdef)"}, {}) != []

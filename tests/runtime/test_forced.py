@@ -9,22 +9,30 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import runtime.stage
+from pipeline.stages import load_config
 from runtime.atomic import DiskFullError
-from runtime.config import load_config
 from runtime.errors import InputError
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec, read_record, run_stage
+from runtime.record import read_record
+from runtime.sections import RunConfig
+from runtime.stage import StageRun, StageSpec, run_stage
 
 MakeConfig = Callable[..., RunConfig]
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEC = StageSpec(name="first", command="first.stage", sections=("bmn",))
+
+
+def idle(run: StageRun) -> None:
+    """Do nothing."""
+
+
+SPEC = StageSpec(name="first", command="first.stage", sections=("bmn",), work=idle)
 OLD, NEW = "bmn.epochs=10", "bmn.epochs=3"
 KILLS = ("set aside", "begun", "in the work", "complete", "in the removal", "before putting back")
 
@@ -60,11 +68,11 @@ def test_a_stage_that_made_nothing_brings_the_old_results_back(
     folder = _finished(make_config)
     before = _contents(folder)
     with pytest.raises(type(error)):
-        run_stage(SPEC, make_config(NEW), refuse(error), force=True)
+        run_stage(replace(SPEC, work=refuse(error)), make_config(NEW), force=True)
     assert f"first: the results from before --force are back in {folder}" in capsys.readouterr().err
     assert _contents(folder) == before
-    assert run_stage(SPEC, make_config(OLD), never_called) == 0
-    assert run_stage(SPEC, make_config(NEW), write, force=True) == 0  # the corrected command
+    assert run_stage(replace(SPEC, work=never_called), make_config(OLD)) == 0
+    assert run_stage(replace(SPEC, work=write), make_config(NEW), force=True) == 0  # the corrected command
     assert _folders(folder) == ["first"]
 
 
@@ -74,11 +82,11 @@ def test_the_old_results_stay_until_the_new_ones_are_complete(
     folder = _finished(make_config)
     before, replaced = _contents(folder), folder.with_name("first.replaced")
     with pytest.raises(DiskFullError):
-        run_stage(SPEC, make_config(NEW), write_and_refuse, force=True)
+        run_stage(replace(SPEC, work=write_and_refuse), make_config(NEW), force=True)
     told = f"not complete; until it is, the results from before --force are in {replaced}"
     assert told in capsys.readouterr().err
     assert _contents(replaced) == before
-    assert run_stage(SPEC, make_config(NEW), write) == 0
+    assert run_stage(replace(SPEC, work=write), make_config(NEW)) == 0
     assert (folder / "items.txt").read_text() == "3\n3\n"  # went on
     assert _folders(folder) == ["first"]
 
@@ -88,16 +96,16 @@ def test_force_again_begins_from_nothing_and_keeps_the_old_results(make_config: 
     before = _contents(folder)
     for _ in range(2):
         with pytest.raises(DiskFullError):
-            run_stage(SPEC, make_config(NEW), write_and_refuse, force=True)
+            run_stage(replace(SPEC, work=write_and_refuse), make_config(NEW), force=True)
         assert (folder / "items.txt").read_text() == "3\n"
         assert _contents(folder.with_name("first.replaced")) == before
 
 
 def test_what_was_not_finished_is_not_kept(make_config: MakeConfig) -> None:
     with pytest.raises(DiskFullError):
-        run_stage(SPEC, make_config(OLD), write_and_refuse)
+        run_stage(replace(SPEC, work=write_and_refuse), make_config(OLD))
     with pytest.raises(InputError):
-        run_stage(SPEC, make_config(NEW), refuse(InputError("bad key")), force=True)
+        run_stage(replace(SPEC, work=refuse(InputError("bad key"))), make_config(NEW), force=True)
     folder = Path(make_config().run_dir) / "first"
     assert [path.name for path in folder.iterdir()] == ["stage.json"]
     assert _folders(folder) == ["first"]
@@ -107,7 +115,7 @@ def test_a_stage_in_a_linked_folder_can_be_forced(make_config: MakeConfig, tmp_p
     folder = _finished(make_config)
     folder.rename(tmp_path / "of another run")
     folder.symlink_to(tmp_path / "of another run")
-    assert run_stage(SPEC, make_config(NEW), write, force=True) == 0
+    assert run_stage(replace(SPEC, work=write), make_config(NEW), force=True) == 0
     assert _folders(folder) == ["first"]
     assert (tmp_path / "of another run" / "items.txt").read_text() == "10\n"
 
@@ -124,7 +132,7 @@ def test_a_killed_stage_loses_nothing_and_ends_with_the_new_results(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert "complete" in [read_record(path).get("state") for path in folder.parent.glob("first*")]
-    assert run_stage(SPEC, make_config(NEW), write, force=force) == 0
+    assert run_stage(replace(SPEC, work=write), make_config(NEW), force=force) == 0
     items = (folder / "items.txt").read_text()
     assert items == ("3\n3\n" if moment == "in the work" and not force else "3\n")
     assert read_record(folder)["config"]["bmn"]["epochs"] == 3
@@ -132,7 +140,7 @@ def test_a_killed_stage_loses_nothing_and_ends_with_the_new_results(
 
 
 def _finished(make_config: MakeConfig) -> Path:
-    run_stage(SPEC, make_config(OLD), write)
+    run_stage(replace(SPEC, work=write), make_config(OLD))
     return Path(make_config().run_dir) / "first"
 
 
@@ -173,11 +181,11 @@ def main() -> None:
     if moment in ("set aside", "before putting back"):
         Path.rename = rename_and_die  # type: ignore[method-assign, assignment]
     if moment == "complete":
-        runtime.stage._settle_replaced = die
+        runtime.stage.settle_replaced = die
     if moment == "in the removal":
         shutil.rmtree = remove_half_and_die  # type: ignore[assignment]
     work = {**works, "in the work": write_and_die}.get(moment, write)
-    run_stage(SPEC, load_config(config_file, words), work, force=True)
+    run_stage(replace(SPEC, work=work), load_config(config_file, words), force=True)
 
 
 if __name__ == "__main__":

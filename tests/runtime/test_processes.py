@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,20 @@ import pytest
 from runtime import processes
 from runtime.command import stage_command
 from runtime.errors import InputError
-from runtime.schema import RunConfig
-from runtime.stage import StageRun, StageSpec, read_record, run_stage
+from runtime.record import read_record
+from runtime.sections import RunConfig
+from runtime.stage import StageRun, StageSpec, run_stage
 
 MakeConfig = Callable[..., RunConfig]
 Launch = Callable[[int, int], None]
 
-TRAINS = StageSpec(name="first", command="first", sections=("seed",), weights="weights.pt")
-DOES_NOT = StageSpec(name="first", command="first.stage", sections=("seed",))
+
+def idle(run: StageRun) -> None:
+    """Do nothing."""
+
+
+TRAINS = StageSpec(name="first", command="first", sections=("seed",), weights="weights.pt", work=idle)
+DOES_NOT = StageSpec(name="first", command="first.stage", sections=("seed",), work=idle)
 
 
 @pytest.fixture
@@ -83,7 +90,10 @@ def test_the_others_work_in_silence_and_leave_no_record(
 ) -> None:
     launch(1, 2)
     seen = []
-    assert run_stage(TRAINS, make_config("seed=3"), lambda run: (_train(run), seen.append(run))[0]) == 0
+    assert (
+        run_stage(replace(TRAINS, work=lambda run: (_train(run), seen.append(run))[0]), make_config("seed=3"))
+        == 0
+    )
     assert seen[0].config.seed == 3
     assert seen[0].folder == Path(make_config().run_dir) / "first"
     assert capsys.readouterr() == ("", "")
@@ -97,7 +107,10 @@ def test_an_error_of_another_process_is_not_silent(
         raise RuntimeError("out of memory")
 
     launch(1, 2)
-    assert stage_command(TRAINS, fail, "Do it.", ["--config", str(config_file)]) == 3
+    assert (
+        stage_command(replace(TRAINS, work=fail, description="Do it."), {}, ["--config", str(config_file)])
+        == 3
+    )
     assert "RuntimeError: out of memory" in capsys.readouterr().err
 
 
@@ -111,14 +124,14 @@ def test_all_skip_a_complete_stage_and_all_redo_a_forced_one(
         _train(run)
 
     launch(0, 2)
-    assert run_stage(TRAINS, make_config(), count) == 1
+    assert run_stage(replace(TRAINS, work=count), make_config()) == 1
     for rank in (0, 1):
         launch(rank, 2)
-        run_stage(TRAINS, make_config(), count)
+        run_stage(replace(TRAINS, work=count), make_config())
     assert calls == [0]
     for rank in (1, 0):  # in this order: what process 0 has cleared away is of no interest to the others
         launch(rank, 2)
-        run_stage(TRAINS, make_config(), count, force=True)
+        run_stage(replace(TRAINS, work=count), make_config(), force=True)
     assert calls == [0, 1, 0]
     assert read_record(Path(make_config().run_dir) / "first")["state"] == "complete"
 
@@ -130,24 +143,24 @@ def test_a_stage_that_does_not_train_is_refused_by_process_0(make_config: MakeCo
         r"'first' does not train, so it is no work for the 2 processes of torchrun; .*`python -m first.stage`"
     )
     with pytest.raises(InputError, match=message):
-        run_stage(DOES_NOT, make_config(), calls.append)
+        run_stage(replace(DOES_NOT, work=calls.append), make_config())
     launch(1, 2)
-    assert run_stage(DOES_NOT, make_config(), calls.append) == 0  # process 0 says it
+    assert run_stage(replace(DOES_NOT, work=calls.append), make_config()) == 0  # process 0 says it
     assert calls == []
 
 
 def test_to_torchrun_skipped_items_are_no_failure(config_file: Path, launch: Launch) -> None:
     argv = ["--config", str(config_file)]
     launch(0, 2)
-    assert stage_command(TRAINS, _train, "Do it.", argv) == 0
+    assert stage_command(replace(TRAINS, work=_train, description="Do it."), {}, argv) == 0
     launch(0, 1)
-    assert stage_command(TRAINS, _train, "Do it.", argv) == 1
+    assert stage_command(replace(TRAINS, work=_train, description="Do it."), {}, argv) == 1
 
 
 def test_only_the_help_of_training_stages_speaks_of_torchrun(capsys: pytest.CaptureFixture[str]) -> None:
     for spec, expected in ((TRAINS, True), (DOES_NOT, False)):
         with pytest.raises(SystemExit):
-            stage_command(spec, _train, "Do it.", ["--help"])
+            stage_command(replace(spec, work=_train, description="Do it."), {}, ["--help"])
         screen = capsys.readouterr().out
         assert ("torchrun --nproc_per_node=4 -m first --config configs/hacs.yaml" in screen) == expected
         assert ("under torchrun: 0 done, skipped items listed; 1 anything else" in screen) == expected

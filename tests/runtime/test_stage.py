@@ -6,19 +6,26 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtime.errors import InputError
 from runtime.fingerprint import file_state
-from runtime.schema import RunConfig
-from runtime.stage import RECORD_NAME, StageRun, StageSpec, read_record, run_stage
+from runtime.record import RECORD_NAME, read_record
+from runtime.sections import RunConfig
+from runtime.stage import StageRun, StageSpec, run_stage
 
 MakeConfig = Callable[..., RunConfig]
 
-FIRST = StageSpec(name="first", command="first.stage", sections=("seed", "bmn"))
-SECOND = StageSpec(name="second", command="second", sections=("proposals",), reads=("first",))
+
+def idle(run: StageRun) -> None:
+    """Do nothing."""
+
+
+FIRST = StageSpec(name="first", command="first.stage", sections=("seed", "bmn"), work=idle)
+SECOND = StageSpec(name="second", command="second", sections=("proposals",), reads=("first",), work=idle)
 
 
 class Work:
@@ -45,11 +52,11 @@ def test_a_complete_stage_is_skipped_without_calling_its_work(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = Work()
-    assert run_stage(FIRST, make_config(), work) == 0
+    assert run_stage(replace(FIRST, work=work), make_config()) == 0
     record = _record(make_config()).read_bytes()
     capsys.readouterr()
     began = time.monotonic()
-    assert run_stage(FIRST, make_config(), work) == 0
+    assert run_stage(replace(FIRST, work=work), make_config()) == 0
     assert time.monotonic() - began < 1
     assert work.calls == 1
     assert "first: complete, nothing to do (two items)" in capsys.readouterr().err
@@ -61,19 +68,19 @@ def test_a_complete_stage_is_skipped_without_calling_its_work(
 )
 def test_settings_that_do_not_shape_the_result_may_change(make_config: MakeConfig, word: str) -> None:
     work = Work()
-    run_stage(FIRST, make_config(), work)
-    assert run_stage(FIRST, make_config(word), work) == 0
+    run_stage(replace(FIRST, work=work), make_config())
+    assert run_stage(replace(FIRST, work=work), make_config(word)) == 0
     assert work.calls == 1
 
 
 def test_a_changed_setting_is_named_and_nothing_is_touched(make_config: MakeConfig) -> None:
     work = Work()
-    run_stage(FIRST, make_config(), work)
+    run_stage(replace(FIRST, work=work), make_config())
     before = _contents(make_config())
     with pytest.raises(
         InputError, match=r"config\.bmn\.epochs was 10, is now 3\n.*seed was 0, is now 1"
     ) as caught:
-        run_stage(FIRST, make_config("bmn.epochs=3", "seed=1"), work)
+        run_stage(replace(FIRST, work=work), make_config("bmn.epochs=3", "seed=1"))
     assert "python -m first.stage ... --force" in str(caught.value)
     assert work.calls == 1
     assert _contents(make_config()) == before
@@ -81,8 +88,8 @@ def test_a_changed_setting_is_named_and_nothing_is_touched(make_config: MakeConf
 
 def test_force_redoes_the_stage_from_nothing(make_config: MakeConfig) -> None:
     work = Work()
-    run_stage(FIRST, make_config(), work)
-    assert run_stage(FIRST, make_config("bmn.epochs=3"), work, force=True) == 0
+    run_stage(replace(FIRST, work=work), make_config())
+    assert run_stage(replace(FIRST, work=work), make_config("bmn.epochs=3"), force=True) == 0
     assert (_record(make_config()).parent / "items.txt").read_text() == "2\n"  # the old file is gone
     assert read_record(_record(make_config()).parent)["config"]["bmn"]["epochs"] == 3
 
@@ -91,15 +98,15 @@ def test_a_cut_off_stage_goes_on_with_its_files(make_config: MakeConfig) -> None
     work = Work()
     work.fail = RuntimeError("killed")
     with pytest.raises(RuntimeError, match="killed"):
-        run_stage(FIRST, make_config(), work)
+        run_stage(replace(FIRST, work=work), make_config())
     folder = _record(make_config()).parent
-    assert read_record(folder)["state"] == "running"
+    assert read_record(folder)["state"] == "cut off"
     (folder / "half.h5.123.part").write_text("half")  # what a killed writer leaves
     cut_off_s = read_record(folder)["duration_s"]
     with pytest.raises(InputError, match=r"bmn\.epochs was 10, is now 3"):  # half-done work is protected, too
-        run_stage(FIRST, make_config("bmn.epochs=3"), work)
+        run_stage(replace(FIRST, work=work), make_config("bmn.epochs=3"))
     work.fail = None
-    assert run_stage(FIRST, make_config(), work) == 0
+    assert run_stage(replace(FIRST, work=work), make_config()) == 0
     assert (folder / "items.txt").read_text() == "1\n2\n"
     assert not list(folder.glob("*.part"))
     assert read_record(folder)["state"] == "complete"
@@ -111,8 +118,8 @@ def test_a_stage_that_made_nothing_may_be_started_with_other_settings(make_confi
         raise InputError("no such network")
 
     with pytest.raises(InputError, match="no such network"):
-        run_stage(FIRST, make_config("bmn.epochs=3"), refuse)
-    assert run_stage(FIRST, make_config(), Work()) == 0
+        run_stage(replace(FIRST, work=refuse), make_config("bmn.epochs=3"))
+    assert run_stage(replace(FIRST, work=Work()), make_config()) == 0
 
 
 def test_the_duration_counts_all_attempts(make_config: MakeConfig) -> None:
@@ -126,8 +133,8 @@ def test_the_duration_counts_all_attempts(make_config: MakeConfig) -> None:
     attempts: list[int] = []
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            run_stage(FIRST, make_config(), slow)
-    run_stage(FIRST, make_config(), slow)
+            run_stage(replace(FIRST, work=slow), make_config())
+    run_stage(replace(FIRST, work=slow), make_config())
     assert 0.3 <= read_record(_record(make_config()).parent)["duration_s"] < 3
 
 
@@ -135,34 +142,38 @@ def test_an_upstream_stage_must_be_complete(make_config: MakeConfig) -> None:
     with pytest.raises(
         InputError, match="run/first: stage 'first' must be complete first, found: not started"
     ):
-        run_stage(SECOND, make_config(), Work())
+        run_stage(replace(SECOND, work=Work()), make_config())
     failing = Work()
     failing.fail = RuntimeError("cut off")
     with pytest.raises(RuntimeError):
-        run_stage(FIRST, make_config(), failing)
-    with pytest.raises(InputError, match="'first' must be complete first, found: running"):
-        run_stage(SECOND, make_config(), Work())
+        run_stage(replace(FIRST, work=failing), make_config())
+    with pytest.raises(InputError, match="'first' must be complete first, found: cut off"):
+        run_stage(replace(SECOND, work=Work()), make_config())
 
 
 def test_another_upstream_result_is_noticed(make_config: MakeConfig) -> None:
-    run_stage(FIRST, make_config(), Work())
-    run_stage(SECOND, make_config(), Work())
-    run_stage(FIRST, make_config("bmn.epochs=3"), Work(), force=True)
+    run_stage(replace(FIRST, work=Work()), make_config())
+    run_stage(replace(SECOND, work=Work()), make_config())
+    run_stage(replace(FIRST, work=Work()), make_config("bmn.epochs=3"), force=True)
     with pytest.raises(InputError, match=r"stage\.first was \w+, is now \w+"):
-        run_stage(SECOND, make_config(), Work())
+        run_stage(replace(SECOND, work=Work()), make_config())
 
 
 def test_a_changed_input_file_is_noticed(make_config: MakeConfig, tmp_path: Path) -> None:
     path = tmp_path / "labels.json"
     path.write_text("1")
     spec = StageSpec(
-        name="first", command="first", sections=(), inputs=lambda config: {"labels": file_state(path)}
+        name="first",
+        command="first",
+        sections=(),
+        inputs=lambda config: {"labels": file_state(path)},
+        work=idle,
     )
-    run_stage(spec, make_config(), Work())
+    run_stage(replace(spec, work=Work()), make_config())
     path.write_text("12")
     message = r"input\.labels was labels\.json \(1 bytes\), is now labels\.json \(2 bytes\)"
     with pytest.raises(InputError, match=message):
-        run_stage(spec, make_config(), Work())
+        run_stage(replace(spec, work=Work()), make_config())
 
 
 def test_skipped_items_are_listed_again_with_the_same_exit_code(
@@ -170,14 +181,14 @@ def test_skipped_items_are_listed_again_with_the_same_exit_code(
 ) -> None:
     work = Work(skipped={"vid1": "video file not found", "vid2": "0 bytes"})
     for _ in range(2):
-        assert run_stage(FIRST, make_config(), work) == 1
+        assert run_stage(replace(FIRST, work=work), make_config()) == 1
         screen = capsys.readouterr().err
         assert "first: 2 skipped:\n  vid1: video file not found\n  vid2: 0 bytes\n" in screen
     assert work.calls == 1
 
 
 def test_the_record_says_what_was_made_from_what(make_config: MakeConfig) -> None:
-    run_stage(FIRST, make_config("seed=4"), Work(skipped={"vid1": "damaged"}))
+    run_stage(replace(FIRST, work=Work(skipped={"vid1": "damaged"})), make_config("seed=4"))
     record = json.loads(_record(make_config()).read_text())
     assert record["state"] == "complete"
     assert record["seed"] == 4
@@ -196,23 +207,23 @@ def test_the_record_says_what_was_made_from_what(make_config: MakeConfig) -> Non
 def test_the_text_that_a_stage_shows_comes_back_every_time(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = StageSpec(name="first", command="first", sections=(), shows="table.txt")
+    spec = StageSpec(name="first", command="first", sections=(), shows="table.txt", work=idle)
 
     def work(run: StageRun) -> None:
         (run.folder / "table.txt").write_text("mAP 12.3\n")
 
     for _ in range(2):
-        run_stage(spec, make_config(), work)
+        run_stage(replace(spec, work=work), make_config())
         assert capsys.readouterr().out == "mAP 12.3\n"
 
 
 @pytest.mark.parametrize("damage", ["{", "", "[]", '{"state": "complete"}', "\xff"])
 def test_a_damaged_record_is_named_and_force_gets_over_it(make_config: MakeConfig, damage: str) -> None:
-    run_stage(FIRST, make_config(), Work())
+    run_stage(replace(FIRST, work=Work()), make_config())
     _record(make_config()).write_bytes(damage.encode("latin-1"))
     with pytest.raises(InputError, match=r"first/stage\.json is .*; run the stage again with --force"):
-        run_stage(FIRST, make_config(), Work())
-    assert run_stage(FIRST, make_config(), Work(), force=True) == 0
+        run_stage(replace(FIRST, work=Work()), make_config())
+    assert run_stage(replace(FIRST, work=Work()), make_config(), force=True) == 0
 
 
 def _record(config: RunConfig) -> Path:
@@ -230,20 +241,22 @@ def test_other_weights_of_a_stage_count_for_those_that_read_it(make_config: Make
     def train(content: bytes) -> Callable[[StageRun], None]:
         return lambda run: (run.folder / "weights.pt").write_bytes(content) and None
 
-    run_stage(trained, make_config(), train(b"one"))
-    run_stage(SECOND, make_config(), Work())
-    run_stage(trained, make_config(), train(b"one"), force=True)
-    assert run_stage(SECOND, make_config(), Work()) == 0  # the same weights again: nothing changed
-    run_stage(trained, make_config(), train(b"two"), force=True)
+    run_stage(replace(trained, work=train(b"one")), make_config())
+    run_stage(replace(SECOND, work=Work()), make_config())
+    run_stage(replace(trained, work=train(b"one")), make_config(), force=True)
+    assert (
+        run_stage(replace(SECOND, work=Work()), make_config()) == 0
+    )  # the same weights again: nothing changed
+    run_stage(replace(trained, work=train(b"two")), make_config(), force=True)
     with pytest.raises(InputError, match=r"stage\.first was .*, weights [0-9a-f]{16}, is now .*, weights"):
-        run_stage(SECOND, make_config(), Work())
+        run_stage(replace(SECOND, work=Work()), make_config())
 
 
 def test_moving_the_data_changes_nothing(make_config: MakeConfig) -> None:
-    spec = StageSpec(name="first", command="first.stage", sections=("data",))
-    assert run_stage(spec, make_config("data.root=here"), Work()) == 0
+    spec = StageSpec(name="first", command="first.stage", sections=("data",), work=idle)
+    assert run_stage(replace(spec, work=Work()), make_config("data.root=here")) == 0
     never = Work()
-    assert run_stage(spec, make_config("data.root=there"), never) == 0
+    assert run_stage(replace(spec, work=never), make_config("data.root=there")) == 0
     assert never.calls == 0
 
 
@@ -251,7 +264,7 @@ def test_a_long_list_of_skipped_items_is_cut_on_the_screen_only(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = Work(skipped={f"video{n}": "video file not found" for n in range(25)})
-    assert run_stage(FIRST, make_config(), work) == 1
+    assert run_stage(replace(FIRST, work=work), make_config()) == 1
     shown = capsys.readouterr().err
     assert "video19: video file not found" in shown
     assert "video20" not in shown

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.settings import RuntimeConfig
 from training import checkpoint
 from training.average import WeightAverage
 from training.batches import ItemKey
 from training.loop import Trainer
+from training.settings import TrainingConfig
 
 CONFIG = TrainingConfig(epochs=3, batch_size=4, learning_rate=0.05, warmup_epochs=1, weight_average_decay=0.7)
 

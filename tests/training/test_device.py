@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 from training import distributed
 from training.device import prepare_device
 

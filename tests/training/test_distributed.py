@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import training.loop
-from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.settings import RuntimeConfig
 from training import checkpoint, distributed
 from training.batches import ItemKey
 from training.device import prepare_device
 from training.loop import Trainer
+from training.settings import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_ITEMS = 24  # batches of 5, 5, 5, 5, 4 items: shares of 3 and 2, and of 2 and 2

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.settings import RuntimeConfig
 from training import checkpoint
 from training.batches import epoch_batches
 from training.loop import ItemKey, Trainer
 from training.schedule import cosine_learning_rate
+from training.settings import TrainingConfig
 
 CONFIG = TrainingConfig(
     epochs=4,

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig, TrainingConfig
+from runtime.settings import RuntimeConfig
 from training import checkpoint
 from training.batches import ItemKey
 from training.loop import Trainer
+from training.settings import TrainingConfig
 
 CONFIG: dict[str, Any] = {"epochs": 4, "batch_size": 5, "learning_rate": 0.05, "warmup_epochs": 1}
 FIGURES = [0.3, 0.7, 0.7, 0.5]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from runtime.schema import TrainingConfig
 from tadaconv import create_model
 from training.optimizer import build_optimizer, set_learning_rate, split_parameters
+from training.settings import TrainingConfig
 
 
 def test_norms_biases_and_frozen_weights_are_not_decayed() -> None:

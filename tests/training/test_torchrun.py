@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,13 @@ from training.device import prepare_device
 from training.loop import stage_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEC = StageSpec(name="toy", command="toy", sections=("seed", "bmn"), weights="weights.pt")
+
+
+def idle(run: StageRun) -> None:
+    """Do nothing."""
+
+
+SPEC = StageSpec(name="toy", command="toy", sections=("seed", "bmn"), weights="weights.pt", work=idle)
 
 
 class Ones(Dataset[Tensor]):
@@ -114,4 +121,9 @@ def test_error_then_going_on_then_nothing_to_do(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(stage_command(SPEC, work, "Train a toy."))
+    sys.exit(
+        stage_command(
+            replace(SPEC, work=work, description="Train a toy."),
+            {},
+        )
+    )

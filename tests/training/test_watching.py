@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 from training.watching import LoadingWatch, Reading, Scalars, StepClock, TimingFile
 
 

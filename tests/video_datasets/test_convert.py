@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from runtime.schema import DataConfig
 from video_datasets.convert import main
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.tools.table import WRITERS
+from video_datasets.settings import DataConfig
 
 LABELS = (
     "video,start_s,end_s,label,subset\na,0.4,1.2,run,training\na,0.8,1.6,sit,training\nb,0,1,run,validation\n"

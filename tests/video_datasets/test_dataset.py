@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from runtime.errors import InputError
 from runtime.fingerprint import file_state
-from runtime.schema import DataConfig
 from video_datasets.__main__ import main
 from video_datasets.dataset import (
     Segment,
@@ -21,6 +20,7 @@ from video_datasets.dataset import (
     load_dataset,
     segment_problem,
 )
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import index_video_files
 
 Segments = list[tuple[Any, Any]]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.schema import DataConfig
 from video_datasets.__main__ import describe, main
 from video_datasets.dataset import Segment, Video, load_dataset
 from video_datasets.notes import Length, closest_files, data_notes, time_notes
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import files_of_ids
 
 HEADER = "video,start_s,end_s,label,subset\n"

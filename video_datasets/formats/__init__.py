@@ -18,7 +18,7 @@ from video_datasets.formats.ssv2 import SSV2
 from video_datasets.formats.tools.tool_format import tool_formats
 
 if TYPE_CHECKING:
-    from runtime.schema import DataConfig
+    from video_datasets.settings import DataConfig
 
 __all__ = ["FORMATS", "Format", "format_of"]
 

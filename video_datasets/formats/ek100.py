@@ -35,7 +35,7 @@ from video_datasets.formats.format import Classes, Format
 from video_datasets.predictions import Predictions
 
 if TYPE_CHECKING:
-    from runtime.schema import DataConfig
+    from video_datasets.settings import DataConfig
 
 TRAINING = "EPIC_100_train.csv"
 VALIDATION = "EPIC_100_validation.csv"

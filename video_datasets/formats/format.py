@@ -18,7 +18,7 @@ from video_datasets.formats.submission_json import read_detections_json, write_d
 from video_datasets.predictions import Predictions
 
 if TYPE_CHECKING:
-    from runtime.schema import DataConfig
+    from video_datasets.settings import DataConfig
 
 Classes = Mapping[str, tuple[str, ...]]
 """Head of a network -> names of its classes, in order of their indices."""

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from runtime.errors import InputError
-from runtime.schema import RuntimeConfig
+from runtime.settings import RuntimeConfig
 
 _OPEN_OTHER_FILES = frozenset(
     {"applehttp", "concat", "dash", "hls", "image2", "imf", "lavfi", "rtp", "rtsp", "sdp"}

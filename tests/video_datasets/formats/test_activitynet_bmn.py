@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.activitynet import read_activitynet_json
+from video_datasets.settings import DataConfig
 
 
 def _entry(end_s: float = 2.0, label: str = "run") -> dict[str, Any]:

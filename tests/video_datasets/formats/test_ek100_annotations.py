@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.__main__ import main
 from video_datasets.dataset import (
     Segment,
@@ -23,6 +22,7 @@ from video_datasets.dataset import (
 )
 from video_datasets.formats.ek100 import read_video_info
 from video_datasets.formats.ek100_csv import read_ek100_csv
+from video_datasets.settings import DataConfig
 
 CONFIG_FILE = Path(__file__).parents[3] / "configs" / "ek100.yaml"
 ACTIONS = (

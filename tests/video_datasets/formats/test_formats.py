@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.formats import FORMATS, Format, format_of
+from video_datasets.settings import DataConfig
 
 
 def test_the_entries_go_by_their_names() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.dataset import annotations_state, load_dataset
 from video_datasets.formats.kinetics import read_kinetics
+from video_datasets.settings import DataConfig
 
 OFFICIAL = """label,youtube_id,time_start,time_end,split
 testifying,---QUuC4vJs,84,94,{split}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.own_csv import read_own_csv
+from video_datasets.settings import DataConfig
 from video_datasets.video.search import VIDEO_SUFFIXES
 
 

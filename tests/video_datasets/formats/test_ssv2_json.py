@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runtime.schema import DataConfig
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.ssv2 import read_ssv2
+from video_datasets.settings import DataConfig
 
 LABELS = {"Holding something next to something": "0", "Moving something up": "1", "Tearing something": "2"}
 TRAIN = [

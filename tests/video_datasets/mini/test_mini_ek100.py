@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputError
-from runtime.schema import DataConfig
 from video_datasets.__main__ import main as look_at_data
 from video_datasets.dataset import VideoDataset, load_dataset, read_annotations
 from video_datasets.formats.ek100 import is_extension
@@ -35,6 +34,7 @@ from video_datasets.mini.ek100_plan import (
 )
 from video_datasets.mini.ek100_scene import draw_object, draw_pictures, picture_size
 from video_datasets.mini.motions import MOTIONS, Motion
+from video_datasets.settings import DataConfig
 
 TINY = MiniSize(training=6, validation=2, testing=2, duration_s=(2.0, 3.0))
 SEED = 3

@@ -14,7 +14,7 @@ from video_datasets.formats.tools.table import TOOLS, Tool
 from video_datasets.video.search import index_video_files
 
 if TYPE_CHECKING:
-    from runtime.schema import DataConfig
+    from video_datasets.settings import DataConfig
 
 
 @dataclass(frozen=True, kw_only=True)

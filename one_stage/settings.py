@@ -1,14 +1,16 @@
-"""The section `one_stage` of the configuration; defaults are ActionFormer's and TriDet's on THUMOS14 with I3D."""
+"""Settings of the one-stage heads; defaults are ActionFormer's and TriDet's on THUMOS14 with I3D."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from runtime.schema_checks import require, require_at_least
-from runtime.schema_training import TrainingConfig
+from runtime.schema_checks import PLACE, require, require_at_least
+from runtime.sections import section
+from training.settings import TrainingConfig
 
 
+@section("one_stage")
 @dataclass(frozen=True, kw_only=True)
 class OneStageConfig(TrainingConfig):
     """ActionFormer, TemporalMaxer or TriDet, as the key `head` says, on features as they stand in time."""
@@ -25,9 +27,9 @@ class OneStageConfig(TrainingConfig):
     warmup_start_learning_rate: float = 0.0
     clip_gradient_norm: float = 1.0
     weight_average_decay: float = 0.999
-    init_weights: str | None = None
+    init_weights: str | None = field(default=None, metadata=PLACE)
     """Checkpoint to start from: of a run, or a released one with its settings in `init_settings`; none: random."""
-    init_settings: str | None = None
+    init_settings: str | None = field(default=None, metadata=PLACE)
     """YAML of the original code that belongs to `init_weights`; its sizes replace those of this section."""
 
     classes: Literal["own", "none"] = "own"

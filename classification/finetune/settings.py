@@ -1,0 +1,62 @@
+"""Settings of finetuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runtime.schema_checks import PLACE, require, require_at_least, require_share
+from runtime.sections import section
+from training.settings import TrainingConfig
+
+
+@section("finetune")
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingConfig):
+    """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs, 8 warm-up)."""
+
+    init_weights: str | None = field(default=None, metadata=PLACE)
+    """Checkpoint to start from (Kinetics-400 or ImageNet); none: random initialisation."""
+    weights: Literal["last", "best"] = "last"
+    """What the later stages take: the weights of the last epoch (paper), or those with the best validation accuracy."""
+    batch_size: int = 512
+    """Paper: 16 clips on each of 32 GPUs."""
+    clips_per_segment: int = 1
+    """Clips drawn from every labelled segment in one epoch."""
+    sampling: Literal["interval", "segments"] = "interval"
+    """interval: a clip is one stretch of time, its frames `grid.interval_frames` apart, at a random place of the
+    segment. segments: one random frame of each of `grid.clip_frames` equal parts of it (Something-Something)."""
+    short_side_px: tuple[int, int] = (256, 320)
+    """Range of the random short side before the crop (paper A.1)."""
+    crop_px: int = 224
+    flip: bool = True
+    """Horizontal flip of every second clip, but see `flip_left_right`."""
+    flip_left_right: Literal["never", "swap"] = "never"
+    """Clips of classes whose names tell left from right: never flipped, or flipped with the mirrored class as their
+    label (the original does so on Something-Something)."""
+    test_short_side_px: int = 256
+    """Short side in validation and test."""
+    test_clips: int = 1
+    """Clips of every segment whose probabilities `classification.finetune.test` averages (paper: 10; 2 for
+    Something-Something). Validation during training looks at the one in the middle."""
+    test_crops: Literal[0, 1, 3] = 0
+    """Squares of `test_short_side_px` cut from every test clip along its longer side: 3 (paper), or the middle one; 0:
+    the whole region, as in extraction. Validation during training cuts out the middle one, or none."""
+    frame_cache_step: int = 0
+    """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled segments is
+    decoded once, at the largest short side, to files in the run folder (an hour of 72 x 96 px video at n = 4 is
+    0.6 GB), and clips have frames at multiples of n only, which must divide `grid.interval_frames`."""
+    min_decoded_share: float = 0.9
+    """A video of which less than this share of the promised frames decodes counts as damaged."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, "finetune", clips_per_segment=1, test_short_side_px=1)
+        require_at_least(self, "finetune", test_clips=1, frame_cache_step=0)
+        low_px, high_px = self.short_side_px
+        require(
+            0 < self.crop_px <= low_px <= high_px,
+            f"finetune.crop_px={self.crop_px} must not exceed finetune.short_side_px=[{low_px}, {high_px}], "
+            f"smallest first",
+        )
+        require_share(self.min_decoded_share, "finetune")

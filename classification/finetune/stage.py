@@ -1,0 +1,36 @@
+"""Train the video model to classify the labelled segments of the training subset (paper, Appendix A)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.fingerprint import content_state
+from runtime.sections import RunConfig
+from runtime.stage_spec import StageRun, StageSpec
+from video_datasets.dataset import dataset_inputs
+
+
+def _inputs(config: RunConfig) -> dict[str, str]:
+    inputs = dataset_inputs(config.data)
+    if config.finetune.init_weights:
+        inputs["init_weights"] = content_state(Path(config.finetune.init_weights))
+    return inputs
+
+
+def work(run: StageRun) -> None:
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    from classification.finetune.train import finetune
+
+    finetune(run)
+
+
+SPEC = StageSpec(
+    name="finetune",
+    command="classification.finetune",
+    sections=("seed", "model", "data", "grid", "finetune"),
+    inputs=_inputs,
+    weights="weights.pt",
+    work=work,
+    description=__doc__ or "",
+    results=("weights.pt",),
+)

@@ -1,0 +1,117 @@
+"""Run all stages of a configuration in order, then write the report.
+
+A finished stage is skipped, a cut-off one goes on; code 1 (skipped items) does not stop, 2 or more does.
+Each stage that has work to do is a process of its own, so that its memory ends with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.stages import STAGES, load_config, stages_of
+from runtime.command import KEYS_HELP, limit_spinning, program_name
+from runtime.config import find_config
+from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.sections import RunConfig
+from runtime.stage import run_stage, stands_complete
+from runtime.stage_spec import StageSpec
+
+_EXAMPLES = f"""examples:
+  python -m pipeline.run configs/hacs_mini.yaml
+  python -m pipeline.run configs/hacs_mini.yaml model=r2d_mini seed=1
+  python -m pipeline.run configs/own.yaml data.root=my_data --dry-run
+  python -m pipeline.run configs/hacs.yaml --force      # every stage anew
+
+{KEYS_HELP}
+{EXIT_CODES_HELP}; the worst of all stages"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code, the worst of all stages."""
+    parser = argparse.ArgumentParser(
+        prog=program_name("pipeline.run"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    parser.add_argument("--force", action="store_true", help="redo every stage from nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="look at the data and name the stages, no more"
+    )
+    arguments = parser.parse_intermixed_args(argv)
+    limit_spinning()
+    return guarded(
+        lambda: run(
+            find_config(arguments.config),
+            arguments.overrides,
+            force=arguments.force,
+            dry_run=arguments.dry_run,
+        )
+    )
+
+
+def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry_run: bool = False) -> int:
+    """Run the stages and the report; return the worst exit code.
+
+    Raises:
+        InputError: if the configuration or the data cannot be used.
+    """
+    from video_datasets.__main__ import look
+
+    config = load_config(config_file, overrides)
+    stages = stages_of(config)
+    worst = look(str(config_file), overrides)
+    if dry_run:
+        names = ", ".join(f"{spec.name} ({_state(spec, config)})" for spec in stages)
+        print(f"stages: {names}", file=sys.stderr)
+        return worst
+    for spec in stages:
+        code = _run_stage(spec, config, config_file, overrides, force=force)
+        worst = max(worst, code)
+        if code >= EXIT_BAD_INPUT:
+            print(f"run: stage {spec.command} stopped with code {code}", file=sys.stderr)
+            return worst
+    return max(worst, _report(config))
+
+
+def _state(spec: StageSpec, config: RunConfig) -> str:
+    return "complete" if stands_complete(spec, config, _commands()) else "to do"
+
+
+def _commands() -> dict[str, str]:
+    return {name: spec.command for name, spec in STAGES.items()}
+
+
+def _run_stage(
+    spec: StageSpec, config: RunConfig, config_file: Path, overrides: Sequence[str], *, force: bool
+) -> int:
+    """Show a complete stage from here; give any other a process of its own."""
+    if not force and _is_done_upstream(spec, config) and stands_complete(spec, config, _commands()):
+        return run_stage(spec, config, commands=_commands())
+    words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
+    # -P: a folder of the user's that is called like one of our packages hides nothing. The packages are
+    # where this one is.
+    home = str(Path(__file__).resolve().parents[1])
+    code = f"import sys; sys.path.insert(0, {home!r}); from pipeline.run_one import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-P", "-c", code, *words]).returncode
+
+
+def _is_done_upstream(spec: StageSpec, config: RunConfig) -> bool:
+    return all((Path(config.run_dir) / name / "stage.json").is_file() for name in spec.reads)
+
+
+def _report(config: RunConfig) -> int:
+    from pipeline.report import main as report
+
+    code = report(["--run", config.run_dir])
+    return EXIT_DONE if code == EXIT_DONE else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
