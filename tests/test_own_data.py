@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.stages import stage_of_run
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 
@@ -62,10 +62,7 @@ def _run(folder: Path, stages: tuple[str, ...] = STAGES, *more: str) -> list[int
     words = [*TINY, f"data.root={folder}", f"run_dir={folder / 'run'}", *more]
     codes = []
     for stage in stages:
-        module = "evaluation.stage" if stage == "evaluation" else f"{stage}.__main__"
-        main = importlib.import_module(module)
-        entry = main.main_stage if stage == "evaluation" else main.main
-        codes.append(entry(["--config", "configs/own.yaml", *words]))
+        codes.append(stage_of_run(stage, ["--config", "configs/own.yaml", *words]))
         if codes[-1] > 1:
             break
     return codes

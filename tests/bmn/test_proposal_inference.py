@@ -22,7 +22,7 @@ from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
 from proposals.suppression import suppress_by_width
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 from video_datasets.time_grid import TimeGrid, interpolate_to_cells
 
 EK100 = TimeGrid(fps=60, stride_frames=8)
@@ -142,7 +142,7 @@ def test_an_hour_of_video_takes_little_memory(tmp_path: Path) -> None:
     features[:, 0] = np.random.default_rng(0).random(num_features)
     store = store_of(tmp_path, features, 3600.0)
     bmn = TrainedBmn(KnownAnswers(200, 100), EK100, windows_of(200, 100, 2))
-    config = RunConfig(proposals=ProposalsConfig(proposals_per_s=0.1))
+    config = run_config(proposals=ProposalsConfig(proposals_per_s=0.1))
     tracemalloc.start()
     try:
         maps = video_maps(bmn, store, "P01", CPU)

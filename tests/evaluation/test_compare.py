@@ -21,7 +21,7 @@ from evaluation.intervals import compare_predictions, interval
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
 from runtime.config import config_to_yaml
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.predictions import Predictions
@@ -237,7 +237,7 @@ def run_folder(folder: Path, truth: Path, detections: Path, **settings: Any) -> 
     (folder / "classification").mkdir(parents=True)
     shutil.copy(detections, folder / "classification/detections.json")
     data = DataConfig(root=str(truth.parent), annotations=truth.name)
-    config = RunConfig(run_dir=str(folder), data=data, **settings)
+    config = run_config(run_dir=str(folder), data=data, **settings)
     (folder / "config.yaml").write_text(config_to_yaml(config))
     return folder
 

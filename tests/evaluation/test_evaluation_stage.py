@@ -15,7 +15,7 @@ import pytest
 from evaluation import evaluate_proposals
 from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 from runtime.stage import StageRun
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.ek100_submission import read_ek100_json
@@ -34,7 +34,7 @@ def run_stage_on(folder: Path, found: Path, detections: Predictions, **config: A
     shutil.copy(found, folder / "classification/detections.json")
     proposals = replace(detections, labels=(), label=np.full(len(detections), -1))
     write_predictions(folder / "proposals/proposals.h5", proposals)
-    run = StageRun(RunConfig(run_dir=str(folder), **config), folder / "evaluation")
+    run = StageRun(run_config(run_dir=str(folder), **config), folder / "evaluation")
     work(run)
     assert run.summary.startswith("average mAP ")
     return json.loads((folder / "metrics.json").read_text())

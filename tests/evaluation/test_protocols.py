@@ -22,7 +22,7 @@ from evaluation.metrics.thresholds import parse_tious, tiou_range
 from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
 from runtime.errors import InputError
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 from runtime.stage import StageRun
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.submission_json import read_detections_json
@@ -136,7 +136,7 @@ def test_a_new_protocol_is_one_line(
 
     run_folder(tmp_path / "run", files["found"])
     data = DataConfig(root=str(tmp_path), annotations=files["truth"].name)
-    config = RunConfig(
+    config = run_config(
         run_dir=str(tmp_path / "run"), data=data, evaluation=EvaluationConfig(protocol="toy", timelines=0)
     )
     work(StageRun(config, tmp_path / "run/evaluation"))
@@ -152,7 +152,7 @@ def test_thresholds_of_a_run(tmp_path: Path, write_hacs: Writer) -> None:
     evaluation = EvaluationConfig(tiou="0.3:0.1:0.7", timelines=0)
     work(
         StageRun(
-            RunConfig(run_dir=str(tmp_path / "run"), data=data, evaluation=evaluation),
+            run_config(run_dir=str(tmp_path / "run"), data=data, evaluation=evaluation),
             tmp_path / "run/evaluation",
         )
     )

@@ -7,7 +7,7 @@ import pytest
 
 from proposals.heads import HEADS, AnySegment, head_of
 from runtime.errors import InputError
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 
 
 def test_every_entry_stands_under_its_name() -> None:
@@ -15,12 +15,12 @@ def test_every_entry_stands_under_its_name() -> None:
 
 
 def test_the_default_is_bmn() -> None:
-    assert head_of(RunConfig()).title == "BMN"
+    assert head_of(run_config()).title == "BMN"
 
 
 def test_an_unknown_head_is_refused_with_the_closest() -> None:
     with pytest.raises(InputError, match=r"head must be one of bmn.*, found 'bnm'; closest: bmn"):
-        head_of(RunConfig(head="bnm"))
+        head_of(run_config(head="bnm"))
 
 
 def test_a_head_without_limits_has_no_bounds() -> None:

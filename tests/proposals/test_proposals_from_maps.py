@@ -12,7 +12,7 @@ from bmn.head import scored_candidates
 from bmn.inference import VideoMaps
 from bmn.settings import ProposalsConfig
 from proposals.suppression import suppress_by_width
-from runtime.sections import RunConfig
+from runtime.sections import run_config
 
 HACS = ProposalsConfig()
 Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -23,7 +23,7 @@ def proposals_from_maps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates, then suppression."""
     candidates = scored_candidates(VideoMaps(*maps, duration_s, span_s or duration_s), config)
-    kept = suppress_by_width(candidates, RunConfig(proposals=config))
+    kept = suppress_by_width(candidates, run_config(proposals=config))
     return kept.segments_s, kept.scores
 
 
