@@ -78,16 +78,17 @@ def _export(arguments: argparse.Namespace) -> int:
     annotations = _read_annotations(arguments)
     if arguments.cells is not None and arguments.cells < 1:
         raise InputError(f"--cells must be at least 1, found {arguments.cells}")
-    text, skipped = export(
+    exported = export(
         arguments.store,
         arguments.out,
         arguments.format,
         cells=arguments.cells,
-        annotated=annotations.video_ids if annotations else (),
+        annotations=annotations,
     )
-    print(text)
-    _list(skipped)
-    return EXIT_SKIPPED_ITEMS if skipped else EXIT_DONE
+    print(exported.settings)
+    _list(exported.skipped)
+    print(exported.written)
+    return EXIT_SKIPPED_ITEMS if exported.skipped else EXIT_DONE
 
 
 def _import(arguments: argparse.Namespace) -> int:

@@ -63,6 +63,8 @@ def config_values(
     }
     if file_format not in ("npy", "npz"):
         return {"opentad": opentad}
+    # Of ActionFormer's readers, anet.py and thumos14.py open .npy, and epic_kitchens.py .npz.
+    reader = "actionformer" if file_format == "npy" else "actionformer_epic_kitchens"
     actionformer = {
         "file_prefix": None,
         "file_ext": f".{file_format}",
@@ -73,7 +75,7 @@ def config_values(
         "downsample_rate": 1,
         "max_seq_len": window,
     }
-    return {"actionformer": actionformer, "opentad": opentad}
+    return {reader: actionformer, "opentad": opentad}
 
 
 def _rescaled_values(channels: int, file_format: str, cells: int) -> dict[str, Values]:

@@ -4,21 +4,25 @@ DIR/features/<id>.npy|npz|pt|csv
 DIR/config_values.json, config_values.txt   their settings, so that they find our times
 DIR/durations.csv                           what was decoded, in seconds
 DIR/missing_files.txt                       OpenTAD's `block_list`: it ends at the first missing file
+DIR/actionformer.json, DIR/bmn/             with annotations: what other readers want beside features, `reader_files`
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_extraction.store import TIMES_GROUP, FeatureStore
 from feature_extraction.zoo.config_values import config_values, describe_config_values
+from feature_extraction.zoo.reader_files import write_actionformer, write_bmn
 from feature_extraction.zoo.summary import open_store, summarise
 from runtime.atomic import atomic_path, write_json, write_text
 from runtime.progress import progress
+from video_datasets.annotations import AnnotationTable
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import interpolate_to_cells
 
@@ -27,9 +31,25 @@ _CSV_NUMBER = "%.9g"
 """As many digits as give every float32 back exactly, and with it every float16."""
 
 
+class Exported(NamedTuple):
+    """What an export left."""
+
+    settings: str
+    """Of the readers, as text."""
+    written: str
+    """Which files are where, in a line."""
+    skipped: dict[str, str]
+    """Video id -> why it was left out."""
+
+
 def export(
-    source: Path, out: Path, file_format: str, *, cells: int | None = None, annotated: Iterable[str] = ()
-) -> tuple[str, dict[str, str]]:
+    source: Path,
+    out: Path,
+    file_format: str,
+    *,
+    cells: int | None = None,
+    annotations: AnnotationTable | None = None,
+) -> Exported:
     """Write the files; each appears whole or not at all.
 
     Args:
@@ -37,10 +57,10 @@ def export(
         out: folder to write.
         file_format: one of `WRITERS`.
         cells: rescale every video to so many rows by linear interpolation (BMN reads 100); None: as extracted.
-        annotated: ids of the data set; those that the store lacks go to missing_files.txt.
+        annotations: of the data set; ids that the store lacks go to missing_files.txt, and readers get their files.
 
     Returns:
-        The settings as text, and video id -> reason of what was left out.
+        What was written and what was left out.
 
     Raises:
         InputError: if there is no store, its videos differ in grid or channels, or an id is unsafe.
@@ -48,6 +68,7 @@ def export(
     store = open_store(source)
     summary = summarise(store)
     suffix, write = f".{file_format}", WRITERS[file_format]
+    annotated = annotations.video_ids if annotations is not None else ()
     skipped = {video_id: "annotated, but not in the store" for video_id in annotated if video_id not in store}
     durations = []
     for video_id in progress(store, description="export", total=len(store), unit="video"):
@@ -65,7 +86,28 @@ def export(
     write_text(out / "config_values.txt", text)
     write_text(out / "durations.csv", "".join(["video_id,duration_s\n", *durations]))
     write_text(out / "missing_files.txt", "".join(f"{video_id}\n" for video_id in skipped))
-    return text, skipped
+    written = len(store) - sum(video_id in store for video_id in skipped)
+    others = ["config_values.json", "config_values.txt", "durations.csv", "missing_files.txt"]
+    others += _reader_files(out, store, file_format, cells, annotations)
+    line = f"wrote {written} files of features to {out / EXPORT_FOLDER}, and beside them {', '.join(others)}"
+    return Exported(text, line, skipped)
+
+
+def _reader_files(
+    out: Path, store: FeatureStore, file_format: str, cells: int | None, annotations: AnnotationTable | None
+) -> list[str]:
+    """Write what the readers of such files want beside them; return the names."""
+    if annotations is None:
+        return []
+    paths = []
+    if file_format in ("npy", "npz"):
+        held = [video_id for video_id in annotations.video_ids if video_id in store]
+        recorded = {video_id: store.info(video_id).attributes.get("duration_s") for video_id in held}
+        durations_s = {video_id: float(value) for video_id, value in recorded.items() if value is not None}
+        paths.append(write_actionformer(out, annotations, durations_s))
+    if file_format == "csv" and cells is not None:
+        paths += write_bmn(out, annotations, store, cells)
+    return [str(path.relative_to(out)) for path in paths]
 
 
 def _features(

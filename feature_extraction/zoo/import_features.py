@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_extraction.store import add_video
+from feature_extraction.zoo.arrays import as_table, turned_around
 from feature_extraction.zoo.reach import covered_s
 from feature_extraction.zoo.sources import Sources
 from runtime.atomic import write_text
@@ -63,21 +64,26 @@ def import_features(sources: Sources, out: Path, plan: ImportPlan) -> Imported:
         plan: grid and expectations.
 
     Raises:
-        InputError: if `out` exists, or no video could be read.
+        InputError: if `out` exists, no video could be read, or time and channels look exchanged.
     """
     if out.exists():
         raise InputError(f"{out}: exists already; remove it, or choose another name")
     result = Imported(channels=plan.channels or 0)
+    shapes: list[tuple[int, int]] = []
     with writing_hdf5(out) as file:
         for video_id in progress(sorted(sources), description="import", total=len(sources), unit="video"):
             try:
-                features = _checked(sources[video_id](), plan.transposed, result.channels)
+                table = as_table(sources[video_id]())
+                shapes.append((len(table), table.shape[1]))
+                features = _checked(table, plan.transposed, result.channels)
                 _add(file, video_id, features, plan)
             except (ValueError, OSError) as error:  # InputError is a ValueError
                 result.skipped[video_id] = f"not imported: {error}"
                 continue
             result.channels = features.shape[1]
             result.lengths[video_id] = len(features)
+        if why := turned_around(shapes, plan.transposed, plan.channels):
+            raise InputError(f"{out}: not written: {why}, or --channels if it is right so")
         if not result.lengths:
             video_id, reason = next(iter(result.skipped.items()))
             raise InputError(
@@ -86,11 +92,9 @@ def import_features(sources: Sources, out: Path, plan: ImportPlan) -> Imported:
     return result
 
 
-def _checked(array: NDArray[Any], transposed: bool, channels: int) -> NDArray[np.floating]:
+def _checked(table: NDArray[Any], transposed: bool, channels: int) -> NDArray[np.floating]:
     """Return features (T, C) of floating point."""
-    if array.ndim != 2 or array.dtype.kind not in "fi":
-        raise InputError(f"expected features of two dimensions, found {array.dtype} of shape {array.shape}")
-    features = array.T if transposed else array
+    features = table.T if transposed else table
     if not len(features):
         raise InputError("no features")
     if channels and features.shape[1] != channels:

@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_extraction.zoo.arrays import BARE_ARRAY
 from feature_extraction.zoo.reach import MAX_GAP_S
 from runtime.errors import InputError
+from tadaconv.file_kinds import kind_of_file
 from video_datasets.time_grid import TimeGrid
-
-BARE_ARRAY = "feats"
-"""Key of an array that stands alone in its file."""
 
 _PIECE_NAME = re.compile(r"(?P<video>.+)_(?P<start_ms>\d{7,})_(?P<end_ms>\d{7,})")
 _ROUNDING = 1e-6
@@ -56,6 +55,8 @@ def _load(path: Path) -> Any:
 
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if kind := kind_of_file(path):
+        raise InputError(f"{path}: it is {kind}; features: numpy.save(FILE.npy, array)")
     try:
         with torch.serialization.safe_globals(_array_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -12,10 +12,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.zoo.released import BARE_ARRAY, find_pieces, join_pieces, read_released_file
+from feature_extraction.zoo.arrays import BARE_ARRAY, features_among
+from feature_extraction.zoo.released import find_pieces, join_pieces, read_released_file
 from runtime.errors import InputError
+from runtime.hdf5 import open_hdf5, own_dataset
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.search import APPLE_DOUBLE
 
 Array = NDArray[Any]
 Sources = dict[str, Callable[[], Array]]
@@ -59,17 +62,31 @@ def open_sources(
             if name.startswith(prefix) and name.endswith(suffix)
         }
     if not sources:
-        raise InputError(f"{path}: no feature files found; --files, --prefix and --suffix say which to take")
+        raise InputError(
+            f"{path}: no feature files found{_others(path)}; --files, --prefix and --suffix say which to take"
+        )
     for video_id in sources:
         refuse_unsafe_id(video_id, str(path))
     return sources
+
+
+def _others(path: Path) -> str:
+    """What lies there instead, for a message."""
+    if not path.is_dir():
+        return " in it"
+    kinds = Counter(file.suffix.lower() or "no suffix" for file in path.rglob("*") if file.is_file())
+    found = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common(3))
+    database = "; an LMDB must be written as .npy files first" if ".mdb" in kinds else ""
+    return f" (looked for .{', .'.join(READERS)}; found {found or 'nothing'}{database})"
 
 
 def _folder_sources(
     folder: Path, files: str | None, prefix: str, suffix: str, pieces_of: TimeGrid | None
 ) -> Sources:
     paths = [
-        path for path in sorted(folder.rglob("*")) if path.suffix[1:].lower() in READERS and path.is_file()
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix[1:].lower() in READERS and not path.name.startswith(APPLE_DOUBLE) and path.is_file()
     ]
     kinds = Counter(path.suffix[1:].lower() for path in paths)
     if files is None and len(kinds) > 1:
@@ -93,15 +110,32 @@ def _folder_sources(
 
 def _hdf5_sources(path: Path, prefix: str, suffix: str) -> Sources:
     try:
-        file = h5py.File(path, "r")  # closed with the last reader
-        names = [name for name in file if isinstance(file.get(name), h5py.Dataset)]
+        file = open_hdf5(path)  # closed with the last reader
+        names = {name: member for name in file if (member := _table_of(file, name))}
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path}: not an HDF5 file, or damaged ({error})") from error
     return {
-        _video_id(name, prefix, suffix): partial(_read_dataset, file, name)
-        for name in names
+        _video_id(name, prefix, suffix): partial(_read_dataset, file, member)
+        for name, member in names.items()
         if name.startswith(prefix) and name.endswith(suffix)
     }
+
+
+def _table_of(file: h5py.File, name: str) -> str:
+    """Where the features of a video lie: in the dataset of its name, or in the only table of the group of its name.
+
+    The C3D features of ActivityNet are such groups: <id>/c3d_features.
+    """
+    if own_dataset(file, name) is not None:
+        return name
+    group = file[name]
+    members = [f"{name}/{member}" for member in group] if isinstance(group, h5py.Group) else []
+    tables = [
+        member
+        for member in members
+        if (dataset := own_dataset(file, member)) is not None and dataset.ndim > 1
+    ]
+    return tables[0] if len(tables) == 1 else ""
 
 
 def _read_dataset(file: h5py.File, name: str) -> Array:
@@ -126,8 +160,9 @@ def read_array(path: Path) -> Array:
     """
     try:
         return READERS[path.suffix[1:].lower()](path)
-    except InputError:
-        raise
+    except InputError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else InputError(f"{path.name}: {error}") from error
     except Exception as error:  # damaged files raise anything
         raise InputError(f"{path.name}: not readable ({type(error).__name__}: {error})") from error
 
@@ -139,31 +174,39 @@ def _read_npy(path: Path) -> Array:
 def _read_npz(path: Path) -> Array:
     with np.load(path, allow_pickle=False) as arrays:
         names = [BARE_ARRAY] if BARE_ARRAY in arrays else list(arrays)
-        return _only_array({name: arrays[name] for name in names}, path)
+        return features_among({name: arrays[name] for name in names})
 
 
 def _read_torch(path: Path) -> Array:
-    return _only_array(read_released_file(path), path)
-
-
-def _only_array(arrays: dict[str, Array], path: Path) -> Array:
-    if BARE_ARRAY in arrays:
-        return arrays[BARE_ARRAY]
-    if len(arrays) != 1:
-        raise InputError(
-            f"{path.name}: expected one array, or one called '{BARE_ARRAY}'; found {', '.join(sorted(arrays))}"
-        )
-    return next(iter(arrays.values()))
+    return features_among(read_released_file(path))
 
 
 def _read_csv(path: Path) -> Array:
-    """Rows of numbers below a header; a first line of numbers other than 0, 1, 2, ... is a row, too."""
+    """Rows of numbers, with or without a header; separated by commas, semicolons, tabs or blanks.
+
+    A first line of numbers other than 0, 1, 2, ... is a row. A column without a name in front is the number of the
+    row, as pandas writes it, and is left out.
+    """
     import pandas as pd
 
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().strip().split(",")
-    is_row = _are_numbers(header) and header != [str(column) for column in range(len(header))]
-    return pd.read_csv(path, header=None if is_row else "infer", dtype=np.float32).to_numpy()
+    with path.open(encoding="utf-8-sig") as file:
+        first, second = file.readline().strip("\r\n"), file.readline()
+    separator = next((mark for mark in ";\t," if mark in first), None)
+    decimal = "," if separator in (";", "\t") and "," in first + second else "."
+    header = [cell.strip(' "') for cell in first.split(separator)]
+    is_row = _are_numbers([cell.replace(decimal, ".") for cell in header])
+    is_row = is_row and header != [str(column) for column in range(len(header))]
+    table = pd.read_csv(
+        path,
+        sep=separator or r"\s+",
+        decimal=decimal,
+        header=None,
+        skiprows=0 if is_row else 1,
+        encoding="utf-8-sig",
+    ).to_numpy()
+    if table.shape[1] != len(header):
+        raise InputError(f"{table.shape[1]} cells in a row under a header of {len(header)}")
+    return (table[:, 1:] if not header[0] else table).astype(np.float32)
 
 
 def _are_numbers(words: list[str]) -> bool:

@@ -61,10 +61,10 @@ def test_readers_find_the_times_of_any_grid(
 
 
 def test_settings_by_hand() -> None:
-    values = config_values(HACS, 2048, 173, "npz")
+    values = config_values(HACS, 2048, 173, "npy")
     assert values["actionformer"] == {
         "file_prefix": None,
-        "file_ext": ".npz",
+        "file_ext": ".npy",
         "input_dim": 2048,
         "feat_stride": 16,
         "num_frames": 16,
@@ -125,12 +125,15 @@ def test_readers_find_our_values(
         np.testing.assert_array_equal(
             _opentad_read(out / "features" / f"{video_id}.{file_format}"), record.features
         )
-    text = capsys.readouterr().out
+    text, _, written = capsys.readouterr().out.strip().rpartition("\n")
     assert text.strip() == (out / "config_values.txt").read_text().strip()
+    assert f"wrote 2 files of features to {out / 'features'}, and beside them config_values.json" in written
     assert "(i * 16 + 8) / 30 s: 0.2667, 0.8000, 1.3333" in text
     values = json.loads((out / "config_values.json").read_text())
     assert values["opentad"]["offset_frames"] == 8
-    assert ("actionformer" in values) == (file_format in ("npy", "npz"))  # np.load is all that it reads with
+    # anet.py and thumos14.py take what np.load returns for an array, epic_kitchens.py the "feats" of an .npz.
+    reader = {"npy": {"actionformer"}, "npz": {"actionformer_epic_kitchens"}}.get(file_format, set())
+    assert {name for name in values if name.startswith("actionformer")} == reader
     assert values["grid"] == HACS.to_dict()
     assert (out / "durations.csv").read_text().splitlines()[1] == f"a,{112 / 30}"
     assert (out / "missing_files.txt").read_text() == ""
@@ -174,3 +177,58 @@ def test_what_cannot_be_exported(store: Path, tmp_path: Path, capsys: pytest.Cap
     write_video_features(store, "c", np.zeros((2, 4)), [0.1, 0.2], HACS, attributes={})
     assert main(["export", str(store), *words]) == 2
     assert "videos 'a' and 'c' differ: 5 channels" in capsys.readouterr().err
+
+
+# ---- what readers want beside features
+
+ANNOTATED = """video,start_s,end_s,label,subset
+a,0.5,2.5,wave,training
+a,3,3.5,jump,training
+b-1,1,2,wave,validation
+gone,0,1,spin,validation
+"""
+
+
+def _export_annotated(store: Path, tmp_path: Path, *words: str) -> Path:
+    annotations, out = tmp_path / "a.csv", tmp_path / "out"
+    annotations.write_text(ANNOTATED)
+    common = ["--out", str(out), "--annotations", str(annotations), "--annotation-format", "csv"]
+    assert main(["export", str(store), *common, *words]) == 1  # one video is not in the store
+    return out
+
+
+def _actionformer_items(path: Path, subset: str) -> dict[str, tuple[float, list[list[float]], list[int]]]:
+    """libs/datasets/anet.py, _load_json_db: subset in lower case, duration as a number, label_id of each segment."""
+    found = {}
+    for name, value in json.loads(path.read_text())["database"].items():
+        if value["subset"].lower() == subset:
+            segments = [act["segment"] for act in value["annotations"]]
+            found[name] = (value["duration"] / 1, segments, [act["label_id"] for act in value["annotations"]])
+    return found
+
+
+def test_actionformer_and_tridet_get_their_annotations(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = _export_annotated(store, tmp_path, "--format", "npy")
+    durations_s = {name: record.attributes["duration_s"] for name, record in FeatureStore(store).items()}
+    training = _actionformer_items(out / "actionformer.json", "training")
+    assert training == {"a": (durations_s["a"], [[0.5, 2.5], [3.0, 3.5]], [2, 0])}  # jump, spin, wave
+    assert _actionformer_items(out / "actionformer.json", "validation") == {
+        "b-1": (durations_s["b-1"], [[1.0, 2.0]], [2])
+    }
+    assert capsys.readouterr().out.strip().endswith("missing_files.txt, actionformer.json")
+
+
+def test_jjboys_bmn_gets_its_files(store: Path, tmp_path: Path) -> None:
+    out = _export_annotated(store, tmp_path, "--format", "csv", "--cells", "100")
+    table = pd.read_csv(out / "bmn/video_info_new.csv")  # dataset.py, _getDatasetDict
+    database = json.loads((out / "bmn/anet_anno_action.json").read_text())
+    assert dict(zip(table.video, table.subset, strict=True)) == {"a": "training", "b-1": "validation"}
+    for name, record in FeatureStore(store).items():
+        info = database[name]
+        corrected_s = info["feature_frame"] / info["duration_frame"] * info["duration_second"]
+        assert corrected_s == record.attributes["duration_s"]
+        rows = pd.read_csv(out / "bmn" / f"csv_mean_{100}" / f"{name}.csv")
+        assert rows.shape == (100, record.features.shape[1])
+    assert [entry["segment"] for entry in database["a"]["annotations"]] == [[0.5, 2.5], [3.0, 3.5]]

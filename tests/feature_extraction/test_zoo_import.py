@@ -15,8 +15,9 @@ import torch
 
 from feature_extraction.store import FeatureStore, write_video_features
 from feature_extraction.zoo.__main__ import main
+from feature_extraction.zoo.arrays import turned_around
 from feature_extraction.zoo.released import find_pieces, join_pieces, num_piece_rows, read_released_file
-from feature_extraction.zoo.sources import read_array
+from feature_extraction.zoo.sources import open_sources, read_array
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
 
@@ -219,7 +220,9 @@ def test_pickles_with_code_are_refused(tmp_path: Path) -> None:
         InputError, match=r"code\.pkl: refused, since it is not plain data: it calls \w+.system"
     ):
         read_released_file(tmp_path / "code.pkl")
-    with pytest.raises(InputError, match=r"plain\.pkl: refused, since it is not plain data"):
+    with pytest.raises(
+        InputError, match=r"plain\.pkl: it is a plain pickle.* numpy\.save\(FILE\.npy, array\)"
+    ):
         read_released_file(tmp_path / "plain.pkl")
     with pytest.raises(
         InputError, match=r"code\.npy: not readable \(ValueError: Object arrays cannot be loaded"
@@ -266,7 +269,7 @@ def test_damaged_files_are_listed_and_the_rest_is_imported(
         "b: not imported: expected T x 5, found 4 x 6",
         "c: not imported: video 'c': features hold nan",
         "d: not imported: d.npz: expected one array, or one called 'feats'; found x, y",
-        "e: not imported: expected features of two dimensions, found float32 of shape (5,)",
+        "e: not imported: expected features of two axes, found shape (5,)",
         "f: not imported: expected T x 5, found 4 x 4",
         "g: not imported: no features",
         "h: not imported: h.npz: not readable (BadZipFile",
@@ -346,3 +349,114 @@ def test_arrays_of_a_pkl_without_the_prefix_are_left_out(tmp_path: Path) -> None
     store = FeatureStore(tmp_path / "x.h5")
     assert list(store) == ["a"]
     np.testing.assert_array_equal(store["a"].features, values(7, seed=1))
+
+
+# ---- files as people have them
+
+
+def test_exchanged_axes_are_recognised(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name, length in (("a", 40), ("b", 55), ("c", 30)):
+        (tmp_path / "cxt").mkdir(exist_ok=True)
+        np.save(tmp_path / "cxt" / f"{name}.npy", values(16, length))
+    out = tmp_path / "x.h5"
+    assert run_import(tmp_path / "cxt", out, *HACS_WORDS) == 2
+    assert (
+        "x.h5: not written: all 3 videos have 16 rows, and 30 to 55 columns: they look like C x T; give --transposed"
+        in capsys.readouterr().err
+    )
+    assert not out.exists()
+    assert run_import(tmp_path / "cxt", out, *HACS_WORDS, "--transposed") == 0
+    assert FeatureStore(out)["b"].features.shape == (55, 16)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "transposed", "channels", "odd"),
+    [
+        ([(16, 40), (16, 55)], False, None, True),
+        ([(16, 40), (16, 55)], True, None, False),
+        ([(40, 16), (55, 16)], False, None, False),
+        ([(40, 16), (55, 16)], True, None, True),
+        ([(2048, 173)], False, None, True),  # one video, of a usual number of channels
+        ([(173, 2048)], False, None, False),
+        ([(100, 2048), (100, 2048)], False, None, False),  # rescaled
+        ([(256, 100)] * 3, False, 100, False),  # the user says so
+        ([(256, 2048)] * 3, False, None, False),  # both are usual
+        ([], False, None, False),
+    ],
+)
+def test_which_axes_look_exchanged(
+    shapes: list[tuple[int, int]], transposed: bool, channels: int | None, odd: bool
+) -> None:
+    assert bool(turned_around(shapes, transposed, channels)) == odd
+
+
+FORMS = {
+    "pandas' index": ",0,1,2\n0,0.5,0.25,3\n1,1,2,-4\n",
+    "a header with a byte order mark": "\ufefff0,f1,f2\n0.5,0.25,3\n1,2,-4\n",
+    "blanks, no header": "5.0e-01 2.5e-01 3\n1 2 -4\n",
+    "semicolons and decimal commas": "a;b;c\n0,5;0,25;3\n1;2;-4\n",
+    "tabs, no header": "0.5\t0.25\t3\n1\t2\t-4\n",
+}
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS.keys())
+def test_csv_of_many_hands(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    np.testing.assert_array_equal(read_array(tmp_path / "a.csv"), [[0.5, 0.25, 3], [1, 2, -4]])
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2\n3,4,5\n", "a,b\n1,2,3\n4,5,6\n", "a,b,c\n1,2\n3,4\n", "a,b\n1,x\n"]
+)
+def test_csv_lines_that_do_not_fit_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=r"a\.csv: (not readable|\d cells in a row under a header of \d)"):
+        read_array(tmp_path / "a.csv")
+
+
+def test_arrays_among_others_and_with_more_axes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    np.savez(folder / "a.npz", features=values(4), duration=np.array(3.0))
+    np.savez(folder / "b.npz", x=values(4)[None])
+    np.savez(folder / "c.npz", x=values(4)[:, :, None, None])
+    np.savez(folder / "crops.npz", x=np.zeros((4, 10, 5), np.float32))
+    np.savez(folder / "two.npz", rgb=values(4), flow=values(4))
+    np.savez(folder / "._a.npz", x=values(2))
+    assert run_import(folder, tmp_path / "x.h5", *HACS_WORDS) == 1
+    store = FeatureStore(tmp_path / "x.h5")
+    assert list(store) == ["a", "b", "c"]
+    for video_id in store:
+        np.testing.assert_array_equal(store[video_id].features, values(4))
+    printed = capsys.readouterr().out
+    assert (
+        "crops: not imported: expected features of two axes, found (4, 10, 5): several views of each clip"
+        in printed
+    )
+    assert "two.npz: expected one array, or one called 'feats'; found flow, rgb" in printed
+
+
+def test_groups_of_an_hdf5_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "c3d.hdf5", "w") as file:
+        file["v_a/c3d_features"] = values(4)
+        file["v_b/c3d_features"] = values(6)
+        file["v_b/fps"] = 30.0
+    assert run_import(tmp_path / "c3d.hdf5", tmp_path / "x.h5", *HACS_WORDS, "--prefix", "v_") == 0
+    np.testing.assert_array_equal(FeatureStore(tmp_path / "x.h5")["b"].features, values(6))
+
+
+def test_a_strangers_links_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["a"] = values(4)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["a"] = h5py.ExternalLink("secret.h5", "a")
+    assert run_import(tmp_path / "in.h5", tmp_path / "x.h5", *HACS_WORDS) == 2
+    assert "'a' is a link to another place: refused" in capsys.readouterr().err
+
+
+def test_other_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").touch()
+    with pytest.raises(
+        InputError, match=r"no feature files found \(looked for .npy, .*; found 1 of .mdb; an LMDB"
+    ):
+        open_sources(tmp_path)

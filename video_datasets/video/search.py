@@ -14,7 +14,7 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """Containers that FFmpeg reads; the tests decode those that it writes as well."""
 
-_APPLE_DOUBLE = "._"
+APPLE_DOUBLE = "._"
 """Files that macOS leaves beside others on foreign disks: the attributes of a video, not a video."""
 
 
@@ -81,7 +81,7 @@ def _video_files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
         return
     entered.add((state.st_dev, state.st_ino))
     for entry in _entries(folder):
-        if entry.name.startswith(_APPLE_DOUBLE):
+        if entry.name.startswith(APPLE_DOUBLE):
             continue
         if entry.is_dir():
             yield from _video_files(folder / entry.name, entered)
