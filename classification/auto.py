@@ -1,12 +1,14 @@
 """`classification.source=auto`: the source that suits the training annotations, with its reason.
 
     the head gives labels itself          head
-    verbs and nouns                       features: each proposal by itself
+    verbs and nouns                       features: the finetuned head on each proposal
     most videos show one class            proposals: one label for all proposals of a video
-    videos show several classes           features: each proposal by itself
+    videos show several classes           trained: a classifier of segments and background
 
-On imported features (`features.store`) there is no finetuned head: `trained` takes its place, where most videos show
-one class with `classification.video_prior`. What was chosen stands in the stage's folder, for detection and bundles.
+On imported features (`features.store`) there is no finetuned head, and `trained` serves all data; where most videos
+show one class, with `classification.video_prior`. What was chosen stands in the stage's folder, for detection and
+bundles. Measured (one seed of each, average mAP): 1,000 recordings of three spoken words each 88.8 with `trained`, 80.7
+with `features`; mini-HACS, one class a video, 71.6 with `proposals`, 71.0 with `trained`.
 """
 
 from __future__ import annotations
@@ -48,9 +50,12 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     """Choose the source that suits the training annotations."""
     if head_of(config).tells_classes:
         return Choice("head", 0.0, f"{head_of(config).title} gives labels itself")
-    single = "trained" if config.features.store else "features"
+    imported = config.features.store is not None
     if set(dataset.heads) != {"action"}:
-        return Choice(single, 0.0, f"{' and '.join(dataset.heads)} of each proposal")
+        source = "trained" if imported else "features"
+        return Choice(
+            source, config.classification.video_prior, f"{' and '.join(dataset.heads)} of each proposal"
+        )
     counts = [
         len({segment.label for segment in video.segments})
         for video in dataset.subset(config.data.training_subset)
@@ -59,9 +64,9 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     several = sum(count > 1 for count in counts)
     reason = f"{several} of {len(counts)} training videos show more than one class"
     if several >= SEVERAL_SHARE * len(counts):
-        return Choice(single, config.classification.video_prior, reason)
-    if config.features.store:
-        return Choice(single, config.classification.video_prior or PRIOR, reason)
+        return Choice("trained", config.classification.video_prior, reason)
+    if imported:
+        return Choice("trained", config.classification.video_prior or PRIOR, reason)
     return Choice("proposals", 0.0, reason)
 
 

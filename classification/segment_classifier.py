@@ -30,9 +30,10 @@ from video_datasets.dataset import VideoDataset
 from video_datasets.formats.format import Classes
 
 FILE_NAME = "classifier.pt"
-PENALTY = 1e-3
-"""Of the mean squared weight: half of it times the sum of squares is added to the mean loss."""
-MAX_ITERATIONS = 200
+PENALTY = 40.0
+"""Half of it times the sum of squared weights is added to the sum of the losses of all segments: a Gaussian prior of
+the weights, which counts for less the more segments there are."""
+MAX_ITERATIONS = 100
 """Of L-BFGS; it ends earlier where nothing changes any more."""
 
 
@@ -138,11 +139,13 @@ def fit(samples: Samples, classes: Classes, penalty: float = PENALTY) -> Segment
         classifier.parameters(), max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-7
     )
 
+    share = penalty / len(features_NF)
+
     def loss() -> Tensor:
         optimizer.zero_grad()
         logits = classifier(features_NF)
         parts = [F.cross_entropy(logits[head], target) for head, target in targets.items()]
-        parts += [penalty / 2 * (weight**2).sum() for weight in classifier.parameters() if weight.dim() == 2]
+        parts += [share / 2 * (weight**2).sum() for weight in classifier.parameters() if weight.dim() == 2]
         total = torch.stack(parts).sum()
         total.backward()
         return total
