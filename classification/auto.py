@@ -8,7 +8,7 @@
 On imported features (`features.store`) there is no finetuned head, and `trained` serves all data; where most videos
 show one class, with `classification.video_prior`. What was chosen stands in the stage's folder, for detection and
 bundles. Measured (one seed of each, average mAP): 1,000 recordings of three spoken words each 88.8 with `trained`, 80.7
-with `features`; mini-HACS, one class a video, 71.6 with `proposals`, 71.0 with `trained`.
+with `features`; mini-HACS, one class a video, 71.6 with either `proposals` or `trained`.
 """
 
 from __future__ import annotations

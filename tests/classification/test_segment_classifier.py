@@ -106,8 +106,8 @@ def test_tells_classes_and_background(heads: tuple[str, ...], tmp_path: Path) ->
         for head, values in found.items():
             wanted = [dataset.class_indices(segment.label)[head] for segment in video.segments]
             assert values[:2].argmax(axis=1).tolist() == wanted
-            assert (values[:2].max(axis=1) > 0.8).all()
-            assert values[2].sum() < 0.3  # the rest is background's
+            assert (values[:2].max(axis=1) > 0.5).all()
+            assert values[2].sum() < 0.5  # the rest is background's
 
 
 def test_the_same_seed_gives_the_same_classifier(tmp_path: Path) -> None:
