@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime.schema import FeaturesConfig, RunConfig
 
 from classification.auto import choose
 from classification.segment_classifier import (
@@ -23,7 +24,6 @@ from classification.training_segments import LARGEST_TIOU, draw_training_segment
 from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
 from runtime.errors import InputError
-from runtime.schema import FeaturesConfig, RunConfig
 from video_datasets.dataset import Segment, Video, VideoDataset
 from video_datasets.formats.ek100 import EK100
 from video_datasets.time_grid import TimeGrid

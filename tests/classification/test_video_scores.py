@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runtime.schema import ClassificationConfig
 
 from classification.labels import LabelVideo
 from classification.score_sources import VideoScoreSource
 from classification.video_scores import read_video_scores
 from runtime.errors import InputError
-from runtime.schema import ClassificationConfig
 from video_datasets.predictions import Predictions
 
 CLASSES = ("Long jump", "High jump", "Shot put")
