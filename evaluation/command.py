@@ -92,8 +92,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from evaluation.files.protocols import protocol_named
     from evaluation.files.read import read_ground_truth
     from evaluation.files.splits import SplitLists, add_splits, read_list
+    from evaluation.report.tables import render_evaluation
     from evaluation.results import Results, Scored
-    from evaluation.tables import render_evaluation
 
     protocol = protocol_named(arguments.protocol, arguments.tiou, arguments.task)
     _check_combination(arguments, protocol)
@@ -168,7 +168,7 @@ def _read_predictions(
 def _write_files(results: Results, evaluation: Evaluation, arguments: argparse.Namespace) -> None:
     from evaluation.diagnosis.tasks import analyses_to_json
     from evaluation.files.metrics_json import evaluation_to_json
-    from evaluation.tables import per_class_csv
+    from evaluation.report.tables import per_class_csv
 
     if arguments.json:
         write_json(arguments.json, evaluation_to_json(evaluation))

@@ -20,7 +20,7 @@ from runtime.atomic import write_json
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluation.intervals import Comparison, Estimate, TaskComparison
+    from evaluation.comparison.intervals import Comparison, Estimate, TaskComparison
 
 DESCRIPTION = """\
 Compare detections: mAP side by side, with 95 % confidence intervals, and differences from the first file.
@@ -68,8 +68,8 @@ def command_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     import pipeline.stages  # noqa: F401 (settings of all packages, to read configurations of runs)
-    from evaluation.compared import collect
-    from evaluation.intervals import compare_predictions
+    from evaluation.comparison.compared import collect
+    from evaluation.comparison.intervals import compare_predictions
 
     if not 2 <= len(arguments.files) <= len(ascii_uppercase):
         raise InputError(f"expected 2 to 26 files to compare, found {len(arguments.files)}")
@@ -106,7 +106,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def render_settings(settings: Mapping[str, Sequence[Any]]) -> str:
     """Render the settings in which runs differ, a column for each."""
-    from evaluation.tables import align
+    from evaluation.report.tables import align
 
     if not settings:
         return "settings: no difference"
@@ -117,7 +117,7 @@ def render_settings(settings: Mapping[str, Sequence[Any]]) -> str:
 
 def render_comparison(comparison: Comparison, paths: Sequence[Path]) -> str:
     """Render the tables of the screen, in percent: figures, then differences from the first file."""
-    from evaluation.tables import align
+    from evaluation.report.tables import align
 
     letters = ascii_uppercase[: len(paths)]
     head = [
@@ -163,7 +163,7 @@ def _differences(estimate: Estimate) -> list[str]:
 
 def _verdicts(task: str, found: TaskComparison, letters: str, num_videos: int) -> list[str]:
     """One sentence for each difference of average mAP."""
-    from evaluation.intervals import FEW_VIDEOS
+    from evaluation.comparison.intervals import FEW_VIDEOS
 
     lines = []
     for letter, difference in zip(letters[1:], found.differences, strict=True):
@@ -188,7 +188,7 @@ def comparison_to_json(comparison: Comparison, paths: Sequence[Path]) -> dict[st
         {"mAP": [T], "mAP_interval": [T][2], "average_mAP": x, "average_mAP_interval": [2]} and, for
         differences from the first file, "excludes_0": [T] and "average_excludes_0".
     """
-    from evaluation.intervals import LEVEL
+    from evaluation.comparison.intervals import LEVEL
 
     return {
         "protocol": comparison.protocol,

@@ -10,9 +10,9 @@ import numpy as np
 
 from evaluation.files.evaluate import Evaluation
 from evaluation.files.metrics_json import evaluation_to_json
+from evaluation.report.tables import align, precision_rows, render_evaluation, render_summary, separate_title
 from evaluation.results import Scored
 from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run, run_protocol
-from evaluation.tables import align, precision_rows, render_evaluation, render_summary, separate_title
 from runtime.atomic import write_json, write_text
 from runtime.fingerprint import content_state
 from runtime.stage_spec import StageRun, StageSpec
@@ -91,7 +91,7 @@ def draw_timelines(folder: Path, annotations: AnnotationTable, detections: Predi
     """Draw the first `count` annotated videos that have detections; return how many there were."""
     if count < 1:
         return 0
-    from evaluation.timeline_picture import draw_timeline  # matplotlib takes its time to load
+    from evaluation.report.timeline_picture import draw_timeline  # matplotlib takes its time to load
 
     drawn = 0
     for index, video_id in enumerate(annotations.video_ids):

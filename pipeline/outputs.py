@@ -73,7 +73,7 @@ def write_csv(path: Path, video_id: str, found: VideoDetections) -> None:
 
 def draw(path: Path, video_id: str, found: VideoDetections) -> None:
     """Draw the detections on a time axis as a PNG."""
-    from evaluation.timeline_picture import draw_timeline  # matplotlib takes its time to load
+    from evaluation.report.timeline_picture import draw_timeline  # matplotlib takes its time to load
 
     rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
     detections = [(Segment(start_s, end_s, label), score) for (start_s, end_s), label, score in rows]

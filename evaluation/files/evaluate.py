@@ -19,7 +19,7 @@ from evaluation.files.sanity import (
     tie_notes,
 )
 from evaluation.metrics.average_recall import ProposalMetrics, proposal_metrics
-from evaluation.metrics.columns import Segments, look_up, number_values
+from evaluation.metrics.columns import Segments, TaskColumns, look_up, number_values
 from evaluation.metrics.detection import DetectionMetrics, detection_metrics
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
@@ -230,23 +230,6 @@ def _score(
         columns.annotations, columns.predictions, columns.labels, protocol.tiou_thresholds
     )
     return metrics, columns.unknown_labels
-
-
-@dataclass(frozen=True, eq=False)
-class TaskColumns:
-    """What one task is scored on: rows in the order of the files, videos numbered as in the table.
-
-    Attributes:
-        annotations: label 0..C-1.
-        predictions: label -1 for classes without annotations, video -1 for unknown videos.
-        labels: names of the C annotated classes, in order of first appearance.
-        unknown_labels: predicted classes without annotations.
-    """
-
-    annotations: Segments
-    predictions: Segments
-    labels: tuple[str, ...]
-    unknown_labels: list[str]
 
 
 def task_columns(

@@ -145,3 +145,20 @@ def _check_lengths(segments: Segments, name: str) -> None:
     shapes = {column: getattr(segments, column).shape for column in COLUMN_NAMES}
     if len(set(shapes.values())) != 1:
         raise InputError(f"{name}: expected columns of one length, found shapes {shapes}")
+
+
+@dataclass(frozen=True, eq=False)
+class TaskColumns:
+    """What one task is scored on: rows in the order of the files, videos numbered as in the table.
+
+    Attributes:
+        annotations: label 0..C-1.
+        predictions: label -1 for classes without annotations, video -1 for unknown videos.
+        labels: names of the C annotated classes, in order of first appearance.
+        unknown_labels: predicted classes without annotations.
+    """
+
+    annotations: Segments
+    predictions: Segments
+    labels: tuple[str, ...]
+    unknown_labels: list[str]

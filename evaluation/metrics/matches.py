@@ -7,9 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from evaluation.files.evaluate import TaskColumns
 from evaluation.metrics.average_precision import Hits, average_precision_of_hits, find_hits
-from evaluation.metrics.columns import UNKNOWN, Segments
+from evaluation.metrics.columns import UNKNOWN, Segments, TaskColumns
 from evaluation.metrics.detection import rank
 from evaluation.metrics.matching import UNMATCHED, match_annotations
 

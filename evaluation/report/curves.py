@@ -16,7 +16,7 @@ from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, line_chart
 from evaluation.report.fragments import beside, for_tasks, table
 from evaluation.report.page import Section, render_fragment
-from evaluation.tables import official_recall_rows, top_k_rows
+from evaluation.report.tables import official_recall_rows, top_k_rows
 from runtime.text import encodable
 
 RECALLS = np.linspace(0.0, 1.0, 51)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluation.diagnosis.false_positives import BestOverlap, best_overlap
-from evaluation.files.evaluate import TaskColumns, annotation_columns, prediction_columns
+from evaluation.files.evaluate import annotation_columns, prediction_columns
 from evaluation.metrics.average_recall import ProposalMetrics
+from evaluation.metrics.columns import TaskColumns
 from evaluation.metrics.matches import Matches, match_columns
 from evaluation.report.classes import classes_section
 from evaluation.report.curves import average_recall_section, precision_recall_section

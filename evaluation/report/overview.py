@@ -12,8 +12,8 @@ from markupsafe import Markup
 from evaluation.files.evaluate import Evaluation
 from evaluation.report.fragments import beside, table
 from evaluation.report.page import Section, render_fragment
+from evaluation.report.tables import data_rows, precision_rows, recall_rows, separate_title
 from evaluation.results import Results
-from evaluation.tables import data_rows, precision_rows, recall_rows, separate_title
 from runtime.text import encodable
 
 READ_BYTES = 1 << 20

@@ -12,9 +12,8 @@ import evaluation.report.charts
 from evaluation.diagnosis.advice import advice
 from evaluation.diagnosis.confusion import confusion, most_confused
 from evaluation.diagnosis.diagnose import diagnose
-from evaluation.files.evaluate import TaskColumns
 from evaluation.files.protocols import PROTOCOLS
-from evaluation.metrics.columns import Segments
+from evaluation.metrics.columns import Segments, TaskColumns
 from evaluation.metrics.matches import Matches, match_columns
 from evaluation.report.video_choice import best_f1_score
 

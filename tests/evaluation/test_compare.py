@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.compare import main
+from evaluation.comparison.intervals import compare_predictions, interval
 from evaluation.files.evaluate import evaluate_tables, select_subset, task_columns
 from evaluation.files.protocols import PROTOCOLS
-from evaluation.intervals import compare_predictions, interval
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
 from runtime.config import config_to_yaml

@@ -16,9 +16,8 @@ from evaluation.__main__ import main
 from evaluation.diagnosis import Diagnosis, diagnose, diagnosis_to_json
 from evaluation.diagnosis.characteristics import bin_values, characterise, quantile_edges
 from evaluation.diagnosis.false_positives import CATEGORIES, best_overlap, categorise, profile_counts, shares
-from evaluation.files.evaluate import TaskColumns
 from evaluation.files.protocols import PROTOCOLS
-from evaluation.metrics.columns import Segments
+from evaluation.metrics.columns import Segments, TaskColumns
 from evaluation.metrics.matches import Matches, match_columns
 
 THRESHOLDS = np.array([0.1, 0.5, 0.75])

@@ -23,9 +23,8 @@ import evaluation.diagnosis.characteristics
 import evaluation.metrics.interpolation
 import evaluation.report
 from evaluation.__main__ import main
-from evaluation.files.evaluate import TaskColumns
 from evaluation.metrics.average_precision import find_hits
-from evaluation.metrics.columns import Segments
+from evaluation.metrics.columns import Segments, TaskColumns
 from evaluation.metrics.interpolation import interpolated_precision
 from evaluation.metrics.matches import match_columns
 from evaluation.report import video_choice

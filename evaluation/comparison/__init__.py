@@ -1,0 +1,1 @@
+"""Several files of detections, or runs, on the same ground truth."""
