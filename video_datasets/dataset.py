@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from runtime.errors import InputError
-from runtime.fingerprint import file_state, listing_state
+from runtime.fingerprint import content_state, listing_state
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats import Format, format_of
 from video_datasets.formats.activitynet import HACS
@@ -101,8 +101,8 @@ def annotation_file(config: DataConfig) -> Path:
 
 
 def annotations_state(config: DataConfig) -> str:
-    """Describe all annotation files of a data set by name and size, for a stage's fingerprint."""
-    return ", ".join(map(file_state, format_of(config).annotation_files(config)))
+    """Describe all annotation files of a data set by name and content, for a stage's fingerprint."""
+    return ", ".join(map(content_state, format_of(config).annotation_files(config)))
 
 
 def read_annotations(config: DataConfig) -> AnnotationTable:

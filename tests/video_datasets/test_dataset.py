@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InputError
-from runtime.fingerprint import file_state
+from runtime.fingerprint import content_state
 from video_datasets.__main__ import main
 from video_datasets.dataset import (
     Segment,
@@ -208,9 +208,16 @@ def test_the_fingerprint_notices_another_file(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_bytes(b"1")
     before = dataset_inputs(config)
-    assert before["annotations"] == file_state(tmp_path / "labels.json")
+    assert before["annotations"] == content_state(tmp_path / "labels.json")
     (tmp_path / "videos" / "a.mp4").write_bytes(b"22")
     assert dataset_inputs(config)["videos"] != before["videos"]
+
+
+def test_the_fingerprint_notices_an_edit_that_keeps_the_size(tmp_path: Path) -> None:
+    config = _write(tmp_path, {"a": _entry("training", [(1, 2)])})
+    before = dataset_inputs(config)
+    _write(tmp_path, {"a": _entry("training", [(1, 3)])})
+    assert dataset_inputs(config)["annotations"] != before["annotations"]
 
 
 def test_the_command_shows_counts_and_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
