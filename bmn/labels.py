@@ -21,6 +21,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
+from video_datasets.watched import lies_inside
+
+Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""start (T,), end (T,), iou_map (D, T)."""
+
 BOX_WIDTH = 3.0
 """Width of the box around a start or an end, in cells; fixed in all released code (BSN's paper scales it)."""
 OUTSIDE_TOLERANCE = 1e-3
@@ -48,9 +53,7 @@ def validity_mask(tscale: int, dscale: int) -> np.ndarray:
     return np.arange(dscale)[:, None] + np.arange(tscale) < tscale
 
 
-def boundary_labels(
-    segments: ArrayLike, tscale: int, dscale: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def boundary_labels(segments: ArrayLike, tscale: int, dscale: int) -> Labels:
     """Label one window.
 
     Source: `epickitchen100_feature.py` of the TAdaConv code (BMN, Sec. 4.1). The value of a boundary at
@@ -84,6 +87,32 @@ def boundary_labels(
         np.maximum(iou_DT, overlap_DT / union_DT, out=iou_DT)
     start, end = (_boundary(segments_cells[:, side], tscale) for side in (0, 1))
     return start, end, iou_DT.astype(np.float32)
+
+
+def forget_unwatched(labels: Labels, stretches: np.ndarray) -> Labels:
+    """Make labels outside of the watched stretches NaN, which the losses leave out.
+
+    Known are positions whose middle lies in a stretch, and cells whose segment lies wholly in one.
+
+    Args:
+        labels: as `boundary_labels` makes them.
+        stretches: (n, 2), as fractions of the window; n = 0: all was watched.
+
+    >>> start, _, iou_map = forget_unwatched(boundary_labels([[0, 0.25]], 4, 2), np.array([[0.0, 0.5]]))
+    >>> print(start, iou_map[1])
+    [1.  0.5 nan nan] [0.5 nan nan nan]
+    """
+    if not len(stretches):
+        return labels
+    start, end, iou_DT = (label.copy() for label in labels)
+    dscale, tscale = iou_DT.shape
+    middles = (np.arange(tscale) + 0.5) / tscale
+    unknown_T = ~lies_inside(np.stack([middles, middles], axis=-1), stretches)
+    starts_T, ends_DT = _cells(tscale, dscale)
+    cells_DT2 = np.stack(np.broadcast_arrays(starts_T, ends_DT), axis=-1) / tscale
+    start[unknown_T] = end[unknown_T] = np.nan
+    iou_DT[~lies_inside(cells_DT2, stretches)] = np.nan
+    return start, end, iou_DT
 
 
 @lru_cache(maxsize=8)

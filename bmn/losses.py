@@ -5,6 +5,8 @@ Axes: B batch, T positions, D durations. All statistics run over the whole batch
 Written as means over classes, the balanced cross-entropy of BMN needs no ratios: with r = n / n_pos, its
 weights 0.5 r and 0.5 r / (r - 1) make each class contribute half of its own mean. An empty class then
 contributes 0 where the original yields NaN.
+
+Labels that are NaN are unknown and enter no statistic.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ def bmn_loss(
 def boundary_loss(probability_BT: Tensor, label_BT: Tensor, constants: LossConstants) -> Tensor:
     """Balanced cross-entropy of the start (or end) probability, a scalar."""
     positive = label_BT > constants.boundary_positive
-    return _balanced_cross_entropy(probability_BT, positive, ~positive)
+    return _balanced_cross_entropy(probability_BT, positive, label_BT <= constants.boundary_positive)
 
 
 def classification_loss(
@@ -99,7 +101,8 @@ def classification_loss(
 ) -> Tensor:
     """Balanced cross-entropy of "this cell's IoU exceeds 0.9" over valid cells; 0 if none does."""
     positive = (iou_BDT > constants.cls_positive) & valid_DT
-    loss = _balanced_cross_entropy(probability_BDT, positive, valid_DT & ~positive)
+    negative = (iou_BDT <= constants.cls_positive) & valid_DT
+    loss = _balanced_cross_entropy(probability_BDT, positive, negative)
     return loss * positive.any()
 
 
@@ -129,7 +132,7 @@ def regression_loss(
     n_smaller = torch.where((n_mid > 0) & (n_low > 0), torch.minimum(n_mid, n_low), n_mid + n_low)
     target = torch.where(n_high > 0, n_high, n_smaller)
     kept = high | (mid & _keep(u_mid_BDT, target, n_mid)) | (low & _keep(u_low_BDT, target, n_low))
-    squared_error = (predicted_BDT - iou_BDT).square() * kept
+    squared_error = (predicted_BDT - iou_BDT.nan_to_num()).square() * kept
     return 0.5 * squared_error.sum() / kept.sum().clamp(min=1)
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from bmn.labels import boundary_labels
+from bmn.labels import boundary_labels, forget_unwatched
 from bmn.windows import WindowGrid
 from feature_extraction import FeatureStore
 from training.loop import ItemKey
@@ -24,7 +24,8 @@ from video_datasets.dataset import Video
 from video_datasets.time_grid import interpolate_to_cells, seconds_to_normalised
 
 Sample = dict[str, Tensor]
-"""Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32."""
+"""Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32; labels are
+NaN where nobody has watched the video."""
 
 
 class WholeVideoSamples(Dataset[Sample]):
@@ -48,7 +49,8 @@ class WholeVideoSamples(Dataset[Sample]):
         video = self.videos[key[1]]
         features_CT, duration_s = rescaled_features(self.store, video.video_id, self.tscale)
         segments = seconds_to_normalised(_segments_s(video), duration_s)
-        return _sample(features_CT, segments, self.tscale, self.dscale)
+        stretches = seconds_to_normalised(_watched_s(video), duration_s)
+        return _sample(features_CT, segments, stretches, self.tscale, self.dscale)
 
 
 class Window(NamedTuple):
@@ -58,6 +60,8 @@ class Window(NamedTuple):
     first_cell: int
     segments: np.ndarray
     """(n, 2), n >= 1, as fractions of the window."""
+    stretches: np.ndarray
+    """(m, 2) that were watched, likewise; m = 0: all of the video was."""
 
 
 class WindowSamples(Dataset[Sample]):
@@ -93,7 +97,8 @@ class WindowSamples(Dataset[Sample]):
             held = self.grid.holds(segments_s, first_cell)
             if held.any():
                 segments = self.grid.as_fractions(segments_s[held], first_cell)
-                self.windows.append(Window(video.video_id, first_cell, segments))
+                stretches = self.grid.as_fractions(_watched_s(video), first_cell)
+                self.windows.append(Window(video.video_id, first_cell, segments, stretches))
                 seen |= held
         self.num_unseen += int(np.count_nonzero(~seen))
 
@@ -104,7 +109,7 @@ class WindowSamples(Dataset[Sample]):
         """Return the sample of a window."""
         window = self.windows[key[1]]
         features_CT = window_features(self.store, window.video_id, self.grid, window.first_cell)
-        return _sample(features_CT, window.segments, self.grid.tscale, self.dscale)
+        return _sample(features_CT, window.segments, window.stretches, self.grid.tscale, self.dscale)
 
 
 Samples = WholeVideoSamples | WindowSamples
@@ -143,7 +148,13 @@ def _segments_s(video: Video) -> np.ndarray:
     return np.reshape([(segment.start_s, segment.end_s) for segment in video.segments], (-1, 2))
 
 
-def _sample(features_CT: Tensor, segments: np.ndarray, tscale: int, dscale: int) -> Sample:
-    labels = boundary_labels(segments, tscale, dscale)
+def _watched_s(video: Video) -> np.ndarray:
+    return np.reshape(video.watched_s, (-1, 2))
+
+
+def _sample(
+    features_CT: Tensor, segments: np.ndarray, stretches: np.ndarray, tscale: int, dscale: int
+) -> Sample:
+    labels = forget_unwatched(boundary_labels(segments, tscale, dscale), stretches)
     named = zip(("start", "end", "iou_map"), labels, strict=True)
     return {"features": features_CT} | {name: torch.from_numpy(label) for name, label in named}

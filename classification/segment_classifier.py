@@ -117,7 +117,8 @@ def gather_samples(store: FeatureStore, dataset: VideoDataset, subset: str, seed
             continue
         record, duration_s = store[video.video_id], store.duration_s(video.video_id)
         segments_s = np.array([(segment.start_s, segment.end_s) for segment in video.segments])
-        drawn = draw_training_segments(segments_s, duration_s, generator)
+        watched_s = np.reshape(video.watched_s, (-1, 2))
+        drawn = draw_training_segments(segments_s, duration_s, generator, watched_s)
         seen = segment_features(record.features, record.times, drawn.segments_s)
         samples.add(dataset, [segment.label for segment in video.segments], drawn.row, seen)
     if not samples.features:

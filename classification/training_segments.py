@@ -11,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from video_datasets.watched import lies_inside
+
 MOVED = 2
 """Moved copies of each labelled segment."""
 MOVED_SHARE = 0.15
 """Largest shift of a start or an end, as a share of the segment's length: tIoU at least 0.7 / 1.3."""
 TRIES = 6
 """Random segments drawn for each labelled one; those that are background stay."""
+NOTHING = np.zeros((0, 2))
 LARGEST_TIOU = 0.3
 """Overlap with a labelled segment up to which a random one is background."""
 
@@ -31,7 +34,10 @@ class TrainingSegments(NamedTuple):
 
 
 def draw_training_segments(
-    labelled_s: NDArray[np.float64], duration_s: float, generator: np.random.Generator
+    labelled_s: NDArray[np.float64],
+    duration_s: float,
+    generator: np.random.Generator,
+    watched_s: NDArray[np.float64] = NOTHING,
 ) -> TrainingSegments:
     """Draw what one video teaches.
 
@@ -39,6 +45,7 @@ def draw_training_segments(
         labelled_s: (n, 2), n >= 1.
         duration_s: of the video.
         generator: source of randomness.
+        watched_s: (m, 2) stretches outside of which nothing is known, so no background either; m = 0: there is no such.
     """
     count = len(labelled_s)
     lengths_s = np.diff(labelled_s)[:, 0]
@@ -47,7 +54,8 @@ def draw_training_segments(
     width_s = np.minimum(np.tile(lengths_s, TRIES) * generator.uniform(0.3, 2.0, TRIES * count), duration_s)
     start_s = generator.uniform(0.0, 1.0, TRIES * count) * (duration_s - width_s)
     random_s = np.stack([start_s, start_s + width_s], axis=1)
-    background_s = random_s[_tiou(random_s, labelled_s).max(axis=1) <= LARGEST_TIOU]
+    is_background = _tiou(random_s, labelled_s).max(axis=1) <= LARGEST_TIOU
+    background_s = random_s[is_background & lies_inside(random_s, watched_s)]
     rows = np.tile(np.arange(count), MOVED + 1)
     return TrainingSegments(
         np.concatenate([labelled_s, moved_s, background_s]),

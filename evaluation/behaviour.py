@@ -44,6 +44,7 @@ from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Rea
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
+from video_datasets.watched import WATCHED
 
 MAX_NAMED = 5
 """Videos that a line names."""
@@ -184,10 +185,18 @@ def compare(
             "expected two labellings with a video in common, found none; compare their videos' names"
         )
     firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
-    labels = tuple(sorted({bout.label for video in (*firsts, *seconds) for bout in video.bouts}))
+    labels = tuple(sorted({bout.label for video in (*firsts, *seconds) for bout in video.bouts} - {WATCHED}))
     durations_s = [_duration_s(*pair, media) for pair in pairs]
     cells = [math.ceil(duration_s / cell_s - 1e-9) for duration_s in durations_s]
-    first, second = (_all_active(videos, labels, cells, cell_s) for videos in (firsts, seconds))  # T x K
+    known = np.concatenate(
+        [
+            _watched(video, n, cell_s) & _watched(by_id[video.video_id], n, cell_s)
+            for video, n in zip(firsts, cells, strict=True)
+        ]
+    )
+    first, second = (
+        _all_active(videos, labels, cells, cell_s)[known] for videos in (firsts, seconds)
+    )  # T x K
     starts, other_starts = (_starts(videos, durations_s, tolerance_s) for videos in (firsts, seconds))
     matrix = confusion(first, second)
     return Agreement(
@@ -198,7 +207,7 @@ def compare(
         event_kappa=event_kappa(starts, other_starts, tolerance_s),
         reference=_budgets(firsts, labels, durations_s),
         other=_budgets(seconds, labels, durations_s),
-        seconds=sum(durations_s),
+        seconds=len(first) * cell_s,
     )
 
 
@@ -232,13 +241,19 @@ def _all_active(
     return active
 
 
+def _watched(video: LabelledVideo, n_cells: int, cell_s: float) -> np.ndarray:
+    """Cells that somebody has looked at: all, unless the video is labelled in part. Bool, (T,)."""
+    stretches = _segments(video, WATCHED)
+    return active_cells(stretches, n_cells, cell_s) if len(stretches) else np.ones(n_cells, dtype=bool)
+
+
 def _starts(
     videos: Sequence[LabelledVideo], durations_s: Sequence[float], tolerance_s: float
 ) -> list[tuple[float, str]]:
     """Starts of all bouts, the videos one behind the other with a gap that no window spans."""
     offset_s, starts = 0.0, []
     for video, duration_s in zip(videos, durations_s, strict=True):
-        starts += [(offset_s + bout.start_s, bout.label) for bout in video.bouts]
+        starts += [(offset_s + bout.start_s, bout.label) for bout in video.bouts if bout.label != WATCHED]
         offset_s += duration_s + 2 * tolerance_s + 1
     return starts
 

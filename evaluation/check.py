@@ -144,9 +144,11 @@ def _compare(
     from evaluation.files.evaluate import evaluate_tables, subset_of
     from evaluation.files.read import read_ground_truth
     from evaluation.report.tables import data_table
+    from evaluation.files.watched import only_watched
     from video_datasets.predictions import NO_LABEL
 
     truth = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
+    truth, predictions = only_watched(truth, predictions)
     subset = arguments.subset or subset_of(truth, protocol)
     task = "proposals" if (predictions.label == NO_LABEL).all() else "detection"
     try:

@@ -93,6 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from evaluation.files.read import read_ground_truth
     from evaluation.files.splits import SplitLists, add_splits, read_list
     from evaluation.report.tables import render_evaluation
+    from evaluation.files.watched import only_watched
     from evaluation.results import Results, Scored
 
     protocol = protocol_named(arguments.protocol, arguments.tiou, arguments.task)
@@ -100,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
     outputs = (arguments.json, arguments.per_class, arguments.report, arguments.diagnosis)
     refuse_overwriting(outputs, _input_files(arguments, protocol).values())
     annotations = read_ground_truth(arguments.ground_truth, protocol, arguments.format)
-    predictions = _read_predictions(arguments, protocol)
+    annotations, predictions = only_watched(annotations, _read_predictions(arguments, protocol))
     subset = arguments.subset or subset_of(annotations, protocol)
     evaluation = evaluate_tables(annotations, predictions, protocol, subset=subset, task=arguments.task)
     lists = {name: read_list(path, column) for name, (path, column) in _lists(arguments, protocol).items()}

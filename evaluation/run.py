@@ -13,12 +13,14 @@ from pathlib import Path
 from evaluation.files.evaluate import evaluate_tables, select_subset
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
 from evaluation.files.read import read_predictions_file
+from evaluation.files.watched import only_watched
 from evaluation.results import Results, Scored
 from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import annotation_file, read_annotations
 from video_datasets.formats import format_of
 from video_datasets.predictions import read_predictions
+from video_datasets.watched import take_stretches
 
 DETECTIONS = ("classification", "detections.json")
 """Stage and file."""
@@ -46,20 +48,21 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         FileNotFoundError: if there are no annotations.
     """
     protocol, subset = run_protocol(config), config.data.validation_subset
-    annotations = read_annotations(config.data)
+    everything = read_annotations(config.data)
+    annotations, _ = take_stretches(everything)
     files = {"ground truth": annotation_file(config.data)}
     detections = proposals = None
     labels: tuple[str, ...] = ()
     path = folder(DETECTIONS[0]) / DETECTIONS[1]
     if path.is_file():
         files["detections"] = path
-        found = read_predictions_file(path, protocol)
+        _, found = only_watched(everything, read_predictions_file(path, protocol))
         labels = found.labels
         detections = Scored(found, evaluate_tables(annotations, found, protocol, subset=subset))
     path = folder(PROPOSALS[0]) / PROPOSALS[1]
     if path.is_file():
         files["proposals"] = path
-        found = read_predictions(path)
+        _, found = only_watched(everything, read_predictions(path))
         recalled = evaluate_tables(annotations, found, protocol, subset=subset, task="proposals")
         proposals = Scored(found, recalled)
     names = format_of(config.data).label_names(config.data, dict.fromkeys((*annotations.labels, *labels)))
@@ -68,7 +71,7 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         select_subset(annotations, subset),
         detections,
         proposals,
-        _separate(annotations, protocol, subset, folder(DETECTIONS[0])),
+        _separate(everything, protocol, subset, folder(DETECTIONS[0])),
         files,
         names,
         _class_names(config, protocol, names),
@@ -98,5 +101,6 @@ def _separate(annotations: AnnotationTable, joint: Protocol, subset: str, folder
     files = {task: folder / name for task, name in protocol.task_files.items()}
     if not all(path.is_file() for path in files.values()):
         return None
-    found = {task: read_predictions_file(path, protocol) for task, path in files.items()}
+    read = {task: read_predictions_file(path, protocol) for task, path in files.items()}
+    annotations, found = only_watched(annotations, read)
     return Scored(found, evaluate_tables(annotations, found, protocol, subset=subset))

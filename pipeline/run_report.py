@@ -35,6 +35,7 @@ from runtime.text import encodable
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import read_annotations
 from video_datasets.video.search import index_video_files
+from video_datasets.watched import take_stretches
 
 TIMELINE = "timeline"
 """Section that the player joins."""
@@ -94,7 +95,7 @@ def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...
 def find(run_dir: Path, config: RunConfig) -> tuple[Results | None, AnnotationTable | None, list[str]]:
     """Evaluate what the run has come to: the results, the evaluated subset, and what is missing and why."""
     try:
-        truth = select_subset(read_annotations(config.data), config.data.validation_subset)
+        truth = select_subset(take_stretches(read_annotations(config.data))[0], config.data.validation_subset)
     except (InputError, FileNotFoundError) as error:
         return None, None, [f"No figures, since the annotations cannot be read: {error}"]
     try:

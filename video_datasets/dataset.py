@@ -20,6 +20,7 @@ from video_datasets.formats.activitynet import HACS
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.settings import DataConfig
 from video_datasets.video.search import files_of_ids, index_video_files, video_files_by_id
+from video_datasets.watched import take_stretches
 
 MAX_REASONS = 3
 """Problems of the annotations that a message names."""
@@ -42,6 +43,7 @@ class Video:
         path: file, or None where the video is annotated but not on disk.
         duration_s: as annotated; NaN where the annotations give none.
         segments: cleaned, in file order.
+        watched_s: (start, end) of the stretches that were labelled, see `video_datasets.watched`; (): all of it.
     """
 
     video_id: str
@@ -49,6 +51,7 @@ class Video:
     path: Path | None
     duration_s: float
     segments: tuple[Segment, ...]
+    watched_s: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
     problems: dict[str, str] = {}
     _refuse_unrendered(config)
     data_format = format_of(config)
-    table, heads = data_format.read_all(config, problems), data_format.class_names(config)
+    table, stretches = take_stretches(data_format.read_all(config, problems))
+    heads = data_format.class_names(config)
     found = video_files_by_id(Path(config.root) / config.videos)
     files = files_of_ids(found, table.video_ids)
     segments = _clean_segments(table, problems, data_format.rounding_s)
@@ -151,6 +155,7 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
             path=next(iter(files[video_id]), None),
             duration_s=float(table.durations_s[index]),
             segments=tuple(segments[index]),
+            watched_s=tuple(map(tuple, stretches[video_id].tolist())) if video_id in stretches else (),
         )
         if len({path.stat().st_size for path in files[video_id]}) > 1:
             names = ", ".join(map(str, files[video_id]))

@@ -20,10 +20,12 @@ import numpy as np
 from evaluation.files.evaluate import predictions_per_task, select_subset, task_columns
 from evaluation.files.protocols import Protocol
 from evaluation.files.refusals import refuse_bad_annotations, refuse_bad_predictions
+from evaluation.files.watched import only_watched
 from evaluation.metrics.bootstrap import WeightedRanking, bootstrap_map, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
+from video_datasets.watched import take_stretches
 
 LEVEL = 0.95
 FEW_VIDEOS = 20
@@ -107,7 +109,8 @@ def compare_predictions(
     Raises:
         InputError: as `evaluation.files.evaluate.evaluate_tables`.
     """
-    truth = select_subset(annotations, subset)
+    files = [only_watched(annotations, file)[1] for file in files]
+    truth = select_subset(take_stretches(annotations)[0], subset)
     refuse_bad_annotations(truth)
     for file in files:
         refuse_bad_predictions(truth, file, needs_labels=True)

@@ -43,6 +43,15 @@ def test_cells_bouts_and_kappa_by_hand() -> None:
     assert found.seconds == 10.0
 
 
+def test_cells_that_only_one_has_watched_do_not_count() -> None:
+    reference = labelling((0, 4, "run"))
+    other = labelling((0, 6, "(watched)"), (1, 4, "run"), (5, 6, "run"))
+    found = compare(reference, other, cell_s=1.0, tolerance_s=0.5)
+    assert found.labels == ("run",)
+    assert found.seconds == 6.0
+    assert found.matrix.tolist() == [[3, 1], [1, 1]]
+
+
 def test_equal_labellings_agree_wholly() -> None:
     both = labelling((0, 4, "run"), (2, 8, "sit"))
     found = compare(both, both, cell_s=0.1, tolerance_s=1.0)
