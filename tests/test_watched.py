@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from runtime.schema import DataConfig
 
 from bmn.labels import boundary_labels, forget_unwatched, validity_mask
 from bmn.losses import bmn_loss
@@ -16,7 +17,6 @@ from evaluation.__main__ import main
 from evaluation.files.evaluate import evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.files.watched import only_watched
-from runtime.schema import DataConfig
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.detections_csv import read_detections_csv
 from video_datasets.formats.own_csv import read_own_csv
