@@ -143,8 +143,8 @@ def _compare(
     """Add what the columns show against a ground truth, and return the table of an evaluation."""
     from evaluation.files.evaluate import evaluate_tables, subset_of
     from evaluation.files.read import read_ground_truth
-    from evaluation.report.tables import data_table
     from evaluation.files.watched import only_watched
+    from evaluation.report.tables import data_table
     from video_datasets.predictions import NO_LABEL
 
     truth = read_ground_truth(arguments.ground_truth, protocol, arguments.format)

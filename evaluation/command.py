@@ -92,8 +92,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from evaluation.files.protocols import protocol_named
     from evaluation.files.read import read_ground_truth
     from evaluation.files.splits import SplitLists, add_splits, read_list
-    from evaluation.report.tables import render_evaluation
     from evaluation.files.watched import only_watched
+    from evaluation.report.tables import render_evaluation
     from evaluation.results import Results, Scored
 
     protocol = protocol_named(arguments.protocol, arguments.tiou, arguments.task)

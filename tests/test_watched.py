@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runtime.schema import DataConfig
 
 from bmn.labels import boundary_labels, forget_unwatched, validity_mask
 from bmn.losses import bmn_loss
@@ -20,6 +19,7 @@ from evaluation.files.watched import only_watched
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.detections_csv import read_detections_csv
 from video_datasets.formats.own_csv import read_own_csv
+from video_datasets.settings import DataConfig
 from video_datasets.watched import lies_inside, take_stretches
 
 LABELS = """video,start_s,end_s,label,subset
