@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--clips", type=int, default=100)
     arguments = parser.parse_args()
-    import decord  # x86-64 only
+    import decord  # pip install tadaloc[benchmarks]; x86-64 only
 
     times = frame_times(arguments.video)
     source = grid_source_indices(times.times_s, HACS_GRID.fps, times.duration_s)

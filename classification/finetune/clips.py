@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from classification.finetune.mixing import erase
 from classification.finetune.sampling import clip_frames, spread_frames
 from classification.finetune.settings import FinetuneConfig
 from classification.finetune.video_files import ClipSource
@@ -18,6 +19,7 @@ from tadaconv.inputs import NetworkInput
 from training.batches import ItemKey, derived_seed
 from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
+from video_datasets.video.colour import ColourJitter
 from video_datasets.video.decoding import VideoError
 from video_datasets.video.transforms import random_training_view, to_float
 
@@ -80,6 +82,15 @@ class SegmentClips(Dataset[dict[str, Any]]):
     ) -> None:
         self.segments, self.source, self.grid, self.config, self.seed = segments, source, grid, config, seed
         self.network_input = network_input
+        strength, grey = config.colour_jitter, config.grey_probability
+        jitter = ColourJitter(
+            brightness=strength,
+            contrast=strength,
+            saturation=strength,
+            hue=strength / 2,
+            grey_probability=grey,
+        )
+        self.colours = jitter if strength or grey else None
 
     def __len__(self) -> int:
         return len(self.segments) * self.config.clips_per_segment
@@ -126,7 +137,12 @@ class SegmentClips(Dataset[dict[str, Any]]):
             generator=generator,
             flip_probability=flip_probability,
         )
-        return self.network_input.normalise(view), classes
+        if self.colours is not None:
+            view = self.colours(view, generator)
+        seen = self.network_input.normalise(view)
+        if self.config.random_erasing and torch.rand((), generator=generator) < self.config.random_erasing:
+            seen = erase(seen, generator)
+        return seen, classes
 
     def _flip(self, chosen: LabelledSegment, generator: torch.Generator) -> tuple[float, ClassIndices]:
         """Probability of a flip, and the classes; where they depend on it, it is drawn here: 0 or 1."""

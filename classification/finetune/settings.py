@@ -34,6 +34,20 @@ class FinetuneConfig(TrainingConfig):
     flip_left_right: Literal["never", "swap"] = "never"
     """Clips of classes whose names tell left from right: never flipped, or flipped with the mirrored class as their
     label (the original does so on Something-Something)."""
+    colour_jitter: float = 0.0
+    """Strength of random changes of brightness, contrast and saturation, and half of it of hue, the same in all frames
+    of a clip (ViViT 0.5). 0: none."""
+    grey_probability: float = 0.0
+    """Probability that a clip loses its colour (ViViT on Kinetics 0.3, TAdaFormer 0.2)."""
+    label_smoothing: float = 0.0
+    """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on EPIC-KITCHENS-100 0.2)."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta distribution: clips of a batch are added in pairs, labels too (ViViT 0.2). 0: none."""
+    cutmix: float = 0.0
+    """Alpha of CutMix's: a box of one clip is cut into another (ViViT on EPIC-KITCHENS-100 1.0); with `mixup`, in every
+    second batch. 0: none."""
+    random_erasing: float = 0.0
+    """Probability that a rectangle of a clip is filled with noise (ViViT on EPIC-KITCHENS-100 0.25)."""
     test_short_side_px: int = 256
     """Short side in validation and test."""
     test_clips: int = 1
@@ -52,7 +66,10 @@ class FinetuneConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, "finetune", clips_per_segment=1, test_short_side_px=1)
-        require_at_least(self, "finetune", test_clips=1, frame_cache_step=0)
+        require_at_least(self, "finetune", test_clips=1, frame_cache_step=0, mixup=0, cutmix=0)
+        for name in ("colour_jitter", "grey_probability", "label_smoothing", "random_erasing"):
+            share = getattr(self, name)
+            require(0 <= share <= 1, f"finetune.{name} must lie within 0 and 1, found {share}")
         low_px, high_px = self.short_side_px
         require(
             0 < self.crop_px <= low_px <= high_px,

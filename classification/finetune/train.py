@@ -17,6 +17,7 @@ from classification.finetune.clips import LabelledSegment, SegmentClips, labelle
 from classification.finetune.frame_cache import FRAMES_FOLDER, FrameCache, build_frame_cache
 from classification.finetune.heads import by_head, head_losses
 from classification.finetune.mirror import mirrored_labels
+from classification.finetune.mixing import draw_mix
 from classification.finetune.video_files import TIMES_FOLDER, ClipSource, VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from feature_extraction.backbone import head_sizes, save_backbone
@@ -81,8 +82,12 @@ class FinetuneTask:
         damaged = {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
         self.damaged.update(damaged)
         replaced = torch.tensor([bool(video_id) for video_id in batch["damaged"][0]])
-        logits = model(batch["clip"].to(memory_format=torch.channels_last_3d))
-        return {**head_losses(by_head(logits), batch["classes"]), "replaced": replaced.float().mean()}
+        config = self.dataset.config
+        mix = draw_mix(config, tuple(batch["clip"].shape[3:]), generator)
+        clips = mix.clips(batch["clip"]) if mix.share < 1 else batch["clip"]
+        logits = model(clips.to(memory_format=torch.channels_last_3d))
+        figures = head_losses(by_head(logits), batch["classes"], mix, config.label_smoothing)
+        return {**figures, "replaced": replaced.float().mean()}
 
     def validate(self) -> dict[str, float]:
         """Return loss and accuracies on the middle clips of all processes' validation segments.

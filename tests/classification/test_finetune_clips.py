@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -315,3 +316,19 @@ def test_a_step_that_misses_frames_of_clips_is_refused(run: StageRun, grid: Time
         InputError, match=r"finetune\.frame_cache_step=4 must divide the places of a clip's frames"
     ):
         build_frame_cache(run, [], grid)
+
+
+def test_changes_of_colour_and_erasing_follow_the_item_and_are_off_by_default() -> None:
+    def item(key: tuple[int, int], **settings: float) -> torch.Tensor:
+        segments = labelled_segments([_video("a", (0, 10))], lambda label: {"action": 0})
+        config = replace(CONFIG, **settings)
+        return SegmentClips(segments, Frames(), HACS, config, 0, NetworkInput())[key]["clip"]
+
+    plain = item((0, 0))
+    for settings in ({"colour_jitter": 0.5, "grey_probability": 0.5}, {"random_erasing": 1.0}):
+        changed = item((0, 0), **settings)
+        assert torch.equal(changed, item((0, 0), **settings))
+        assert not torch.equal(changed, plain)
+        assert not torch.equal(changed, item((1, 0), **settings))
+    pixels = NetworkInput().pixels(item((0, 0), colour_jitter=1.0))
+    assert -1e-6 <= pixels.min() <= pixels.max() <= 1 + 1e-6
