@@ -64,6 +64,7 @@ def result_sums(folder: Path, results: Sequence[str], stores: Sequence[str] = ()
 
 def _files(folder: Path, patterns: Sequence[str]) -> list[str]:
     found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    found.discard(folder / RECORD_NAME)  # which holds the sums
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
