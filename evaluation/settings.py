@@ -18,3 +18,10 @@ class EvaluationConfig:
     """Thresholds of mAP as A:STEP:B, e.g. 0.3:0.1:0.7; empty: the protocol's."""
     timelines: int = 4
     """Videos whose ground truth and detections are drawn as a PNG."""
+
+    def __post_init__(self) -> None:
+        from evaluation.files.protocols import (
+            protocol_named,  # the readers of all formats, for this one check
+        )
+
+        protocol_named(self.protocol, self.tiou)

@@ -21,6 +21,7 @@ from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
 from evaluation.metrics.thresholds import parse_tious, tiou_range
 from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
+from runtime.config import load_config
 from runtime.errors import InputError
 from runtime.sections import run_config
 from runtime.stage import StageRun
@@ -257,3 +258,17 @@ def test_one_rule_for_proposals_of_other_subsets(
 def test_entries_differ_in_name_alone_where_benchmarks_share_their_rules() -> None:
     hacs, activitynet = PROTOCOLS["hacs"], PROTOCOLS["activitynet"]
     assert replace(hacs, name="", format=activitynet.format) == replace(activitynet, name="")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("evaluation.protocol=hacks", "protocol 'hacks' is unknown.*closest: hacs"),
+        ("evaluation.tiou=0.3:0.7", "expected A:STEP:B"),
+    ],
+)
+def test_a_run_with_wrong_words_does_not_start(words: str, message: str) -> None:
+    import pipeline.stages  # noqa: F401 (settings of all packages)
+
+    with pytest.raises(InputError, match=message):
+        load_config(Path(__file__).parents[2] / "configs/hacs_mini.yaml", [words])
