@@ -6,10 +6,22 @@ import argparse
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+
+
+class Names:
+    """The names of a table, read when an argument is checked: --help need not wait for what the table imports."""
+
+    def __init__(self, module: str, table: str) -> None:
+        self.module, self.table = module, table
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(getattr(import_module(self.module), self.table))
 
 
 def make_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -24,11 +36,11 @@ def make_parser(name: str, description: str, examples: str) -> argparse.Argument
 
 def add_protocol(parser: argparse.ArgumentParser, *, required: bool = True, tiou: bool = True) -> None:
     """Add --protocol and --tiou."""
-    from evaluation.files.protocols import PROTOCOLS
-
-    hint = "" if required else " (default: that of the ground truth's format)"
-    names = ", ".join(PROTOCOLS)
-    parser.add_argument("--protocol", required=required, choices=PROTOCOLS, metavar="NAME", help=names + hint)
+    names = Names("evaluation.files.protocols", "PROTOCOLS")
+    hint = "hacs, activitynet, thumos, ek100, .." + (
+        "" if required else " (default: the ground truth's format's)"
+    )
+    parser.add_argument("--protocol", required=required, choices=names, metavar="NAME", help=hint)
     if tiou:
         parser.add_argument(
             "--tiou",
@@ -40,8 +52,6 @@ def add_protocol(parser: argparse.ArgumentParser, *, required: bool = True, tiou
 
 def add_ground_truth(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add --ground-truth, --format and --subset."""
-    from video_datasets.formats import FORMATS
-
     add = parser.add_argument
     add(
         "--ground-truth",
@@ -50,12 +60,11 @@ def add_ground_truth(parser: argparse.ArgumentParser, *, required: bool = True) 
         metavar="FILE",
         help="official annotations, or one's own CSV (video,start_s,end_s,label,subset)",
     )
-    names = ", ".join(name for name, entry in FORMATS.items() if entry.localizes)
     add(
         "--format",
-        choices=FORMATS,
+        choices=Names("video_datasets.formats", "FORMATS"),
         metavar="NAME",
-        help=f"of the ground truth: {names} (default: as its content says)",
+        help="of the ground truth: hacs, csv, ek100, .. (default: as its content says)",
     )
     add("--subset", metavar="NAME", help="which videos count (default: the protocol's, e.g. validation)")
 

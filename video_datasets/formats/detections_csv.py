@@ -3,8 +3,8 @@
     video,start_s,end_s,label,score
     kitchen_01,3.1,8.7,pour water,0.83
 
-Columns in any order; `label` may be missing (proposals). Detections of verbs and nouns have the columns `verb` and
-`noun`, class numbers, which then count instead of the label.
+Columns in any order, also as `video-id,t-start,t-end`; `label` may be missing (proposals). Detections of verbs and
+nouns have the columns `verb` and `noun`, class numbers, which then count instead of the label.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from video_datasets.formats.own_csv import id_and_file
 from video_datasets.predictions import NO_LABEL, Predictions
 
 _WANTED = (
-    Column(("video", "path", "video_id")),
-    Column(("start_s", "start")),
-    Column(("end_s", "end")),
+    Column(("video", "path", "video_id", "video-id")),
+    Column(("start_s", "start", "t-start")),
+    Column(("end_s", "end", "t-end")),
     Column(("score", "confidence")),
     Column(("label",), optional=True),
     Column(("verb",), optional=True),
