@@ -36,6 +36,7 @@ WITHOUT_TORCH = (
     "pipeline.detect",
     "pipeline.bundle",
     "pipeline.report",
+    "pipeline.suggest",
     "feature_extraction.zoo.__main__",
     "evaluation",
     "evaluation.files.evaluate",
