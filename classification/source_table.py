@@ -192,7 +192,7 @@ def _open_auto(parts: Parts) -> VideoLabeller:
 
 
 def _auto_reads(config: RunConfig) -> tuple[str, ...]:
-    if head_of(config).tells_classes:
+    if head_of(config).tells_classes(config):
         return ("proposals",)
     return ("features", "proposals") if config.features.store else ("finetune", "features", "proposals")
 

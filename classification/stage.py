@@ -52,5 +52,5 @@ SPEC = StageSpec(
     description=__doc__ or "",
     configured=stage_spec,
     epilog=EPILOG,
-    results=("*.json", "*.h5"),
+    results=("detections*.json", "source.json", "*.h5", "*.pt"),
 )

@@ -103,7 +103,8 @@ class Head:
         load: reads what the training left in the stage's folder, onto a device (`torch.device`).
         suppress: keeps the best candidates of a video, by score, descending.
         settings: sections of the configuration that `load` and `suppress` read.
-        tells_classes: whether its candidates have labels, so that nothing else needs to classify them.
+        tells_classes: whether its candidates have labels, so that nothing else needs to classify them, from the
+            configuration of a run.
         reach: what it can say at best, from the configuration of a run.
         weights: file of its weights, a `training.checkpoint`: "model" (a state dict), "config" (the run's), and
             what else it takes to load it, as plain values that JSON can hold, so that bundles can carry it.
@@ -117,7 +118,7 @@ class Head:
     load: Callable[[Path, RunConfig, torch.device], TrainedHead]
     suppress: Callable[[Candidates, RunConfig], Candidates]
     settings: tuple[str, ...]
-    tells_classes: bool = False
+    tells_classes: Callable[[RunConfig], bool] = lambda config: False
     reach: Callable[[RunConfig], HeadReach] = lambda config: AnySegment()
     weights: str = "weights.pt"
 
@@ -163,6 +164,7 @@ def _one_stage(name: str, title: str) -> Head:
         load=_load_one_stage,
         suppress=suppress_by_class,
         settings=("one_stage",),
+        tells_classes=lambda config: bool(config.one_stage.classes == "own"),
     )
 
 

@@ -17,7 +17,7 @@ from feature_extraction import FeatureStore
 from pipeline import Detector
 from pipeline.bundle import main as bundle
 from proposals.heads import HEADS, Head
-from runtime.config import config_to_dict, load_config
+from runtime.config import config_to_dict, config_to_yaml, load_config
 from runtime.stage import StageRun, StageSpec, run_stage
 from training import checkpoint
 from video_datasets.dataset import load_dataset
@@ -82,7 +82,7 @@ TOY = Head(
     load=load,
     suppress=suppress,
     settings=(),
-    tells_classes=True,
+    tells_classes=lambda config: True,
 )
 
 
@@ -94,11 +94,13 @@ def toy_run(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for stage in ("finetune", "features"):
         shutil.copytree(tiny_run / stage, folder / stage)
     words = ["head=toy", "classification.source=auto", f"run_dir={folder}"]
-    spec = StageSpec(name="toy", command="toy", sections=("seed",), reads=("features",), weights="weights.pt")
-    run_stage(spec, load_config(tiny_run / "config.yaml", words), train)
+    config = load_config(tiny_run / "config.yaml", words)
+    (tmp_path / "toy.yaml").write_text(config_to_yaml(config))
+    spec = StageSpec(name="toy", command="toy", work=train, reads=("features",), weights="weights.pt")
+    run_stage(spec, config)
     for stage in ("proposals", "classification", "evaluation"):
         main = importlib.import_module(f"{stage}.__main__").main
-        assert main(["--config", str(tiny_run / "config.yaml"), *words]) == 0
+        assert main(["--config", str(tmp_path / "toy.yaml")]) == 0
     return folder
 
 
