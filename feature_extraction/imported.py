@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from feature_extraction.checks import refuse_other_grid
+from feature_extraction.joined import write_joined
 from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import MERGED_NAME, FeatureStore
 from runtime.errors import InputError
@@ -21,11 +22,24 @@ def store_file(config: FeaturesConfig) -> Path:
         InputError: if it is not there.
     """
     assert config.store is not None
-    path = Path(config.store)
+    return _merged_file("features.store", config.store)
+
+
+def joined_files(config: FeaturesConfig) -> list[Path]:
+    """Return the files that `features.joined` names, likewise.
+
+    Raises:
+        InputError: if one is not there.
+    """
+    return [_merged_file("features.joined", path) for path in config.joined]
+
+
+def _merged_file(key: str, name: str) -> Path:
+    path = Path(name)
     file = path / MERGED_NAME if path.is_dir() else path
     if not file.is_file():
         raise InputError(
-            f"features.store={config.store}: expected a feature store in one HDF5 file, or a folder with "
+            f"{key}={name}: expected a feature store in one HDF5 file, or a folder with "
             f"{MERGED_NAME}; make one with the feature extraction or `python -m feature_extraction.zoo`"
         )
     return file
@@ -54,10 +68,29 @@ def use_store(run: StageRun) -> None:
     if channels is None:
         some = next(iter(store), "none at all")
         raise InputError(f"{file}: holds none of the annotated videos; a video in it: {some}")
-    link = run.folder / MERGED_NAME
-    link.unlink(missing_ok=True)
-    link.symlink_to(file.resolve())
+    _put_in_run(run, file, [video_id for video_id in videos if video_id in store])
+    channels += sum(_channels(FeatureStore(path)) for path in joined_files(run.config.features))
     run.summary = f"{run.counts['videos']} videos, {channels} channels, from {file}"
+
+
+def _channels(store: FeatureStore) -> int:
+    video_id = store.any_id()
+    return store.info(video_id).shape[1] if video_id else 0
+
+
+def _put_in_run(run: StageRun, file: Path, video_ids: list[str]) -> None:
+    """Link the store as the run's own, or write it joined with others."""
+    path = run.folder / MERGED_NAME
+    path.unlink(missing_ok=True)
+    if not run.config.features.joined:
+        path.symlink_to(file.resolve())
+        return
+    stores = [FeatureStore(file), *map(FeatureStore, joined_files(run.config.features))]
+    problems = write_joined(path, stores, progress(video_ids, description="joining", unit="video"))
+    run.skipped.update(problems)
+    run.counts["videos"] -= len(problems)
+    if not run.counts["videos"]:
+        raise InputError(f"features.joined: no video is in all of {', '.join(str(s.path) for s in stores)}")
 
 
 def _check_video(store: FeatureStore, video_id: str, grid: TimeGrid, channels: int | None) -> int:

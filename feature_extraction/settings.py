@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runtime.schema_checks import PLACE, require_at_least, require_share
+from runtime.schema_checks import PLACE, require, require_at_least, require_share
 from runtime.sections import section
 
 
@@ -28,7 +28,13 @@ class FeaturesConfig:
     store: str | None = field(default=None, metadata=PLACE)
     """A finished store (HDF5 file) to use instead of extracting: imported or shared features on this very grid. The
     stage then only checks it, and needs neither videos nor finetuning."""
+    joined: tuple[str, ...] = ()
+    """Further stores, of whatever grids, whose features stand beside those of `store`, at its times: RGB and flow, or
+    two networks."""
 
     def __post_init__(self) -> None:
         require_at_least(self, "features", short_side_px=1)
+        require(
+            not self.joined or self.store is not None, "features.joined needs features.store, the first store"
+        )
         require_share(self.min_decoded_share, "features")

@@ -14,11 +14,12 @@ def stage_spec(config: RunConfig) -> StageSpec:
     """Return the stage as the config makes it: with `features.store` it reads that file, and no finetuning."""
     if config.features.store is None:
         return SPEC
-    from feature_extraction.imported import store_file
+    from feature_extraction.imported import joined_files, store_file
 
     inputs = {
         "annotations": annotations_state(config.data),
         "store": file_state(store_file(config.features)),
+        **{f"joined.{place}": file_state(path) for place, path in enumerate(joined_files(config.features))},
     }
     return replace(SPEC, reads=(), inputs=lambda _: inputs)
 

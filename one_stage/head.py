@@ -14,6 +14,7 @@ from one_stage.architecture import Architecture
 from one_stage.decode import decode
 from one_stage.rows import rows_to_seconds
 from one_stage.settings import OneStageConfig
+from one_stage.usable import Names
 from one_stage.weights import TrainedOneStage, load_one_stage
 from video_datasets.formats.ek100_labels import action_id, action_name
 from video_datasets.predictions import Candidates
@@ -92,16 +93,16 @@ def load_head(folder: Path, config: OneStageConfig, device: torch.device) -> One
     return OneStageHead(trained, config, device, submission_labels(trained.classes))
 
 
-def submission_labels(classes: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def submission_labels(classes: Names) -> tuple[str, ...]:
     """Return the labels of candidates as submissions name them: class names, or "verb,noun" indices.
 
-    >>> submission_labels((("run", "sit"),)), submission_labels((("take", "put"), ("cup",)))[1]
-    (('run', 'sit'), '1,0')
+    >>> submission_labels({"action": ("run", "sit")}), submission_labels({"verb": ("take", "put"), "noun": ("cup",)})
+    (('run', 'sit'), ('0,0', '1,0'))
     """
-    if len(classes) < 2:
-        return tuple(name for tower in classes for name in tower)
-    verbs, nouns = classes
-    return tuple(action_name(action_id(v, n)) for v in range(len(verbs)) for n in range(len(nouns)))
+    if not {"verb", "noun"} & set(classes):
+        return classes.get("action", ())
+    verbs, nouns = (range(len(classes.get(tower, ("",)))) for tower in ("verb", "noun"))
+    return tuple(action_name(action_id(verb, noun)) for verb in verbs for noun in nouns)
 
 
 def released_length(arch: Architecture, length: int) -> int:

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from one_stage.padding import Padding
 
+LONG = 4096
+"""Positions of a piece."""
+
 
 def masked(values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
     """Set the rows without a feature to zero."""
@@ -101,6 +104,17 @@ def run_tower(
         if padding.after_tower_norms:
             values_BCT = masked(values_BCT, mask_B1T)
     return values_BCT
+
+
+def by_position(layers: nn.Module, values_BCT: Tensor) -> Tensor:
+    """Apply layers that look at one position at a time; in inference on long videos piece by piece.
+
+    The hidden values of an MLP are the largest of a network: in pieces they take no memory that grows with T.
+    """
+    if torch.is_grad_enabled() or values_BCT.shape[2] <= LONG:
+        whole: Tensor = layers(values_BCT)
+        return whole
+    return torch.cat([layers(piece) for piece in values_BCT.split(LONG, dim=2)], dim=2)
 
 
 def halve(values_BCT: Tensor, mask_B1T: Tensor, padding: Padding) -> Tensor:

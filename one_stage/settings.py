@@ -32,8 +32,9 @@ class OneStageConfig(TrainingConfig):
     init_settings: str | None = field(default=None, metadata=PLACE)
     """YAML of the original code that belongs to `init_weights`; its sizes replace those of this section."""
 
-    classes: Literal["own", "none"] = "own"
-    """`own`: the head tells the classes of its segments; `none`: segments of any action, for a classifier."""
+    classes: Literal["own", "none", "verb", "noun"] = "own"
+    """`own`: the head tells the classes of its segments, of EPIC-KITCHENS-100 verb and noun together, by two class
+    towers on one trunk; `verb`, `noun`: one of the two; `none`: segments of any action, for a classifier."""
     channels: int = 512
     levels: int = 6
     """Of the pyramid; each has half the positions of the one before."""

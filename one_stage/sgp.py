@@ -9,6 +9,7 @@ from one_stage.layers import (
     ChannelNorm,
     MaskedGroupNorm,
     ScaledDropPath,
+    by_position,
     conv1d,
     halve,
     halved_mask,
@@ -73,7 +74,7 @@ class SgpBlock(nn.Module):
         values_BCT = masked(values_BCT, mask_B1T) + self.drop_path_out(self._branches(normed, mask_B1T))
         if self.padding.everywhere:
             values_BCT = masked(values_BCT, mask_B1T)
-        values_BCT = values_BCT + self.drop_path_mlp(self.mlp(self.gn(values_BCT, mask_B1T)))
+        values_BCT = values_BCT + self.drop_path_mlp(by_position(self.mlp, self.gn(values_BCT, mask_B1T)))
         return masked(values_BCT, mask_B1T) if self.padding.everywhere else values_BCT, mask_B1T
 
     def _halved(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from one_stage.band_attention import band_attention
-from one_stage.layers import ChannelNorm, MaskedConv1d, ScaledDropPath, conv1d, halve, halved_mask, masked
+from one_stage.layers import (
+    ChannelNorm,
+    MaskedConv1d,
+    ScaledDropPath,
+    by_position,
+    conv1d,
+    halve,
+    halved_mask,
+    masked,
+)
 from one_stage.padding import Padding
 
 
@@ -94,5 +103,5 @@ class TransformerBlock(nn.Module):
         else:
             skipped, out_mask = halve(values_BCT, mask_B1T, self.padding), halved_mask(mask_B1T)
         values_BCT = skipped + self.drop_path_attn(self.attn(normed, out_mask))
-        changed = masked(self.mlp(self.ln2(values_BCT)), out_mask)
+        changed = masked(by_position(self.mlp, self.ln2(values_BCT)), out_mask)
         return values_BCT + self.drop_path_mlp(changed), out_mask

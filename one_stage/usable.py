@@ -8,33 +8,46 @@ from feature_extraction import FeatureStore
 from feature_extraction.checks import features_problem
 from one_stage.samples import LabelledVideo
 from one_stage.settings import OneStageConfig
+from runtime.errors import InputError
 from runtime.stage import StageRun
 from video_datasets.dataset import Segment, Video, VideoDataset, segment_problem
 from video_datasets.time_grid import TimeGrid
 
-Names = tuple[tuple[str, ...], ...]
-"""Of the classes of each tower; empty for segments of any action."""
+Names = dict[str, tuple[str, ...]]
+"""Name of each tower -> its classes; empty for segments of any action."""
 
 
 def class_names(dataset: VideoDataset, config: OneStageConfig) -> Names:
-    """Return the classes that the head tells: those of the data set, or none."""
-    return tuple(dataset.heads.values()) if config.classes == "own" else ()
+    """Return the classes that the head tells: those of the data set, of one of its towers, or none.
+
+    Raises:
+        InputError: if the data set has no tower of the configured name.
+    """
+    if config.classes == "none":
+        return {}
+    if config.classes == "own":
+        return dataset.heads
+    if config.classes not in dataset.heads:
+        raise InputError(
+            f"one_stage.classes={config.classes}, but the data set tells {' and '.join(dataset.heads)}; use own"
+        )
+    return {config.classes: dataset.heads[config.classes]}
 
 
 def class_towers(names: Names) -> tuple[int, ...]:
     """Return the classes of each tower; one tower of one class where none are told.
 
-    >>> class_towers((("run", "sit"),)), class_towers(())
+    >>> class_towers({"action": ("run", "sit")}), class_towers({})
     ((2,), (1,))
     """
-    return tuple(len(tower) for tower in names) or (1,)
+    return tuple(map(len, names.values())) or (1,)
 
 
 def usable_videos(
     dataset: VideoDataset, subset: str, store: FeatureStore, grid: TimeGrid, run: StageRun
 ) -> list[LabelledVideo]:
     """Keep labelled videos that have features; list the others."""
-    own_classes = run.config.one_stage.classes == "own"
+    towers = class_names(dataset, run.config.one_stage)
     usable = []
     for video in dataset.subset(subset):
         problem = features_problem(store, video.video_id, grid)
@@ -45,7 +58,7 @@ def usable_videos(
         if segments:
             bounds = np.array([(segment.start_s, segment.end_s) for segment in segments])
             classes = [
-                list(dataset.class_indices(segment.label).values()) if own_classes else [0]
+                [dataset.class_indices(segment.label)[tower] for tower in towers] or [0]
                 for segment in segments
             ]
             usable.append(LabelledVideo(video.video_id, bounds, np.array(classes, dtype=np.int64)))

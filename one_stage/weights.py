@@ -12,6 +12,7 @@ from one_stage.architecture import Architecture, Kind
 from one_stage.network import OneStageNetwork
 from one_stage.released import from_released
 from one_stage.settings import OneStageConfig
+from one_stage.usable import Names
 from runtime.errors import InputError
 from training import checkpoint
 from training.batches import derived_seed
@@ -28,8 +29,8 @@ class TrainedOneStage(NamedTuple):
     """In eval mode, on the CPU."""
     grid: TimeGrid
     """Of the features that it was trained on."""
-    classes: tuple[tuple[str, ...], ...]
-    """Names of the classes of each tower; none for segments of any action."""
+    classes: Names
+    """Of each tower; none for segments of any action."""
 
 
 def regression_ranges(levels: int, kind: str) -> tuple[tuple[float, float], ...]:
@@ -134,7 +135,7 @@ def save_one_stage(
     path: Path,
     network: OneStageNetwork,
     grid: TimeGrid,
-    classes: tuple[tuple[str, ...], ...],
+    classes: Names,
     resolved: dict[str, Any],
 ) -> None:
     """Write the weights with sizes, grid, classes and the run's resolved configuration; whole or not at all."""
@@ -142,7 +143,7 @@ def save_one_stage(
         "model": network.state_dict(),
         "architecture": network.arch.to_dict(),
         "grid": grid.to_dict(),
-        "classes": [list(names) for names in classes],
+        "classes": {tower: list(names) for tower, names in classes.items()},
         "config": resolved,
     }
     checkpoint.save(path, content)
@@ -157,5 +158,5 @@ def load_one_stage(path: Path) -> TrainedOneStage:
     content = checkpoint.load(path)
     network = OneStageNetwork(Architecture.from_dict(content["architecture"]))
     network.load_state_dict(content["model"])
-    classes = tuple(tuple(names) for names in content["classes"])
+    classes = {tower: tuple(names) for tower, names in content["classes"].items()}
     return TrainedOneStage(network.eval(), TimeGrid.from_dict(content["grid"]), classes)

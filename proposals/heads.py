@@ -164,7 +164,7 @@ def _one_stage(name: str, title: str) -> Head:
         load=_load_one_stage,
         suppress=suppress_by_class,
         settings=("one_stage",),
-        tells_classes=lambda config: bool(config.one_stage.classes == "own"),
+        tells_classes=lambda config: bool(config.one_stage.classes != "none"),
     )
 
 

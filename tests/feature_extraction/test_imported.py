@@ -102,3 +102,27 @@ def test_stores_that_do_not_fit_are_refused(
     for store, message in cases.items():
         assert stage(tiny_mini, tmp_path, store) == 2, message
         assert message in capsys.readouterr().err
+
+
+def test_stores_of_other_grids_are_joined_by_time(
+    tiny_mini: Path, tmp_path: Path, annotated: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rgb = make_store(tmp_path / "rgb", annotated)
+    denser = TimeGrid(fps=30, stride_frames=4)
+    ids = annotated[1:]
+    for video_id in ids:  # a line in time, which linear interpolation keeps
+        times_s = denser.times_s(70)
+        features = times_s[:, None] * np.array([1.0, -2.0])
+        write_video_features(
+            tmp_path / "flow/parts", video_id, features, times_s, denser, attributes={}, dtype="float32"
+        )
+    merge_features(tmp_path / "flow/parts", tmp_path / "flow/theirs.h5")
+    assert stage(tiny_mini, tmp_path, rgb, f"features.joined=[{tmp_path / 'flow/theirs.h5'}]") == 1
+    assert f"{annotated[0]}: not in theirs.h5, which is to be joined" in capsys.readouterr().err
+    record = FeatureStore(tmp_path / "run/features")[ids[0]]
+    assert record.grid == HACS
+    np.testing.assert_array_equal(record.features[:, :6], FeatureStore(rgb)[ids[0]].features)
+    read_s = np.minimum(record.times, denser.times_s(70)[-1])  # behind the last feature its value is held
+    np.testing.assert_allclose(record.features[:, 6:], read_s[:, None] * np.array([1.0, -2.0]), rtol=1e-3)
+    assert stage(tiny_mini, tmp_path, rgb, f"features.joined=[{tmp_path / 'none.h5'}]", "--force") == 2
+    assert "features.joined=" in capsys.readouterr().err

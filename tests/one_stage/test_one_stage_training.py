@@ -127,7 +127,7 @@ def test_a_trained_head_finds_what_it_learnt(store: FeatureStore, tmp_path: Path
     settings = config(epochs=25, learning_rate=3e-3, window=9)
     made = task("actionformer", store, settings)
     trainer(made, tmp_path / "run", settings).run("test")
-    save_one_stage(tmp_path / "weights.pt", made.model, GRID, (("even", "odd"),), {})
+    save_one_stage(tmp_path / "weights.pt", made.model, GRID, {"action": ("even", "odd")}, {})
     head = load_head(tmp_path, settings, torch.device("cpu"))
     assert (head.in_channels, head.grid, head.labels) == (8, GRID, ("even", "odd"))
     found = head.candidates(store, "v3")
