@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime.schema import FeaturesConfig, RunConfig
 
 from classification.auto import choose
 from classification.segment_classifier import (
@@ -22,8 +21,11 @@ from classification.segment_features import CONTEXT, segment_features
 from classification.sources import WithVideoPrior
 from classification.training_segments import LARGEST_TIOU, draw_training_segments
 from feature_extraction import FeatureStore
+from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import write_video_features
+from pipeline.stages import SETTINGS
 from runtime.errors import InputError
+from runtime.sections import run_config
 from video_datasets.dataset import Segment, Video, VideoDataset
 from video_datasets.formats.ek100 import EK100
 from video_datasets.time_grid import TimeGrid
@@ -147,7 +149,8 @@ def test_auto_follows_the_training_annotations(
 ) -> None:
     segments = (Segment(0.0, 1.0, "a"), Segment(2.0, 3.0, "b" if several else "a"))
     videos = {f"v{n}": Video(f"v{n}", "training", None, 5.0, segments) for n in range(3)}
-    config = RunConfig(features=FeaturesConfig(store=store))
+    assert FeaturesConfig in SETTINGS  # all sections are loaded
+    config = run_config(features=FeaturesConfig(store=store))
     choice = choose(VideoDataset(videos, ("a", "b")), config)
     assert (choice.source, choice.video_prior) == (source, prior)
     assert f"{3 if several else 0} of 3 training videos show more than one class" in choice.reason

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime.schema import ClassificationConfig
 
 from classification.labels import LabelVideo
 from classification.score_sources import VideoScoreSource
+from classification.settings import ClassificationConfig
 from classification.video_scores import read_video_scores
 from runtime.errors import InputError
 from video_datasets.predictions import Predictions

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runtime.schema import RunConfig
 
 from feature_extraction import FeatureStore
 from pipeline import Detector
 from pipeline.bundle import main as bundle
 from proposals.heads import HEADS, Head
 from runtime.config import config_to_dict, config_to_yaml, load_config
+from runtime.sections import RunConfig
 from runtime.stage import StageRun, StageSpec, run_stage
 from training import checkpoint
 from video_datasets.dataset import load_dataset
