@@ -21,3 +21,7 @@ def main() -> int:
     return guarded(
         lambda: run_of_words(STAGES[name], STAGES, config_file, overrides, force=force, whole_run=True)
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

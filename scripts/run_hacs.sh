@@ -10,7 +10,8 @@
 set -eu
 case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/d;s/^#//;s/^ //;p;}' "$0" && exit 0 ;; esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-case "${1:-}" in '' | *=* | -*) set -- "$root/configs/hacs_mini.yaml" "$@" ;; *) set -- "$(realpath "$1")" "${@:2}" ;; esac
+case "${1:-}" in '' | *=* | -*) set -- "$root/configs/hacs_mini.yaml" "$@" ;; esac
+if [ -f "$1" ]; then set -- "$(realpath "$1")" "${@:2}"; fi
 source "$root/scripts/setup.sh"
 cd "$root"
 exec python -m pipeline.run "$@"

@@ -287,7 +287,8 @@ def test_every_command_runs_as_a_module_without_loading_torch(run: Run) -> None:
     """A finished stage is skipped before anything heavy is imported."""
     before = run.changes()
     for command, code in run.codes.items():
-        arguments = [sys.executable, "-X", "importtime", "-m", command, *run.words()]
+        config = str(run.folder / "config.yaml")
+        arguments = [sys.executable, "-X", "importtime", "-m", command, "--config", config]
         found = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
         assert found.returncode == code, found.stderr[-2000:]
         imported = {line.split("|")[-1].strip() for line in found.stderr.splitlines() if "|" in line}

@@ -85,11 +85,11 @@ def uninterrupted(data: Data) -> Path:
 def _start(data: Data, run_dir: Path) -> subprocess.Popen[bytes]:
     """Start all stages, one after the other, in a process group of their own."""
     config = f"configs/{data.layout}_mini.yaml"
-    words = ["--config", config, *SETTINGS, f"data.root={data.root}", f"run_dir={run_dir}"]
+    words = [config, *SETTINGS, f"data.root={data.root}", f"run_dir={run_dir}"]
     code = (
         "import subprocess, sys\n"
-        f"for stage in {tuple(STAGES.values())!r}:\n"
-        "    code = subprocess.call([sys.executable, '-m', stage, *sys.argv[1:]])\n"
+        f"for stage in {tuple(STAGES)!r}:\n"
+        "    code = subprocess.call([sys.executable, '-m', 'pipeline.run_one', stage, *sys.argv[1:]])\n"
         "    if code: sys.exit(code)\n"
     )
     with data.run_dir(f"{run_dir.name}.log").open("ab") as log:

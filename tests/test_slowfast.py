@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import bmn.__main__
-import classification.finetune.__main__
-import feature_extraction.__main__
 from feature_extraction import FeatureStore
+from tests.stages import stage_of_run
 from video_datasets.mini import MiniSize, ensure_mini
 
-STAGES = (classification.finetune.__main__, feature_extraction.__main__, bmn.__main__)
+STAGES = ("classification.finetune", "feature_extraction", "bmn")
 TINY = (
     "model=slowfast_4x16",
     "finetune.init_weights=null",
@@ -36,7 +34,7 @@ def test_slowfast_features_reach_bmn(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ensure_mini(data, size=MiniSize(training=2, validation=2, testing=0, duration_s=(2.0, 3.0)))
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
     words = ["--config", "configs/hacs_slowfast.yaml", f"data.root={data}", f"run_dir={run_dir}", *TINY]
-    assert [stage.main(words) for stage in STAGES] == [0, 0, 0]
+    assert [stage_of_run(stage, words) for stage in STAGES] == [0, 0, 0]
     store = FeatureStore(run_dir / "features")
     record = store[next(iter(store))]
     assert record.features.shape[1] == 2304  # 2048 of the slow pathway, 256 of the fast one (paper, Table A3)

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from classification.finetune.__main__ import main
-from classification.finetune.test import main as measure
 from classification.finetune.train import FinetuneTask
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.stage import read_record
+from tests.stages import stage_of_run
 from training import checkpoint
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "hacs_mini.yaml"
@@ -35,7 +34,7 @@ def test_last_or_best_epoch(
     accuracies = iter([0.75, 0.25])
     monkeypatch.setattr(FinetuneTask, "validate", lambda self: {"validation_accuracy": next(accuracies)})
     words = [f"data.root={tiny_mini}", f"run_dir={tmp_path}", f"finetune.weights={weights}"]
-    assert main(["--config", str(CONFIG), *SETTINGS, *words]) == EXIT_DONE
+    assert stage_of_run("classification.finetune", ["--config", str(CONFIG), *SETTINGS, *words]) == EXIT_DONE
     (folder,) = tmp_path.parent.glob(f"{tmp_path.name}*/finetune")
     kept = {
         name: checkpoint.load(folder / f"{name}.pt")["model"] for name in ("weights", "best", "checkpoint")
@@ -52,7 +51,10 @@ def test_best_needs_something_to_validate_on(
 ) -> None:
     words = [f"data.root={tiny_mini}", f"run_dir={tmp_path}", "finetune.weights=best"]
     subset = "data.validation_subset=testing"  # without labels
-    assert main(["--config", str(CONFIG), *SETTINGS, *words, subset]) == EXIT_BAD_INPUT
+    assert (
+        stage_of_run("classification.finetune", ["--config", str(CONFIG), *SETTINGS, *words, subset])
+        == EXIT_BAD_INPUT
+    )
     assert "finetune.weights=best needs labelled segments" in capsys.readouterr().err
 
 
@@ -71,7 +73,12 @@ def test_without_a_validation_clip_the_last_epoch_is_kept_and_told(
     damaged_mini: Path, tiny_mini: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--config", str(CONFIG), *SETTINGS, f"run_dir={tmp_path / 'run'}", "finetune.frame_cache_step=0"]
-    assert main([*words, f"data.root={damaged_mini}", "finetune.weights=best"]) == EXIT_SKIPPED_ITEMS
+    assert (
+        stage_of_run(
+            "classification.finetune", [*words, f"data.root={damaged_mini}", "finetune.weights=best"]
+        )
+        == EXIT_SKIPPED_ITEMS
+    )
     screen = capsys.readouterr().err
     assert "warning: finetune.weights=best, but no epoch has a validation accuracy" in screen
     record = read_record(tmp_path / "run/finetune")
@@ -87,12 +94,14 @@ def test_without_a_validation_clip_the_last_epoch_is_kept_and_told(
 
     # A test that fails leaves nothing that stands in the way of the corrected command.
     typo = [*words, f"data.root={tiny_mini}", "data.videos=nowhere"]
-    assert measure(typo) == EXIT_BAD_INPUT
+    assert stage_of_run("classification.finetune.test", typo) == EXIT_BAD_INPUT
     assert "8 problems, the first: " in (told := capsys.readouterr().err)
     assert "video file not found; check data.validation_subset=validation" in told
     assert "data.videos=nowhere" in told
-    assert measure([*words, f"data.root={damaged_mini}"]) == EXIT_BAD_INPUT
-    assert measure([*words, f"data.root={tiny_mini}"]) == EXIT_DONE
+    assert (
+        stage_of_run("classification.finetune.test", [*words, f"data.root={damaged_mini}"]) == EXIT_BAD_INPUT
+    )
+    assert stage_of_run("classification.finetune.test", [*words, f"data.root={tiny_mini}"]) == EXIT_DONE
 
 
 def _annotated(root: Path) -> dict[str, Any]:

@@ -12,11 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from classification.finetune.__main__ import main as finetune
 from classification.finetune.accuracy import rank_all
-from classification.finetune.test import main as measure
 from feature_extraction.backbone import load_backbone
 from pipeline.stages import load_config
+from tests.stages import stage_of_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = (
@@ -104,7 +103,7 @@ def _words(config: str, root: Path, *more: str) -> list[str]:
 def test_kinetics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = _kinetics(tmp_path / "data")
     words = _words("kinetics400_8x8.yaml", root, "data.annotations=.")
-    assert finetune(words) == 1
+    assert stage_of_run("classification.finetune", words) == 1
     record = json.loads((tmp_path / "run/finetune/stage.json").read_text())
     assert record["skipped"].keys() == {"gone_000000_000010", "broken_000000_000010"}
     backbone = load_backbone(tmp_path / "run/finetune/weights.pt")
@@ -112,7 +111,7 @@ def test_kinetics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not (tmp_path / "run/finetune/times").exists()
 
     capsys.readouterr()
-    assert measure([*words, "finetune.test_clips=2"]) == 0
+    assert stage_of_run("classification.finetune.test", [*words, "finetune.test_clips=2"]) == 0
     title, header, row = capsys.readouterr().out.splitlines()
     assert title == "2 segments, 2 clips x 3 crops, accuracy in percent"
     assert header.split() == ["top-1", "top-5", "mean", "class"]
@@ -130,17 +129,22 @@ def test_kinetics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         *(f"{100 * share:.2f}" for share in (ranking.top(1), 1.0, ranking.top(1))),
     ]
     # Other views stand beside it; the same again does nothing.
-    assert measure([*words, "finetune.test_clips=1", "finetune.test_crops=0"]) == 0
-    assert measure([*words, "finetune.test_clips=2"]) == 0
+    assert (
+        stage_of_run(
+            "classification.finetune.test", [*words, "finetune.test_clips=1", "finetune.test_crops=0"]
+        )
+        == 0
+    )
+    assert stage_of_run("classification.finetune.test", [*words, "finetune.test_clips=2"]) == 0
     assert "complete, nothing to do (top-1" in capsys.readouterr().err
 
 
 def test_something_something(tmp_path: Path) -> None:
     words = _words("ssv2_8f.yaml", _ssv2(tmp_path / "data"), "finetune.validate_every_epochs=1")
-    assert finetune(words) == 0
+    assert stage_of_run("classification.finetune", words) == 0
     last = json.loads((tmp_path / "run/finetune/metrics.jsonl").read_text().splitlines()[-1])
     assert last["validation_top5"] == 1.0
-    assert measure(words) == 0
+    assert stage_of_run("classification.finetune.test", words) == 0
     with h5py.File(tmp_path / "run/finetune_test_2x3/logits.h5") as file:
         assert file["logits/action"].shape == (2, 6, 2)
         assert file.attrs["sampling"] == "segments"
@@ -148,14 +152,14 @@ def test_something_something(tmp_path: Path) -> None:
 
 def test_epic_kitchens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = _words("ek100.yaml", _ek100(tmp_path / "data"), "finetune.test_clips=2", "finetune.test_crops=3")
-    assert finetune(words) == 0
+    assert stage_of_run("classification.finetune", words) == 0
     backbone = load_backbone(tmp_path / "run/finetune/weights.pt")
     assert {head: len(labels) for head, labels in backbone.heads.items()} == {"verb": 97, "noun": 300}
     last = json.loads((tmp_path / "run/finetune/metrics.jsonl").read_text().splitlines()[-1])
     assert last["loss"] == pytest.approx(last["verb_loss"] + last["noun_loss"], rel=1e-5)
     assert {"validation_accuracy", "validation_verb_accuracy", "validation_noun_top5"} <= last.keys()
     capsys.readouterr()
-    assert measure(words) == 0
+    assert stage_of_run("classification.finetune.test", words) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
     assert [" ".join(row.split()[:-3]) for row in rows] == ["verb", "noun", "action", "action, by view"]
     table = list(csv.DictReader((tmp_path / "run/finetune_test_2x3/per_class.csv").read_text().splitlines()))
@@ -186,10 +190,10 @@ def test_only_a_finetuned_run_of_the_same_classes_is_tested(
 ) -> None:
     root = _kinetics(tmp_path / "data")
     words = _words("kinetics400_8x8.yaml", root, "data.annotations=.", "finetune.test_clips=1")
-    assert measure(words) == 2
+    assert stage_of_run("classification.finetune.test", words) == 2
     assert "stage 'finetune' must be complete first" in capsys.readouterr().err
-    assert finetune(words) == 1
+    assert stage_of_run("classification.finetune", words) == 1
     for path in root.glob("*.csv"):
         path.write_text(path.read_text().replace("abseiling", "archery"))
-    assert measure(words) == 2
+    assert stage_of_run("classification.finetune.test", words) == 2
     assert "trained on other classes" in capsys.readouterr().err

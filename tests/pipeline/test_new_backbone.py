@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +97,4 @@ def test_a_backbone_is_one_entry(tiny_mini: Path, tmp_path: Path, monkeypatch: p
     video = next((tiny_mini / "videos").rglob(f"*{name}*.mp4"))
     assert len(Detector(run).detect(video).scores)
 
-    assert (
-        importlib.import_module("feature_extraction.__main__").main(
-            [*words, "--force", "features.crops=whole"]
-        )
-        == 2
-    )
+    assert stage_of_run("feature_extraction", [*words, "--force", "features.crops=whole"]) == 2

@@ -13,10 +13,9 @@ import torch
 
 import bmn.head
 import bmn.train
-from bmn.__main__ import main as train_bmn
 from evaluation.command import main as evaluate
 from feature_extraction.store import write_video_features
-from proposals.__main__ import main as propose
+from tests.stages import stage_of_run
 from video_datasets.predictions import Predictions, read_predictions
 from video_datasets.time_grid import TimeGrid
 
@@ -98,16 +97,16 @@ def same_rows(one: Predictions, other: Predictions) -> bool:
 def learnt(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run long enough to learn."""
     run = new_run(source, tmp_path_factory.mktemp("learnt") / "run")
-    assert train_bmn(words(source, run, "bmn.epochs=6")) == 1
-    assert propose(words(source, run, "bmn.epochs=6")) == 0
+    assert stage_of_run("bmn", words(source, run, "bmn.epochs=6")) == 1
+    assert stage_of_run("proposals", words(source, run, "bmn.epochs=6")) == 0
     return run
 
 
 @pytest.fixture(scope="module")
 def short(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = new_run(source, tmp_path_factory.mktemp("short") / "run")
-    assert train_bmn(words(source, run)) == 1
-    assert propose(words(source, run)) == 0
+    assert stage_of_run("bmn", words(source, run)) == 1
+    assert stage_of_run("proposals", words(source, run)) == 0
     return run
 
 
@@ -175,9 +174,9 @@ def test_training_that_was_cut_off_ends_with_the_same_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr("bmn.train.bmn_loss", failing)
-        assert train_bmn(words(source, run, "runtime.checkpoint_every_s=0")) == 3
-    assert record(run, "bmn")["state"] == "running"
-    assert train_bmn(words(source, run, "runtime.checkpoint_every_s=0")) == 1
+        assert stage_of_run("bmn", words(source, run, "runtime.checkpoint_every_s=0")) == 3
+    assert record(run, "bmn")["state"] == "cut off"
+    assert stage_of_run("bmn", words(source, run, "runtime.checkpoint_every_s=0")) == 1
     one, other = (torch.load(folder / "bmn/weights.pt", weights_only=True) for folder in (short, run))
     for key, value in one["model"].items():
         assert torch.equal(value, other["model"][key]), key
@@ -198,8 +197,8 @@ def test_proposals_that_were_cut_off_go_on_with_the_next_video(
         return original(bmn, store, video_id, device)
 
     monkeypatch.setattr("bmn.head.video_maps", failing)
-    assert propose(words(source, run)) == 3
-    assert propose(words(source, run)) == 0
+    assert stage_of_run("proposals", words(source, run)) == 3
+    assert stage_of_run("proposals", words(source, run)) == 0
     assert asked == ["P04", "P05", "P05"]
     found, expected = (read_predictions(folder / "proposals/proposals.h5") for folder in (run, short))
     assert same_rows(found, expected)
@@ -217,10 +216,10 @@ def test_weights_are_used_as_they_are_without_training(
         torch.save({"epoch": 9, "model_state": {**state, "head.sample_mask": torch.zeros(3)}}, weights)
     run = new_run(source, tmp_path / "run")
     settings = ("bmn.epochs=0", f"bmn.init_weights={weights}")
-    assert train_bmn(words(source, run, *settings)) == 0
+    assert stage_of_run("bmn", words(source, run, *settings)) == 0
     assert {path.name for path in (run / "bmn").iterdir()} == {"weights.pt", "stage.json"}
     assert "not trained further" in record(run, "bmn")["summary"]
-    assert propose(words(source, run, *settings)) == 0
+    assert stage_of_run("proposals", words(source, run, *settings)) == 0
     assert same_rows(
         read_predictions(run / "proposals/proposals.h5"), read_predictions(learnt / "proposals/proposals.h5")
     )
@@ -229,7 +228,10 @@ def test_weights_are_used_as_they_are_without_training(
 def test_training_starts_from_weights(learnt: Path, source: Path, tmp_path: Path) -> None:
     run = new_run(source, tmp_path / "run")
     settings = ("bmn.epochs=1", "bmn.learning_rate=1e-9", "bmn.warmup_start_learning_rate=0")
-    assert train_bmn(words(source, run, *settings, f"bmn.init_weights={learnt / 'bmn/weights.pt'}")) == 1
+    assert (
+        stage_of_run("bmn", words(source, run, *settings, f"bmn.init_weights={learnt / 'bmn/weights.pt'}"))
+        == 1
+    )
     found, expected = (
         json.loads((folder / "bmn/metrics.jsonl").read_text().splitlines()[-1]) for folder in (run, learnt)
     )
@@ -242,10 +244,10 @@ def test_other_weights_change_the_fingerprint(
     run, weights = new_run(source, tmp_path / "run"), tmp_path / "weights.pt"
     shutil.copy(learnt / "bmn/weights.pt", weights)
     settings = ("bmn.epochs=0", f"bmn.init_weights={weights}")
-    assert train_bmn(words(source, run, *settings)) == 0
+    assert stage_of_run("bmn", words(source, run, *settings)) == 0
     with weights.open("ab") as file:
         file.write(b" ")
-    assert train_bmn(words(source, run, *settings)) == 2
+    assert stage_of_run("bmn", words(source, run, *settings)) == 2
     assert "input.init_weights was weights.pt (" in capsys.readouterr().err
 
 
@@ -267,7 +269,7 @@ def test_bad_weights_are_refused(
     weights = tmp_path / "weights.pt"
     make(weights)
     run = new_run(source, tmp_path / "run")
-    assert train_bmn(words(source, run, f"bmn.init_weights={weights}")) == 2
+    assert stage_of_run("bmn", words(source, run, f"bmn.init_weights={weights}")) == 2
     screen = capsys.readouterr().err
     assert message in screen
     assert str(weights) in screen
@@ -278,7 +280,7 @@ def test_weights_of_other_sizes_are_refused_even_where_every_shape_fits(
 ) -> None:
     run = new_run(source, tmp_path / "run")
     settings = ("bmn.epochs=0", "bmn.tscale=24", f"bmn.init_weights={learnt / 'bmn/weights.pt'}")
-    assert train_bmn(words(source, run, *settings)) == 2
+    assert stage_of_run("bmn", words(source, run, *settings)) == 2
     assert "it was trained with tscale=20 (here: 24)" in capsys.readouterr().err
 
 
@@ -297,7 +299,7 @@ def test_weights_of_other_sizes_are_refused_even_where_every_shape_fits(
 def test_settings_out_of_range_are_refused(
     word: str, message: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train_bmn(words(source, tmp_path / "run", word)) == 2
+    assert stage_of_run("bmn", words(source, tmp_path / "run", word)) == 2
     assert message in capsys.readouterr().err
 
 
@@ -313,7 +315,7 @@ def test_a_video_on_another_grid_or_without_features_is_listed(source: Path, tmp
             grid,
             attributes={"duration_s": 10.0},
         )
-    assert train_bmn(words(source, run)) == 1
+    assert stage_of_run("bmn", words(source, run)) == 1
     assert "on another time grid" in record(run, "bmn")["skipped"]["P02"]
-    assert propose(words(source, run)) == 1
+    assert stage_of_run("proposals", words(source, run)) == 1
     assert "shorter than a clip" in record(run, "proposals")["skipped"]["P05"]

@@ -102,7 +102,7 @@ def test_error_then_going_on_then_nothing_to_do(tmp_path: Path) -> None:
     failed = _torchrun(config, FAIL_ON_RANK="1")
     assert failed.returncode != 0
     assert "RuntimeError: this process is broken" in failed.stderr
-    assert read_record(folder)["state"] == "running"
+    assert read_record(folder)["state"] == "cut off"
     assert checkpoint.load(folder / "checkpoint.pt")["step"] == 3
 
     trained = _torchrun(config)
