@@ -38,11 +38,17 @@ class BmnConfig(TrainingConfig):
     window_step_cells: int = 0
     """Cells from one window to the next; 0: as many as `dscale`, as in the released code."""
     num_samples: int = 32
+    """Samples inside a proposal (N of the paper: 32)."""
     num_samples_per_bin: int = 3
+    """Points that make a sample (paper's code: 3)."""
     boundary_ratio: float = 0.5
+    """Share of a proposal's length that the samples reach beyond each end (paper's code: 0.5)."""
     hidden_1d: int = 256
+    """Channels of the convolutions over time; divisible by 4 (paper: 256)."""
     hidden_2d: int = 128
+    """Channels of the convolutions of the map (paper: 128)."""
     hidden_3d: int = 512
+    """Channels of the boundary-matching layer (paper: 512)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

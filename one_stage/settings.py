@@ -36,6 +36,7 @@ class OneStageConfig(TrainingConfig):
     """`own`: the head tells the classes of its segments, of EPIC-KITCHENS-100 verb and noun together, by two class
     towers on one trunk; `verb`, `noun`: one of the two; `none`: segments of any action, for a classifier."""
     channels: int = 512
+    """Channels of the pyramid (512 for THUMOS14 and EPIC-KITCHENS-100, 256 for ActivityNet)."""
     levels: int = 6
     """Of the pyramid; each has half the positions of the one before."""
     regression_ranges: Literal["adjacent", "overlapping"] = "adjacent"
@@ -45,6 +46,7 @@ class OneStageConfig(TrainingConfig):
     head_layers: int = 2
     """Convolutions before the last in each head."""
     head_kernel: int = 3
+    """Frames that a convolution of the heads spans (3; TriDet on HACS: 5)."""
     heads: int = 4
     """Of ActionFormer's attention; a divisor of `channels`."""
     window: int = 19
@@ -56,6 +58,7 @@ class OneStageConfig(TrainingConfig):
     sgp_widening: float = 5.0
     """TriDet: the large window is about so many times the small one."""
     sgp_mlp_channels: int = 768
+    """Hidden channels behind TriDet's blocks (768 on THUMOS14, 1024 on EPIC-KITCHENS-100 and HACS)."""
     sgp_init_std: float = 0.0
     """TriDet: standard deviation of the depthwise weights at the start."""
     bins: int = 16
@@ -72,7 +75,9 @@ class OneStageConfig(TrainingConfig):
     min_segment_share: float = 0.5
     """A crop learns the segments of which it holds at least so much (0.3 for EK100)."""
     drop_path: float = 0.1
+    """Probability that a block is skipped in training (0.1)."""
     dropout: float = 0.0
+    """Probability of dropping a value in training (0; Ego4D: 0.1)."""
     input_dropout: float = 0.0
     """Share of feature channels that training leaves out of a video."""
     input_noise: float = 0.0

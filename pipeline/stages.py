@@ -26,7 +26,7 @@ from one_stage.stage import SPEC as ONE_STAGE
 from proposals.stage import SPEC as PROPOSALS
 from runtime.command import stage_command
 from runtime.config import load_config
-from runtime.sections import RunConfig
+from runtime.sections import RunConfig, arrange
 from runtime.settings import RuntimeConfig
 from runtime.stage_spec import StageSpec
 from video_datasets.settings import DataConfig
@@ -44,7 +44,9 @@ SETTINGS = (
     EvaluationConfig,
     RuntimeConfig,
 )
-"""Sections of every configuration; they register themselves when they are loaded."""
+"""Sections of every configuration, in order; they register themselves when they are loaded."""
+
+arrange(SETTINGS)
 
 __all__ = ["STAGES", "load_config", "stage_main", "stages_of"]
 

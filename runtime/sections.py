@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +38,14 @@ def section(name: str) -> Callable[[Settings], Settings]:
     return register
 
 
+def arrange(order: Sequence[type]) -> None:
+    """Put the sections into an order, whichever was loaded first; those that it does not name come last."""
+    named = {settings: name for name, settings in SECTIONS.items()}
+    names = [named[settings] for settings in order]
+    for name in [*names, *(name for name in list(SECTIONS) if name not in names)]:
+        SECTIONS[name] = SECTIONS.pop(name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run: these keys, and an attribute for each section (`configs/` has complete examples)."""
@@ -45,6 +53,7 @@ class RunConfig:
     run_dir: str = MISSING
     """Folder of the run."""
     seed: int = 0
+    """Of all randomness, and of the data that are rendered on the spot."""
     model: str = "tada2d_r50"
     """Name of the video model (`tadaconv.list_models()`)."""
     head: str = "bmn"

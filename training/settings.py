@@ -16,6 +16,7 @@ class TrainingConfig:
     lowest_epochs: ClassVar[int] = 1
 
     epochs: int = 30
+    """Passes over the training items."""
     batch_size: int = 16
     """Items per optimizer step, over all processes together; each takes its share."""
     micro_batch: int = 0
@@ -35,6 +36,7 @@ class TrainingConfig:
     warmup_epochs: float = 8.0
     """Linear from `warmup_start_learning_rate` to the cosine's own value at this epoch."""
     warmup_start_learning_rate: float = 1e-5
+    """Where the warm-up starts."""
     clip_gradient_norm: float = 0.0
     """Largest global 2-norm of the gradient; 0 turns clipping off."""
     freeze_batch_norm: bool = False

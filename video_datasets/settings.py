@@ -38,4 +38,6 @@ class DataConfig:
     mini: bool = False
     """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
     training_subset: str = "training"
+    """Name of the subset that is trained on."""
     validation_subset: str = "validation"
+    """Name of the subset that figures come from."""

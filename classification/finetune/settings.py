@@ -29,6 +29,7 @@ class FinetuneConfig(TrainingConfig):
     short_side_px: tuple[int, int] = (256, 320)
     """Range of the random short side before the crop (paper A.1)."""
     crop_px: int = 224
+    """Side of the square that training clips are cut to (paper: 224)."""
     flip: bool = True
     """Horizontal flip of every second clip, but see `flip_left_right`."""
     flip_left_right: Literal["never", "swap"] = "never"

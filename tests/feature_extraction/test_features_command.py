@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from feature_extraction.__main__ import main
 from feature_extraction.recipe import Recipe, source_attributes
 from feature_extraction.settings import FeaturesConfig
-from feature_extraction.stage import SPEC, stage_spec
+from feature_extraction.stage import stage_spec
 from pipeline.stages import load_config
 from runtime.errors import InputError
 from runtime.sections import RunConfig
@@ -54,22 +52,11 @@ def test_a_dry_run_has_nothing_to_say_of_a_given_store(
     assert "with features.store there is none" in capsys.readouterr().err
 
 
-def test_the_address_of_a_cluster_is_a_word_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr("feature_extraction.__main__.run_stage", lambda *a, **_: seen.append(a) or 0)
-    main(["--config", CONFIG, f"run_dir={tmp_path}", "--scheduler", "tcp://there:1"])
-    spec, config, _ = seen[0]
-    assert spec is SPEC
-    assert config.runtime.scheduler == "tcp://there:1"
-
-
 def test_the_stage_reads_finetuning_or_a_store(tmp_path: Path) -> None:
     config = load_config(CONFIG, [f"run_dir={tmp_path}"])
     assert stage_spec(config).reads == ("finetune",)
     (tmp_path / "s.h5").write_bytes(b"12345")
-    with_store = replace(config, features=FeaturesConfig(store=str(tmp_path / "s.h5")))
+    with_store = config.changed(features=FeaturesConfig(store=str(tmp_path / "s.h5")))
     assert isinstance(with_store, RunConfig)
     spec = stage_spec(with_store)
     assert spec.reads == ()
