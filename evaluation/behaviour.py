@@ -39,7 +39,6 @@ from evaluation.metrics.behaviour import (
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
 from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
@@ -155,12 +154,7 @@ def _alone(path: Path, labelling: Labelling, other: Labelling) -> list[str]:
 
 
 def _read(path: Path, media: Media) -> Labelling:
-    def clock_of(video_id: str) -> FrameClock | None:
-        if video_id in media.paths:
-            return clock_of_video(media.paths[video_id])
-        return FrameClock(media.fps) if media.fps > 0 else None
-
-    return tool_of(path).read(path, Reading(clock_of))
+    return tool_of(path).read(path, Reading(media.clock_of))
 
 
 def compare(
@@ -214,9 +208,8 @@ def compare(
 def _duration_s(reference: LabelledVideo, other: LabelledVideo, media: Media | None) -> float:
     """Length of a video: its file's, else as told, and never less than its last bout."""
     last_s = max((bout.end_s for video in (reference, other) for bout in video.bouts), default=0.0)
-    if media is not None and reference.video_id in media.paths:
-        clock = clock_of_video(media.paths[reference.video_id])
-        assert clock.edges_s is not None  # of a video it has an end
+    clock = None if media is None else media.clock_of(reference.video_id)
+    if clock is not None and clock.edges_s is not None:
         return max(float(clock.edges_s[-1]), last_s)
     told_s = [video.duration_s for video in (reference, other) if video.duration_s > 0]
     return max([last_s, *told_s])

@@ -29,7 +29,6 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
 from video_datasets.formats.tools.labelling import Labelling, Notes, Reading, best, lines, merged, writable
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
 from video_datasets.formats.tools.tool_media import Media
@@ -134,12 +133,7 @@ def read_labelling(path: Path, media: Media, conversion: Conversion) -> Labellin
     named = conversion.source_format if path == conversion.source else None
     tool = tool_named(named) if named else tool_of(path)
 
-    def clock_of(video_id: str) -> FrameClock | None:
-        if video_id in media.paths:
-            return clock_of_video(media.paths[video_id])
-        return FrameClock(media.fps) if media.fps > 0 else None
-
-    return tool.read(path, Reading(clock_of, conversion.point_width_s))
+    return tool.read(path, Reading(media.clock_of, conversion.point_width_s))
 
 
 def _tolerance_s(tool: str, labelling: Labelling, media: Media, notes: Notes) -> float:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.format import Format
-from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
 from video_datasets.formats.tools.labelling import Reading, annotation_table, lines
 from video_datasets.formats.tools.table import TOOLS, Tool
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
 
 if TYPE_CHECKING:
@@ -34,13 +34,9 @@ class ToolFormat(Format):
 
     def read_all(self, data: DataConfig, problems: dict[str, str]) -> AnnotationTable:
         """Read all subsets; what is left out goes to `problems`."""
-        files = index_video_files(Path(data.root) / data.videos)
-
-        def clock_of(video_id: str) -> FrameClock | None:
-            return clock_of_video(files[video_id]) if video_id in files else None
-
+        media = Media(index_video_files(Path(data.root) / data.videos))
         path = self.ground_truth_file(data)
-        labelling = self.tool.read(path, Reading(clock_of))
+        labelling = self.tool.read(path, Reading(media.clock_of))
         for number, line in enumerate(lines(labelling.notes.lost), start=1):
             problems[f"{path.name}, note {number}"] = line.removeprefix(f"{path}: ")
         return annotation_table(labelling)

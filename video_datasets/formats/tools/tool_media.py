@@ -58,6 +58,16 @@ class Media:
         """Address file:///... of a video, in the folder of the labels where the file is not there."""
         return self.paths.get(video.video_id, folder / self.name(video)).resolve().as_uri()
 
+    def clock_of(self, video_id: str) -> FrameClock | None:
+        """Frame times for reading: the file's own, else those of the stated rate, else none.
+
+        Raises:
+            VideoError: if the file cannot be read.
+        """
+        if video_id in self.paths:
+            return clock_of_video(self.paths[video_id])
+        return FrameClock(self.fps) if self.fps > 0 else None
+
     def clock(self, video: LabelledVideo, notes: Notes) -> FrameClock:
         """Frame times of a video: the file's own, else those of the rate that the user or the labels state.
 
@@ -65,21 +75,18 @@ class Media:
             VideoError: if the file cannot be read.
             InputError: if there is neither a file nor a rate.
         """
-        if video.video_id in self.paths:
-            clock = clock_of_video(self.paths[video.video_id])
-            if clock.is_variable:
-                notes.remark(
-                    f"video '{video.video_id}': variable frame rate; its true frame times are used, but a tool that"
-                    " counts frames may show others: encode it with a constant rate"
-                )
-            return clock
-        fps = self.fps if self.fps > 0 else video.fps
-        if not fps > 0:
+        clock = self.clock_of(video.video_id) or (FrameClock(video.fps) if video.fps > 0 else None)
+        if clock is None:
             raise InputError(
                 f"video '{video.video_id}': this format counts frames, and nothing tells their rate;"
                 " name the folder of the videos (--videos) or the rate (--fps)"
             )
-        return FrameClock(fps)
+        if clock.is_variable:
+            notes.remark(
+                f"video '{video.video_id}': variable frame rate; its true frame times are used, but a tool that"
+                " counts frames may show others: encode it with a constant rate"
+            )
+        return clock
 
     def facts(self, video: LabelledVideo, notes: Notes) -> MediaFacts:
         """Length and rate from the file's header, else from the labels, else assumed and noted."""
