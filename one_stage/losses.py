@@ -45,7 +45,7 @@ def one_stage_losses(
 
     Args:
         outputs: of `OneStageNetwork`.
-        valid_BT: bool, rows with a feature.
+        valid_BT: bool, rows to learn from.
         classes_BPK: bool, of `one_stage.labels.point_labels`.
         offsets_BP2: likewise.
         constants: weights.

@@ -18,9 +18,11 @@ from one_stage.labels import one_hot, point_labels, pyramid_points
 from one_stage.rows import seconds_to_rows
 from one_stage.settings import OneStageConfig
 from training.loop import ItemKey
+from video_datasets.watched import lies_inside
 
 Sample = dict[str, Tensor]
-"""Of one item: "features" (C, T), "valid" (T,), "classes" (P, K) bool, "offsets" (P, 2); zeros behind the video."""
+"""Of one item: "features" (C, T), "valid" (T,), "known" (T,), "classes" (P, K) bool, "offsets" (P, 2); zeros behind the
+video. The network sees the valid rows, and learns from those that are known: valid, and watched by somebody."""
 
 
 class LabelledVideo(NamedTuple):
@@ -31,6 +33,8 @@ class LabelledVideo(NamedTuple):
     """(N, 2)"""
     classes: NDArray[np.int64]
     """(N, towers) class in each tower."""
+    watched_s: NDArray[np.float64] = np.zeros((0, 2))
+    """(M, 2) stretches outside of which nothing is known; M = 0: there is no such."""
 
 
 class CropSamples(Dataset[Sample]):
@@ -91,9 +95,13 @@ class CropSamples(Dataset[Sample]):
         if self.augmented and self.config.input_noise:
             noise = generator.standard_normal(features_TC.shape, dtype=np.float32)
             features_TC = features_TC + self.config.input_noise * noise
+        valid = torch.arange(self.length) < stop - first
+        at_s = times_s[first:stop]
+        watched = lies_inside(np.stack([at_s, at_s], axis=-1), video.watched_s)
         return {
             "features": torch.from_numpy(padded(features_TC, self.length).T),
-            "valid": torch.arange(self.length) < stop - first,
+            "valid": valid,
+            "known": valid & torch.from_numpy(np.pad(watched, (0, self.length - len(watched)))),
             "classes": torch.from_numpy(classes),
             "offsets": torch.from_numpy(offsets),
         }

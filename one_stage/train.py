@@ -59,7 +59,7 @@ class OneStageTask:
     def begin_step(self, pieces: Sequence[Piece], batches: Sequence[Batch]) -> None:
         """Move the normaliser by the positive points of the whole batch."""
         own = sum(
-            positive_points(batch["valid"], batch["classes"], self.model.arch.levels)
+            positive_points(batch["known"], batch["classes"], self.model.arch.levels)
             for piece, batch in zip(pieces, batches, strict=True)
             if piece.weight
         )
@@ -70,7 +70,7 @@ class OneStageTask:
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the losses of a piece, scaled to be a mean over its items of a whole batch's loss."""
         outputs = model(batch["features"], batch["valid"])
-        losses = one_stage_losses(outputs, batch["valid"], batch["classes"], batch["offsets"], self.constants)
+        losses = one_stage_losses(outputs, batch["known"], batch["classes"], batch["offsets"], self.constants)
         share = self._batch_items / len(batch["features"]) / self.model.loss_normalizer
         return {name: value * share.to(value.dtype) for name, value in losses.items()}
 

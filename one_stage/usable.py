@@ -61,7 +61,8 @@ def usable_videos(
                 [dataset.class_indices(segment.label)[tower] for tower in towers] or [0]
                 for segment in segments
             ]
-            usable.append(LabelledVideo(video.video_id, bounds, np.array(classes, dtype=np.int64)))
+            watched_s = np.reshape(video.watched_s, (-1, 2))
+            usable.append(LabelledVideo(video.video_id, bounds, np.array(classes, dtype=np.int64), watched_s))
     return usable
 
 

@@ -73,6 +73,18 @@ def test_a_short_video_is_whole_without_augmentation(store: FeatureStore) -> Non
     assert sample["offsets"][6].tolist() == [2.0, 2.0]
 
 
+def test_rows_that_nobody_has_watched_are_seen_and_not_learnt(store: FeatureStore) -> None:
+    video = LabelledVideo("short", np.array([(2.25, 4.25)]), np.array([[0]]), np.array([(0.0, 5.0)]))
+    arch = configured_architecture("temporalmaxer", 4, (3,), CONFIG)
+    data = CropSamples([video], store, arch, CONFIG, length=40, seed=7, augmented=False)
+    sample = data[0, 0]
+    times_s = store.times("short")
+    assert sample["valid"].sum() == 20
+    assert sample["known"][:20].tolist() == (times_s <= 5.0).tolist()
+    assert not sample["known"][20:].any()
+    assert samples(store, augmented=False)[0, 1]["known"].equal(sample["valid"])
+
+
 def test_crops_follow_from_seed_epoch_and_item(store: FeatureStore) -> None:
     data = samples(store, augmented=True)
     firsts = {float(data[epoch, 0]["features"][0, 0]) for epoch in range(20)}

@@ -23,7 +23,7 @@ def files(shared: Path) -> Path:
 
 def rows(labelling: Labelling, video_id: str) -> set[tuple]:
     (video,) = (video for video in labelling.videos if video.video_id == video_id)
-    return {(bout.start_s, bout.end_s, bout.label, bout.subject) for bout in video.bouts}
+    return {(round(bout.start_s, 3), round(bout.end_s, 3), bout.label, bout.subject) for bout in video.bouts}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
@@ -47,9 +47,9 @@ def test_files_one_after_the_other_are_divided_by_their_lengths(files: Path) -> 
             continue
         first_s = 0.0 if bout["Media file"] == "video_test_25fps_180s.mp4" else 179.96
         subject = bout["Subject"].replace("No focal subject", "")
-        start_s, end_s = (float(bout[name]) - first_s for name in ("Start (s)", "Stop (s)"))
+        start_s, end_s = (round(float(bout[name]) - first_s, 3) for name in ("Start (s)", "Stop (s)"))
         found = rows(project, bout["Media file"].removesuffix(".mp4"))
-        assert (pytest.approx(start_s), pytest.approx(end_s), bout["Behavior"], subject) in found
+        assert (start_s, end_s, bout["Behavior"], subject) in found
         checked += 1
     assert checked >= 5
 
