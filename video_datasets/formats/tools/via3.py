@@ -37,7 +37,7 @@ from video_datasets.formats.tools.tool_media import Media
 _SEGMENT_ANCHOR = re.compile(r"FILE1_Z[1-9]\d*_XY0")
 _ANCHOR = "FILE1_Z2_XY0"
 _OWN = ("subject", "source", "score")
-_TEXT, _SELECT, _VIDEO, _LOCAL = 1, 4, 4, 1
+_TEXT, _SELECT, _VIDEO, _LOCAL, _ADDRESS = 1, 4, 4, 1, 3
 """Kinds of attributes and files, and the place of a file, as VIA numbers them."""
 
 
@@ -163,7 +163,7 @@ def write_via3(path: Path, labelling: Labelling, media: Media, notes: Notes) -> 
             **{str(n): _attribute(name, _TEXT, {}) for n, name in enumerate(_OWN, start=2)},
         },
         "file": {
-            view: _file(view, media.relative(video, path.parent))
+            view: _file(view, video, media, path.parent)
             for view, video in zip(views, labelling.videos, strict=True)
         },
         "view": {view: {"fid_list": [view]} for view in views},
@@ -196,8 +196,14 @@ def _attribute(name: str, kind: int, options: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _file(number: str, name: str) -> dict[str, Any]:
-    return {"fid": number, "fname": name.rpartition("/")[2], "type": _VIDEO, "loc": _LOCAL, "src": name}
+def _file(number: str, video: LabelledVideo, media: Media, folder: Path) -> dict[str, Any]:
+    """A file by its address; VIA asks for one that is not there by its name."""
+    is_there = video.video_id in media.paths
+    place = {
+        "loc": _ADDRESS if is_there else _LOCAL,
+        "src": media.address(video, folder) if is_there else "",
+    }
+    return {"fid": number, "fname": media.name(video), "type": _VIDEO, **place}
 
 
 _CONFIG = {
