@@ -7,6 +7,7 @@ Each stage that has work to do is a process of its own, so that its memory ends 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -95,11 +96,14 @@ def _run_stage(
     if not force and _is_done_upstream(spec, config) and stands_complete(spec, config, _commands()):
         return run_stage(spec, config, commands=_commands())
     words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
-    # -P: a folder of the user's that is called like one of our packages hides nothing. The packages are
-    # where this one is.
+    # -P: a folder of the user's that is called like one of our packages hides nothing; ours, and those of
+    # the stage's own children, are found where this one is.
     home = str(Path(__file__).resolve().parents[1])
-    code = f"import sys; sys.path.insert(0, {home!r}); from pipeline.run_one import main; sys.exit(main())"
-    return subprocess.run([sys.executable, "-P", "-c", code, *words]).returncode
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline.run_one", *words], env=environment
+    ).returncode
 
 
 def _is_done_upstream(spec: StageSpec, config: RunConfig) -> bool:

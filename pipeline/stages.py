@@ -15,6 +15,8 @@ from bmn.settings import BmnConfig, ProposalsConfig
 from bmn.stage import SPEC as BMN
 from classification.finetune.settings import FinetuneConfig
 from classification.finetune.stage import SPEC as FINETUNE
+from classification.pretrain.settings import PretrainConfig
+from classification.pretrain.stage import SPEC as PRETRAIN
 from classification.settings import ClassificationConfig
 from classification.stage import SPEC as CLASSIFICATION
 from evaluation.settings import EvaluationConfig
@@ -35,6 +37,7 @@ from video_datasets.time_grid import TimeGrid
 SETTINGS = (
     DataConfig,
     TimeGrid,
+    PretrainConfig,
     FinetuneConfig,
     FeaturesConfig,
     BmnConfig,
@@ -51,7 +54,8 @@ arrange(SETTINGS)
 __all__ = ["STAGES", "load_config", "stage_main", "stages_of"]
 
 STAGES: dict[str, StageSpec] = {
-    spec.name: spec for spec in (FINETUNE, FEATURES, BMN, ONE_STAGE, PROPOSALS, CLASSIFICATION, EVALUATION)
+    spec.name: spec
+    for spec in (PRETRAIN, FINETUNE, FEATURES, BMN, ONE_STAGE, PROPOSALS, CLASSIFICATION, EVALUATION)
 }
 
 

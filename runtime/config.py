@@ -186,9 +186,12 @@ def _refuse_unknown_keys(layer: DictConfig, origin: str) -> None:
     for key in flatten(OmegaConf.to_container(layer, resolve=False)):  # type: ignore[arg-type]
         if key in known or key in SECTIONS:
             continue
+        section, _, last = key.rpartition(".")
+        sections = difflib.get_close_matches(section, SECTIONS, n=1)
+        by_section = [f"{name}.{last}" for name in sections if f"{name}.{last}" in known]
         by_name = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
         by_spelling = difflib.get_close_matches(key, known, n=2, cutoff=0.5)
-        close = list(dict.fromkeys(by_name + by_spelling))[:2]
+        close = list(dict.fromkeys(by_section + by_name + by_spelling))[:2]
         hint = (
             f"; closest known: {', '.join(close)}"
             if close

@@ -16,7 +16,8 @@ class FinetuneConfig(TrainingConfig):
     """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs, 8 warm-up)."""
 
     init_weights: str | None = field(default=None, metadata=PLACE)
-    """Checkpoint to start from (Kinetics-400 or ImageNet); none: random initialisation."""
+    """Checkpoint to start from (Kinetics-400 or ImageNet); `pretrain`: what the stage `pretrain` of this run left;
+    none: random initialisation."""
     weights: Literal["last", "best"] = "last"
     """What the later stages take: the weights of the last epoch (paper), or those with the best validation accuracy."""
     batch_size: int = 512

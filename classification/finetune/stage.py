@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from runtime.fingerprint import content_state
@@ -9,12 +10,20 @@ from runtime.sections import RunConfig
 from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.dataset import dataset_inputs
 
+OF_PRETRAINING = "pretrain"
+"""Value of `finetune.init_weights` for the weights of the run's stage `pretrain`."""
+
 
 def _inputs(config: RunConfig) -> dict[str, str]:
     inputs = dataset_inputs(config.data)
-    if config.finetune.init_weights:
+    if config.finetune.init_weights not in (None, OF_PRETRAINING):
         inputs["init_weights"] = content_state(Path(config.finetune.init_weights))
     return inputs
+
+
+def stage_spec(config: RunConfig) -> StageSpec:
+    """Return the stage as the config makes it: with the weights of the run's own pre-training it reads that stage."""
+    return replace(SPEC, reads=("pretrain",)) if config.finetune.init_weights == OF_PRETRAINING else SPEC
 
 
 def work(run: StageRun) -> None:
@@ -33,4 +42,5 @@ SPEC = StageSpec(
     work=work,
     description=__doc__ or "",
     results=("weights.pt",),
+    configured=stage_spec,
 )

@@ -18,6 +18,7 @@ from classification.finetune.frame_cache import FRAMES_FOLDER, FrameCache, build
 from classification.finetune.heads import by_head, head_losses
 from classification.finetune.mirror import mirrored_labels
 from classification.finetune.mixing import draw_mix
+from classification.finetune.stage import OF_PRETRAINING
 from classification.finetune.video_files import TIMES_FOLDER, ClipSource, VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from feature_extraction.backbone import head_sizes, save_backbone
@@ -228,7 +229,7 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
         crop_px = config.finetune.crop_px
         model = create_model(config.model, head_sizes(heads), (config.grid.clip_frames, crop_px, crop_px))
         if config.finetune.init_weights:
-            report = load_weights(model, _existing(config.finetune.init_weights), drop_mismatched_head=True)
+            report = load_weights(model, _weights_file(config), drop_mismatched_head=True)
             print(report, file=sys.stderr)
             new_parameters = {name for name, _ in model.named_parameters()} & set(report.missing)
         else:
@@ -238,7 +239,10 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
     return model, new_parameters
 
 
-def _existing(weights: str) -> Path:
+def _weights_file(config: RunConfig) -> Path:
+    weights = config.finetune.init_weights
+    if weights == OF_PRETRAINING:
+        return Path(config.run_dir) / "pretrain" / "weights.pt"
     if not Path(weights).is_file():
         raise FileNotFoundError(
             f"finetune.init_weights={weights}: there is no such weights file. {WITHOUT_WEIGHTS}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from runtime.schema_checks import require, require_at_least
+from runtime.schema_checks import PLACE, require, require_at_least
+from runtime.sections import section
 from training.settings import TrainingConfig
 
 
+@section("pretrain")
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(TrainingConfig):
     """MoSI on still pictures (Huang et al., CVPR 2021), of one's own unlabelled videos or images.
@@ -24,7 +26,7 @@ class PretrainConfig(TrainingConfig):
     weight_decay: float = 1e-4
     warmup_epochs: float = 10.0
     warmup_start_learning_rate: float = 1e-4
-    pictures: str | None = None
+    pictures: str | None = field(default=None, metadata=PLACE)
     """Folder of videos and images, searched at any depth; none: the videos of the data set."""
     picture_px: int = 320
     """Side of the square, cut from the scaled picture, over which the window slides (paper: 320)."""
