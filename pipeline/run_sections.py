@@ -20,11 +20,13 @@ from runtime.stage import read_record
 from runtime.text import encodable
 from training.curves import VALIDATION_PREFIX, panel_names
 
-STAGES = ("finetune", "features", "bmn", "proposals", "classification", "evaluation")
-TRAININGS = {"finetune": "Finetuning", "bmn": "BMN"}
+STAGES = ("finetune", "features", "bmn", "one_stage", "proposals", "classification", "evaluation")
+TRAININGS = {"finetune": "Finetuning", "bmn": "BMN", "one_stage": "One-stage head"}
 LINES = (("training", "seq-3"), ("validation", "average"))
 PLAIN_NAMES = {
     "tem": "loss of starts and ends",
+    "classes": "loss of classes",
+    "boundaries": "loss of boundaries",
     "pem_reg": "loss of the IoU (regression)",
     "pem_cls": "loss of the IoU (classification)",
     "top5": "accuracy of the best 5",

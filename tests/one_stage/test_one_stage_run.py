@@ -1,0 +1,53 @@
+"""A whole run with a one-stage head on imported features: every stage, and the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_extraction.store import merge_features, write_video_features
+from pipeline.report import main as report
+from pipeline.run import main as run
+from runtime.config import load_config
+from video_datasets.dataset import load_dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def words(folder: Path, data: Path, head: str) -> list[str]:
+    return [
+        f"run_dir={folder / 'run'}", f"data.root={data}", "data.mini=false", f"head={head}", "runtime.threads=1",
+        f"features.store={folder / 'store.h5'}", "classification.source=auto", "one_stage.epochs=2",
+        "one_stage.channels=16", "one_stage.warmup_epochs=1", "one_stage.levels=4", "evaluation.timelines=1",
+        "one_stage.sgp_mlp_channels=16",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["temporalmaxer", pytest.param("tridet", marks=pytest.mark.slow)])
+def test_all_stages_run_and_are_reported(head: str, tiny_mini: Path, tmp_path: Path) -> None:
+    settings = words(tmp_path, tiny_mini, head)
+    config_file = str(ROOT / "configs/hacs_mini.yaml")
+    config = load_config(config_file, settings)
+    for video_id, video in load_dataset(config.data, for_training=False).videos.items():
+        times_s = config.grid.times_s(int(video.duration_s * 30))
+        features = np.random.default_rng(0).normal(0, 0.3, (len(times_s), 8))
+        for segment in video.segments:
+            features[(times_s > segment.start_s) & (times_s < segment.end_s), 0] += 2.0
+        write_video_features(
+            tmp_path / "parts", video_id, features, times_s, config.grid,
+            attributes={"duration_s": video.duration_s},
+        )  # fmt: skip
+    merge_features(tmp_path / "parts", tmp_path / "store.h5")
+    assert run([config_file, *settings]) in (0, 1)
+    folder = tmp_path / "run"
+    assert not (folder / "finetune").exists()
+    assert not (folder / "bmn").exists()
+    figures = json.loads((folder / "metrics.json").read_text())
+    assert 0 <= figures["average_mAP"]["action"] <= 1
+    detections = json.loads((folder / "classification/detections.json").read_text())
+    assert any(detections["results"].values())
+    assert report(["--run", str(folder)]) == 0
+    assert "any segment" in (folder / "report.html").read_text()
