@@ -563,6 +563,7 @@ def test_what_no_tool_holds_is_left_out() -> None:
         Bout(-1, 1, "a"),
         Bout(0, math.inf, "a"),
         Bout(0, 1, " "),
+        Bout(0, 1, "\ud800"),
         Bout(math.nan, 1, "a"),
     )
     notes = Notes()

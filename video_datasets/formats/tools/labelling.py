@@ -210,7 +210,8 @@ def writable(labelling: Labelling, notes: Notes) -> Labelling:
     for video in labelling.videos:
         kept = []
         for bout in video.bouts:
-            if 0 <= bout.start_s < bout.end_s < math.inf and bout.label.strip():
+            is_text = _is_text(bout.label + bout.subject + bout.source)
+            if 0 <= bout.start_s < bout.end_s < math.inf and bout.label.strip() and is_text:
                 kept.append(bout)
             else:
                 notes.lose(
@@ -218,7 +219,12 @@ def writable(labelling: Labelling, notes: Notes) -> Labelling:
                     " expected a label and 0 <= start < end"
                 )
         videos.append(replace(video, bouts=tuple(kept)))
-    return replace(labelling, videos=tuple(videos))
+    return replace(labelling, videos=tuple(videos), labels=tuple(filter(_is_text, labelling.labels)))
+
+
+def _is_text(text: str) -> bool:
+    """False for halves of characters, which JSON can spell and no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # ---- between this record and the others
