@@ -13,6 +13,7 @@ class Corrections {
     this.written = new Map([...this.videos].map(([id, video]) => [id, video.segments]));
     this.past = [];
     this.future = [];
+    this.done = new Set();  // videos that a person has looked through
     this.key = `corrections ${Corrections.digest(JSON.stringify([model, labels, videos]))}`;
     this.keeps = this.restore();
   }
@@ -80,14 +81,15 @@ class Corrections {
   keep() {
     const lists = Object.fromEntries(this.changed().map((video) => [video.id, video.segments]));
     try {
-      localStorage.setItem(this.key, JSON.stringify(lists));
+      localStorage.setItem(this.key, JSON.stringify({ lists, done: [...this.done] }));
       this.keeps = true;
     } catch { this.keeps = false; }
   }
 
   restore() {
     try {
-      const lists = JSON.parse(localStorage.getItem(this.key) || "{}");
+      const { lists, done } = JSON.parse(localStorage.getItem(this.key) || '{ "lists": {}, "done": [] }');
+      this.done = new Set(done.filter((id) => this.videos.has(id)));
       for (const [id, segments] of Object.entries(lists)) {
         if (!this.videos.has(id)) continue;
         this.videos.get(id).segments = segments.map((segment) => this.made(segment));
@@ -97,12 +99,21 @@ class Corrections {
     } catch { return false; }
   }
 
+  mark(id, isDone) {
+    if (isDone) this.done.add(id);
+    else this.done.delete(id);
+    this.keep();
+  }
+
+  // What nobody has looked through is no label; where nothing is marked, everything is saved.
+  saved() { return [...this.videos.values()].filter((video) => !this.done.size || this.done.has(video.id)); }
+
   inOrder(video) { return [...video.segments].sort((a, b) => a.start - b.start || a.end - b.end); }
 
   csv() {
     const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const lines = ["video,start_s,end_s,label,source,score"];
-    for (const video of this.videos.values()) {
+    for (const video of this.saved()) {
       if (!video.segments.length) lines.push(`${cell(video.id)},,,,,`);
       for (const { start, end, label, source, score } of this.inOrder(video)) {
         const words = [video.id, start.toFixed(3), end.toFixed(3), label, source, score === null ? "" : String(score)];
@@ -114,13 +125,21 @@ class Corrections {
 
   json() {
     const database = {};
-    for (const video of this.videos.values()) {
+    for (const video of this.saved()) {
       const annotations = this.inOrder(video).map(({ start, end, label, source, score }) => ({
         label, segment: [Number(start.toFixed(3)), Number(end.toFixed(3))], source, score,
       }));
       database[video.id] = { subset: "training", duration: video.duration, annotations };
     }
     return `${JSON.stringify({ version: "VERSION 1.3", database }, null, 1)}\n`;
+  }
+
+  download(kind) {
+    const [text, type] = kind === "csv" ? [this.csv(), "text/csv"] : [this.json(), "application/json"];
+    const link = report.make("a", { download: `corrected.${kind}` });
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.click();
+    URL.revokeObjectURL(link.href);
   }
 }
 Corrections.count = 0;

@@ -122,12 +122,21 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
   }
 
   function save(kind) {
-    const text = kind === "csv" ? corrections.csv() : corrections.json();
-    const link = report.make("a", { download: `corrected.${kind}` });
-    link.href = URL.createObjectURL(new Blob([text], { type: kind === "csv" ? "text/csv" : "application/json" }));
-    link.click();
-    URL.revokeObjectURL(link.href);
-    say(`saved corrected.${kind}: ${corrections.videos.size} videos`);
+    corrections.download(kind);
+    const which = corrections.done.size ? "those that were looked through" : "all, since none is marked as looked through";
+    say(`saved corrected.${kind}: ${corrections.saved().length} of ${corrections.videos.size} videos, ${which}`);
+  }
+
+  function markDone(isDone) {
+    corrections.mark(id, isDone);
+    showDone();
+  }
+
+  function showDone() {
+    part("done").checked = corrections.done.has(id);
+    for (const option of part("videos").options) {
+      option.textContent = (corrections.done.has(option.value) ? "\u2713 " : "") + option.value;
+    }
   }
 
   function playIt() {
@@ -157,6 +166,7 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
   for (const name of ["start", "end"]) {
     part(name).addEventListener("change", () => move(part("start").valueAsNumber, part("end").valueAsNumber));
   }
+  part("done").addEventListener("change", () => markDone(part("done").checked));
   part("videos").addEventListener("change", () => open(part("videos").value));
   part("zoom").addEventListener("input", () => zoomed());
 
@@ -249,6 +259,7 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
 
   const keys = {
     " ": () => { stopAt = null; if (video.paused) video.play().catch(() => {}); else video.pause(); },
+    d: () => markDone(!corrections.done.has(id)),
     j: () => next(1), k: () => next(-1), p: playIt, a: addOrEnd, s: () => save("csv"),
     "[": () => { const segment = chosen(); if (segment) move(now(), segment.end); },
     "]": () => { const segment = chosen(); if (segment) move(segment.start, now()); },
@@ -329,6 +340,7 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
     else video.removeAttribute("src");
     video.load();
     scroll.scrollLeft = 0;
+    showDone();
     show(null);
   }
 

@@ -248,6 +248,24 @@ def test_saved_files_are_labels(opened: webdriver.Chrome, tmp_path: Path) -> Non
     assert json.videos[0].duration_s == 4.0
 
 
+def test_only_what_was_looked_through_is_saved(opened: webdriver.Chrome, tmp_path: Path) -> None:
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    keys(opened, "d")
+    assert one(opened, '[data-part="done"]').is_selected()
+    opened.refresh()
+    assert one(opened, '[data-part="done"]').is_selected()
+    one(opened, '[data-do="csv"]').click()
+    WebDriverWait(opened, 20).until(lambda _: (tmp_path / "corrected.csv").is_file())
+    found = read_csv(tmp_path / "corrected.csv", Reading())
+    assert [video.video_id for video in found.videos] == ["kitchen"]
+    assert "1 of 2 videos, those that were looked through" in one(opened, '[data-part="status"]').text
+    one(opened, '[data-part="done"]').click()
+    assert "all, since none is marked" not in one(opened, '[data-part="status"]').text
+    one(opened, '[data-do="json"]').click()
+    assert "2 of 2 videos, all, since none is marked" in one(opened, '[data-part="status"]').text
+
+
 def test_pages_of_other_detections_keep_other_corrections(
     opened: webdriver.Chrome, page: Path, tmp_path: Path
 ) -> None:
