@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from classification.finetune.heads import head_losses
 from classification.finetune.mixing import UNMIXED, Mix, draw_mix, erase
 from classification.finetune.settings import FinetuneConfig
+from classification.finetune.train import FinetuneTask
+from tadaconv import create_model
 
 
 def generator(seed: int) -> torch.Generator:
@@ -74,3 +76,21 @@ def test_erasing_fills_one_rectangle_of_all_frames() -> None:
 def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
         FinetuneConfig(**setting)
+
+
+def test_the_task_mixes_by_the_steps_generator() -> None:
+    class Clips:
+        config = FinetuneConfig(mixup=0.2, cutmix=1.0, label_smoothing=0.1)
+
+        def __len__(self) -> int:
+            return 4
+
+    model = create_model("r2d_mini", {"verb": 3, "noun": 4})
+    task = FinetuneTask(model, Clips(), None, {"verb": tuple("abc"), "noun": tuple("defg")})
+    batch = {
+        "clip": torch.randn(4, 3, 2, 32, 32),
+        "classes": {"verb": torch.tensor([0, 1, 2, 0]), "noun": torch.tensor([3, 1, 2, 0])},
+        "damaged": (["", "", "", ""], ["", "", "", ""]),
+    }
+    losses = [task.losses(model.eval(), batch, generator(seed))["loss"].item() for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
