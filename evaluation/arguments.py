@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 
 
@@ -88,24 +87,3 @@ def garbage_collection_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse outputs that are inputs, or each other, under whatever name.
-
-    Raises:
-        InputError: naming the file.
-    """
-    read = {path.resolve() for path in inputs if path}
-    written: set[Path] = set()
-    for path in outputs:
-        if not path:
-            continue
-        place = path.resolve()
-        if place in read:
-            raise InputError(
-                f"{path}: is an input of this command and would be overwritten; choose another name"
-            )
-        if place in written:
-            raise InputError(f"{path}: named for two outputs; give each its own file")
-        written.add(place)

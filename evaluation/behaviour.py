@@ -39,6 +39,7 @@ from evaluation.metrics.behaviour import (
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.text import spreadsheet_text
 from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
@@ -306,5 +307,5 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(spreadsheet_text, row) for row in rows)
     return text.getvalue()

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import add_ground_truth, add_protocol, make_parser, refuse_overwriting, run_command
+from evaluation.arguments import add_ground_truth, add_protocol, make_parser, run_command
 from runtime.atomic import write_json, write_text
 from runtime.errors import InputError
+from runtime.overwriting import refuse_overwriting
 
 if TYPE_CHECKING:
     from evaluation.files.evaluate import Evaluation

@@ -13,11 +13,11 @@ from evaluation.arguments import (
     add_ground_truth,
     add_protocol,
     make_parser,
-    refuse_overwriting,
     run_command,
 )
 from runtime.atomic import write_json
 from runtime.errors import InputError
+from runtime.overwriting import refuse_overwriting
 
 if TYPE_CHECKING:
     from evaluation.comparison.intervals import Comparison, Estimate, TaskComparison

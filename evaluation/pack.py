@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from evaluation.arguments import make_parser, refuse_overwriting, run_command
+from evaluation.arguments import make_parser, run_command
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
+from runtime.overwriting import refuse_overwriting
 
 if TYPE_CHECKING:
     from evaluation.files.protocols import Protocol

@@ -26,6 +26,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
 from runtime.fingerprint import differences
 from runtime.lock import LOCK_NAME, hold
+from runtime.overwriting import refuse_overwriting
 from runtime.settings import RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
@@ -75,6 +76,7 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
             f"--out {asked.out}: is a folder; expected the HDF5 file to be, such as {asked.out / 'my.h5'}"
         )
     files, problems = find_videos(asked.videos)
+    refuse_overwriting([asked.out], [asked.weights, *files.values()])
     parts = asked.out.with_name(asked.out.name + ".parts")
     loaded = Recipe(
         model=asked.model,

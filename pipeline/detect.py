@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.overwriting import refuse_overwriting
 from runtime.progress import progress
 from runtime.text import encodable
 from video_datasets.formats.tools.table import WRITERS
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 PAGE_NAME = "index.html"
 TOOL_NAMES = tuple(WRITERS)
 RENDERED_SUFFIX = "_labelled.mp4"
+_MARK = b'<meta name="generator" content="TAdaLoc">'
+"""Of the pages that we write."""
 _EXAMPLES = """examples:
   python -m pipeline.detect my_video.mp4 --run runs/hacs_mini
   python -m pipeline.detect videos/ --run runs/own --format boris,elan
@@ -99,6 +102,7 @@ def detect(arguments: argparse.Namespace) -> int:
         InputError: if there is no video, or the run cannot be used.
     """
     videos = named_videos(arguments.videos)
+    refuse_foreign_files(arguments.out, videos)
     from pipeline.detect_page import write_page  # these take seconds to load
     from pipeline.detector import Detector
     from pipeline.outputs import write_tools
@@ -108,6 +112,7 @@ def detect(arguments: argparse.Namespace) -> int:
     threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
     found: dict[str, VideoDetections] = {}
     failed: dict[str, str] = {}
+    write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)  # marks the folder as ours
     for name, path in videos.items():
         try:
             found[name] = _one_video(detector, name, path, arguments)
@@ -124,6 +129,30 @@ def detect(arguments: argparse.Namespace) -> int:
             print(f"  {encodable(video)}: {encodable(reason)}", file=sys.stderr)
     print(f"written to {arguments.out / PAGE_NAME} and beside it", file=sys.stderr)
     return EXIT_SKIPPED_ITEMS if failed else EXIT_DONE
+
+
+def refuse_foreign_files(out: Path, videos: Mapping[str, Path]) -> None:
+    """Refuse to replace files of --out that this command has not written, such as a person's labels beside a video.
+
+    Its own page tells that the folder is its own, and a score in a CSV that it holds no labels.
+
+    Raises:
+        InputError: naming the first such file, or the video that would be replaced.
+    """
+    endings = (".json", ".csv", ".png", RENDERED_SUFFIX)
+    outputs = [out / f"{name}{ending}" for name in videos for ending in endings]
+    refuse_overwriting(outputs, videos.values())
+    is_ours = (out / PAGE_NAME).is_file() and _MARK in (out / PAGE_NAME).read_bytes()[:4096]
+    for path in outputs:
+        if path.is_file() and not (is_ours and (path.suffix != ".csv" or _has_scores(path))):
+            raise InputError(
+                f"{path} is there and was not written by `python -m pipeline.detect`; name another folder with --out"
+            )
+
+
+def _has_scores(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b",score" in file.readline()
 
 
 def named_videos(paths: Sequence[Path]) -> dict[str, Path]:

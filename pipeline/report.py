@@ -1,4 +1,4 @@
-"""Write the report of a run: RUN/report.html, one file with everything in it that loads nothing from the network.
+"""Write the report of a run, RUN/report.html: one file with everything in it that loads nothing from the network.
 
 It has the evaluation's figures, diagnosis and time-lines (docs/report.md), a player that plays the segment that is
 selected in a time-line from the local video files, how much of the ground truth the run's grid can reach at all,
@@ -40,16 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="video files for the player (default: those of the run's data)",
     )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file (default: RUN/report.html)")
     arguments = parser.parse_args(argv)
-    return guarded(lambda: report(arguments.run, arguments.videos))
+    return guarded(lambda: report(arguments.run, arguments.videos, arguments.out))
 
 
-def report(run_dir: Path, videos: Path | None = None) -> int:
+def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -> int:
     """Write the report of a run folder.
 
     Args:
         run_dir: with at least config.yaml.
         videos: folder that is searched, at any depth, for video files named by id; None: that of the run's data.
+        out: HTML file, such as for a run folder that cannot be written; None: `report.html` in it.
 
     Raises:
         InputError: if the folder is no run.
@@ -59,9 +61,10 @@ def report(run_dir: Path, videos: Path | None = None) -> int:
 
     if videos is not None and not videos.is_dir():
         raise NotADirectoryError(f"{videos}: expected the folder of the videos")
-    for note in write_page(run_dir, run_dir / REPORT_NAME, videos):
+    path = out or run_dir / REPORT_NAME
+    for note in write_page(run_dir, path, videos):
         print(f"note: {note}", file=sys.stderr)
-    print(f"report: {run_dir / REPORT_NAME}", file=sys.stderr)
+    print(f"report: {path}", file=sys.stderr)
     return EXIT_DONE
 
 

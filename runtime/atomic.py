@@ -1,7 +1,8 @@
 """Files that appear whole or not at all.
 
 Everything a stage leaves behind is written under a temporary name beside its destination, flushed to
-the disk and renamed; a reader, or the same command after a crash, never sees half a file.
+the disk and renamed; a reader, or the same command after a crash, never sees half a file. Of a symbolic link it is
+the target that is replaced; pipes and devices are written into.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from runtime.errors import InputError
 
 TEMPORARY_SUFFIX = ".part"
 _LONG_NAME_BYTES = 200
@@ -34,27 +38,66 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         destination: final path; its folder is made when missing.
 
     Yields:
-        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes never share one.
+        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes never share one. For
+        a pipe or a device, one elsewhere.
 
     Raises:
         DiskFullError: if the disk is full.
+        InputError: if the path begins with "~", which no shell has replaced.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f"{_short(destination.name)}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    _refuse_tilde(destination)
+    if _is_pipe_or_device(destination):
+        with _into_pipe_or_device(destination) as temporary:
+            yield temporary
+        return
+    place = _target(destination)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f"{_short(place.name)}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(destination)
+        temporary.replace(place)
     except (OSError, RuntimeError) as error:  # HDF5 and torch raise RuntimeError when a write fails
-        if _disk_is_full(destination.parent, error):
+        if _disk_is_full(place.parent, error):
             raise DiskFullError(
                 f"{destination}: no space left on the disk; nothing that was finished is lost: "
                 f"free some space and start the same command again"
             ) from error
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(destination)  # the name that the user knows
+            error.filename2 = None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only; there is nothing to remove
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_tilde(destination: Path) -> None:
+    if destination.parts[:1] == ("~",):
+        raise InputError(f"{destination}: would make a folder named '~'; write {destination.expanduser()}")
+
+
+def _target(destination: Path) -> Path:
+    """What a link leads to, whether it is there or not."""
+    if not destination.is_symlink():
+        return destination
+    with suppress(FileNotFoundError):
+        destination.stat()  # refuses links that lead in a circle
+    return destination.resolve()
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _into_pipe_or_device(destination: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tadaloc-") as folder:
+        temporary = Path(folder) / destination.name
+        yield temporary
+        with temporary.open("rb") as source, destination.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _short(name: str) -> str:
@@ -65,7 +108,9 @@ def _short(name: str) -> str:
 
 def _disk_is_full(folder: Path, error: Exception) -> bool:
     code = error.errno if isinstance(error, OSError) else None
-    return code in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(folder).free < _FULL_BELOW_BYTES
+    if code is not None:
+        return code in (errno.ENOSPC, errno.EDQUOT)
+    return shutil.disk_usage(folder).free < _FULL_BELOW_BYTES
 
 
 def write_text(destination: Path, text: str) -> None:

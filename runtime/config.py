@@ -6,6 +6,7 @@ checked; an unknown key is refused with the closest known one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runtime.errors import InputError
-from runtime.sections import SECTIONS, RunConfig, run_config_type
+from runtime.sections import SECTIONS, RunConfig, places, run_config_type
 
 # Given on the command line, these name another run, so they become part of the default run folder.
 RUN_NAMING_KEYS = ("model", "seed")
@@ -32,7 +33,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read the configuration of a run.
 
     `model=` or `seed=` among the overrides without `run_dir=` names another run folder: with
-    `run_dir: runs/hacs_mini` in the file, `seed=1` gives `runs/hacs_mini-seed1`.
+    `run_dir: runs/hacs_mini` in the file, `seed=1` gives `runs/hacs_mini-seed1`. In `run_dir` and other places
+    (`schema_checks.PLACE`) "~" is the home folder.
 
     Args:
         path: YAML file; only keys that differ from the defaults need to be there.
@@ -58,6 +60,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         if missing:
             raise InputError(f"{file}: mandatory key not set: {', '.join(missing)}; add it to the file")
         merged.run_dir = f"{merged.run_dir}{run_dir_suffix}"
+        _expand_home(merged)
         config = OmegaConf.to_object(merged)
     except InputError:
         raise
@@ -206,6 +209,15 @@ def _refuse_not_finite(config: RunConfig, file: Path, overrides: Sequence[str]) 
             raise InputError(
                 f"{file} with overrides {list(overrides)}: {key} must be a finite number, found {value}"
             )
+
+
+def _expand_home(merged: Any) -> None:
+    """Replace "~" in places: no shell does it in a file, nor behind `key=`."""
+    for key in ("run_dir", *places()):
+        word = OmegaConf.select(merged, key)
+        if isinstance(word, str) and word.split("/")[0].startswith("~"):
+            with contextlib.suppress(RuntimeError):  # of a user that there is not: a name like any other
+                OmegaConf.update(merged, key, str(Path(word).expanduser()))
 
 
 def _run_dir_suffix(overrides: DictConfig) -> str:

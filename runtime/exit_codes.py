@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,17 +30,50 @@ BAD_INPUT = (
 )
 """What the user can mend: a wrong path or value, a full disk; the message suffices without a traceback."""
 
+REMEDIES = {
+    errno.EROFS: "name a place that can be written",
+    errno.EACCES: "you may not read or write it",
+    errno.EPERM: "you may not read or write it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ENOSPC: "free some space and start the same command again",
+    errno.EDQUOT: "free some space and start the same command again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the machine has too many files open; end other programs",
+    errno.EIO: "the disk or its connection fails; start the same command again once it works",
+    errno.ESTALE: "the network drive was changed under us; start the same command again",
+    errno.ENOLCK: "the file system has no locks; work on another",
+    errno.ENOSYS: "the file system or the system cannot do this; work on another",
+}
+"""Troubles of the machine, and what to do about each: `OSError.errno` -> words."""
+
 
 def guarded(action: Callable[[], int]) -> int:
     """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught."""
     try:
         return action()
-    except BAD_INPUT as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except Exception:
-        traceback.print_exc()
-        return EXIT_UNCAUGHT
+    except Exception as error:
+        if not _is_the_users(error):
+            traceback.print_exc()
+            return EXIT_UNCAUGHT
+        print(f"error: {_words(error)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _is_the_users(error: Exception) -> bool:
+    """Whether the message is all that is needed: bad input, an error of a named file, or one of the machine."""
+    if isinstance(error, BAD_INPUT):
+        return True
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in REMEDIES)
+
+
+def _words(error: Exception) -> str:
+    """The message of an error; that of the system as `file: what is wrong; what to do`."""
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
+    return f"{where}{error.strerror[:1].lower()}{error.strerror[1:]}{remedy}"

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.overwriting import refuse_overwriting
 from video_datasets.formats.tools.labelling import Labelling, Notes, Reading, best, lines, merged, writable
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
 from video_datasets.formats.tools.tool_media import Media
@@ -117,6 +118,7 @@ def convert(conversion: Conversion) -> Notes:
     if not (math.isnan(conversion.fps) or conversion.fps > 0):
         raise InputError(f"--fps: expected a rate above 0, found {conversion.fps:g}")
     media = Media(index_video_files(conversion.videos) if conversion.videos else {}, conversion.fps)
+    refuse_overwriting([conversion.out], [conversion.source, conversion.merge, *media.paths.values()])
     labelling = read_labelling(conversion.source, media, conversion)
     notes = Notes(labelling.notes.lost.copy(), labelling.notes.remarks.copy())
     if conversion.merge is not None:

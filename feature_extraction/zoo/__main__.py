@@ -11,6 +11,7 @@ from feature_extraction.zoo.arguments import make_parser
 from feature_extraction.zoo.presets import PRESETS
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.overwriting import refuse_overwriting
 from video_datasets.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def _pack(arguments: argparse.Namespace) -> int:
     from feature_extraction.zoo.card import CardFacts
     from feature_extraction.zoo.pack import pack
 
+    refuse_overwriting([arguments.out], [arguments.store])  # a store may be a folder
     facts = CardFacts(
         name=arguments.name,
         dataset=arguments.dataset,
@@ -75,6 +77,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from feature_extraction.zoo.export import export
 
+    refuse_overwriting([arguments.out], [arguments.store])
     annotations = _read_annotations(arguments)
     if arguments.cells is not None and arguments.cells < 1:
         raise InputError(f"--cells must be at least 1, found {arguments.cells}")
@@ -96,6 +99,10 @@ def _import(arguments: argparse.Namespace) -> int:
     from feature_extraction.zoo.import_check import check_import, wanted_ids
     from feature_extraction.zoo.import_features import import_features, write_skipped
 
+    skipped_list = arguments.out.with_suffix(".skipped.csv")
+    refuse_overwriting(
+        [arguments.out, skipped_list], [arguments.source, arguments.durations, arguments.annotations]
+    )
     annotations = _read_annotations(arguments)
     wanted = wanted_ids(annotations, arguments.subset)
     plan = _plan(arguments, annotations)
@@ -103,9 +110,8 @@ def _import(arguments: argparse.Namespace) -> int:
     print("\n".join(check_import(result, plan, annotations, wanted)))
     _list(result.skipped)
     if result.skipped:
-        path = arguments.out.with_suffix(".skipped.csv")
-        write_skipped(path, result.skipped)
-        print(f"all {len(result.skipped)} of them: {path}")
+        write_skipped(skipped_list, result.skipped)
+        print(f"all {len(result.skipped)} of them: {skipped_list}")
     print(f"wrote {arguments.out}; to train on it: features.store={arguments.out} {grid_words(plan.grid)}")
     return EXIT_SKIPPED_ITEMS if result.skipped else EXIT_DONE
 

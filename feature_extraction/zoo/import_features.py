@@ -23,6 +23,7 @@ from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.hdf5 import writing_hdf5
 from runtime.progress import progress
+from runtime.text import spreadsheet_text
 from video_datasets.time_grid import TimeGrid
 
 
@@ -122,5 +123,6 @@ def write_skipped(path: Path, skipped: Mapping[str, str]) -> None:
     """Write what was left out or is odd as a CSV of two columns, video_id and reason."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("video_id", "reason"), *skipped.items()])
+    rows = (map(spreadsheet_text, row) for row in skipped.items())
+    writer.writerows([("video_id", "reason"), *rows])
     write_text(path, text.getvalue())

@@ -15,11 +15,14 @@ from feature_extraction.store import TIMES_GROUP
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
+from runtime.text import spreadsheet_text, text_of_spreadsheet
 from video_datasets.annotations import read_text
 
 INDEX_NAME = "index.csv"
 SUMS_NAME = "SHA256SUMS"
 COLUMNS = ("video_id", "features", "channels", "duration_s", "source", "sha256")
+_NAMES = ("video_id", "source")
+"""Columns whose text others have chosen: no spreadsheet may take it for a formula."""
 
 IndexRow = dict[str, str]
 
@@ -49,7 +52,7 @@ def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, **{name: spreadsheet_text(row[name]) for name in _NAMES}} for row in rows)
     write_text(path, text.getvalue())
 
 
@@ -67,6 +70,7 @@ def read_index(path: Path) -> dict[str, IndexRow]:
         )
     rows: dict[str, IndexRow] = {}
     for row in reader:
+        row.update({name: text_of_spreadsheet(row[name]) for name in _NAMES})
         if row["video_id"] in rows:
             raise InputError(f"{path}: line {reader.line_num}: video '{row['video_id']}' is there twice")
         rows[row["video_id"]] = row

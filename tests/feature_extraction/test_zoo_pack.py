@@ -19,6 +19,8 @@ from feature_extraction.extractor import extract_video
 from feature_extraction.recipe import source_attributes
 from feature_extraction.store import FeatureStore, merge_features, write_video_features
 from feature_extraction.zoo.__main__ import main
+from feature_extraction.zoo.import_features import write_skipped
+from feature_extraction.zoo.index import read_index, write_index
 from feature_extraction.zoo.reextract import load_recipe
 from tadaconv import create_model
 from video_datasets.time_grid import TimeGrid
@@ -353,3 +355,24 @@ def test_values_beyond_float16_are_told(tmp_path: Path, capsys: pytest.CaptureFi
     write_video_features(tmp_path, "a", values, grid.times_s(32), grid, attributes={}, dtype="float32")
     assert main(["pack", str(tmp_path), "--out", str(tmp_path / "new")]) == 2
     assert "video 'a': features hold nan or values beyond the range of float16" in capsys.readouterr().err
+
+
+def test_names_that_a_spreadsheet_would_run_are_quoted_and_read_back(tmp_path: Path) -> None:
+    row = {"features": "3", "channels": "6", "duration_s": "1.6", "sha256": "0"}
+    rows = [
+        {"video_id": "=1+1", "source": "@clip.mp4", **row},
+        {"video_id": "-AbC_1", "source": "a.mp4", **row},
+    ]
+    write_index(tmp_path / "index.csv", rows)
+    assert [line.split(",")[0] for line in (tmp_path / "index.csv").read_text().splitlines()[1:]] == [
+        "'=1+1",
+        "-AbC_1",
+    ]
+    assert list(read_index(tmp_path / "index.csv").values()) == rows
+    write_skipped(tmp_path / "skipped.csv", {"a": "=HYPERLINK(1)"})
+    assert (tmp_path / "skipped.csv").read_text() == "video_id,reason\na,'=HYPERLINK(1)\n"
+
+
+def test_a_pack_never_lands_in_the_store_that_it_packs(run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["pack", str(run), "--out", str(run), "--licence", "CC BY 4.0"]) == 2
+    assert f"error: {run}: is an input of this command" in capsys.readouterr().err

@@ -187,6 +187,33 @@ def test_a_source_is_never_overwritten(tiny_run: Path, a_video: tuple[str, Path]
     assert list(named_videos([tmp_path])) == ["clip"]
 
 
+@pytest.mark.parametrize("name", ["clip.csv", "clip.json"])
+def test_what_a_person_has_beside_the_video_is_kept(
+    name: str, tiny_run: Path, a_video: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(a_video[1], tmp_path / "clip.mp4")
+    (tmp_path / name).write_text("video,start_s,end_s,label\nclip,0,1,mine\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main([str(tmp_path), "--run", str(tiny_run), "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / name} is there and was not written by `python -m pipeline.detect`; "
+        f"name another folder with --out\n"
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_own_detections_are_replaced_but_not_labels_that_came_since(
+    tiny_run: Path, a_video: tuple[str, Path], tmp_path: Path
+) -> None:
+    words = [str(a_video[1]), "--run", str(tiny_run), "--out", str(tmp_path), *ALL]
+    assert main(words) == 0
+    assert main(words) == 0
+    labels = tmp_path / f"{a_video[0]}.csv"
+    labels.write_text("video,start_s,end_s,label,subset\nclip,0,1,mine,training\n")
+    assert main(words) == 2
+    assert "mine" in labels.read_text()
+
+
 def test_verbs_and_nouns_in_windows(two_head_run: Path, tiny_mini: Path, tmp_path: Path) -> None:
     path = sorted((tiny_mini / "videos").rglob("*.mp4"))[0]
     words = [str(path), "--run", str(two_head_run), "--out", str(tmp_path), *ALL]

@@ -58,6 +58,14 @@ def test_a_complete_run(copied_run: Path) -> None:
     assert f"{100 * metrics['average_mAP']['action']:.2f}" in page
 
 
+def test_a_run_that_may_not_be_written_gets_its_report_elsewhere(copied_run: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
+    out = tmp_path / "elsewhere" / "page.html"
+    assert main(["--run", str(copied_run), "--out", str(out)]) == 0
+    assert sections(out.read_text(encoding="utf-8")) == [*SECTIONS, "correct", *WITH_DATA]
+    assert {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()} == before
+
+
 def test_the_player_names_the_videos_of_the_subset(copied_run: Path, tiny_mini: Path, tmp_path: Path) -> None:
     page = report_of(copied_run)
     found = re.search(r'data-files="([^"]*)"', page)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from runtime.atomic import (
     write_json,
     write_text,
 )
+from runtime.errors import InputError
 from runtime.exit_codes import guarded
 
 KILLED_WRITER = """
@@ -81,19 +85,76 @@ def test_json_is_readable_and_never_holds_nan(tmp_path: Path) -> None:
     assert "0.1" in path.read_text(encoding="utf-8")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_of_a_link_the_target_is_replaced(tmp_path: Path) -> None:
+    target, link, dangling = tmp_path / "real" / "a.txt", tmp_path / "link.txt", tmp_path / "dangling.txt"
+    write_text(target, "old")
+    link.symlink_to(target)
+    dangling.symlink_to(tmp_path / "real" / "b.txt")
+    write_text(link, "new")
+    write_text(dangling, "made")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert (tmp_path / "real" / "b.txt").read_text() == "made"
+    assert list(tmp_path.rglob(f"*{TEMPORARY_SUFFIX}")) == []
+
+
+def test_links_in_a_circle_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert guarded(lambda: write_text(tmp_path / "a", "text") or 0) == 2
+    assert f"error: {tmp_path / 'a'}: " in capsys.readouterr().err
+    assert (tmp_path / "a").is_symlink()
+
+
+def test_pipes_and_devices_are_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    write_json(pipe, [1])
+    reader.join(10)
+    assert read == ["[\n  1\n]\n"]
+    assert pipe.is_fifo()
+    write_text(Path("/dev/null"), "nothing")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_tilde_that_no_shell_has_replaced_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"^~/out\.txt: would make a folder named '~'; write {Path.home()}/"
+    ):
+        write_text(Path("~/out.txt"), "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here (needs root)")
-    try:
-        write_text(tmp_path / "earlier.txt", "finished")
-        with pytest.raises(
-            DiskFullError, match=r"large\.txt: no space left on the disk; .*: free some space"
-        ):
-            write_text(tmp_path / "large.txt", "x" * 3_000_000)
-        assert [path.name for path in tmp_path.iterdir()] == ["earlier.txt"]
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(small_disk: Path) -> None:
+    write_text(small_disk / "earlier.txt", "finished")
+    with pytest.raises(DiskFullError, match=r"large\.txt: no space left on the disk; .*: free some space"):
+        write_text(small_disk / "large.txt", "x" * 3_000_000)
+    assert [path.name for path in small_disk.iterdir()] == ["earlier.txt"]
+
+
+def test_a_disk_that_is_read_only_is_said_by_the_name_that_was_given(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert guarded(lambda: write_text(small_disk / "a.txt", "text") or 0) == 2
+    where = f"error: {small_disk / 'a.txt'}: "
+    assert capsys.readouterr().err == f"{where}read-only file system; name a place that can be written\n"
 
 
 def test_a_full_disk_ends_a_command_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,23 @@ def test_done_is_0_and_skipped_items_are_1(config_file: Path) -> None:
         (InputError("bad label"), 2, "error: bad label\n"),
         (FileNotFoundError("weights.pt: no such file"), 2, "error: weights.pt: no such file\n"),
         (PermissionError("runs"), 2, "error: runs\n"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "runs/.lock"),
+            2,
+            "error: runs/.lock: read-only file system; ",
+        ),
+        (OSError(errno.EROFS, "Read-only file system"), 2, "error: read-only file system; name a place"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x"),
+            2,
+            "x: file name too long; choose a shorter",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), 2, "error: too many open files; raise the limit"),
+        (OSError(errno.EIO, "Input/output error", "a.mp4"), 2, "a.mp4: input/output error; the disk"),
+        (OSError(errno.ESTALE, "Stale file handle", "a.h5"), 2, "a.h5: stale file handle; the network drive"),
+        (OSError(errno.ENXIO, "No such device or address", "d"), 2, "error: d: no such device or address\n"),
+        (OSError("of a library, about nothing in particular"), 3, "Traceback"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), 3, "Traceback"),
         (IsADirectoryError("found a folder: out"), 2, "error: found a folder: out\n"),
         (ValueError("a bug"), 3, "Traceback"),
         (RuntimeError("a bug"), 3, "RuntimeError: a bug"),

@@ -45,6 +45,20 @@ def test_values_of_all_types_come_from_words(config_file: Path) -> None:
     assert config.finetune.flip is False
 
 
+def test_a_tilde_is_the_home_folder_in_places_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    file = _write(tmp_path, "run_dir: ~/runs/a\ndata: {root: ~/data, validation_subset: ~val}\n")
+    config = load_config(file, ["bmn.init_weights=~/w.pt", "features.store=~nobody-of-this-name/f.h5"])
+    assert config.run_dir == "/home/me/runs/a"
+    assert config.data.root == "/home/me/data"
+    assert config.bmn.init_weights == "/home/me/w.pt"
+    assert config.data.validation_subset == "~val"
+    assert config.features.store == "~nobody-of-this-name/f.h5"
+    assert load_config(file, ["seed=1"]).run_dir == "/home/me/runs/a-seed1"
+
+
 def test_the_result_is_plain_and_frozen(config_file: Path) -> None:
     config = load_config(config_file)
     assert isinstance(config, RunConfig)

@@ -141,6 +141,7 @@ def test_a_variable_frame_rate_is_warned_of(folder: Path, capsys: pytest.Capture
             "--videos: expected a folder",
         ),
         (["labels.csv", "--to", "csv", "--out", "o.csv", "--fps", "-1"], "--fps: expected a rate above 0"),
+        (["labels.csv", "--to", "csv", "--out", "./labels.csv"], "labels.csv: is an input of this command"),
         (["labels.csv", "--from", "boris", "--to", "csv", "--out", "o.csv"], "labels.csv: expected JSON"),
     ],
 )
