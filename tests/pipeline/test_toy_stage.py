@@ -89,7 +89,7 @@ def test_pipeline_run_shows_it_with_the_others(words: list[str], capsys: pytest.
     screen = capsys.readouterr()
     assert "toy: complete, nothing to do" in screen.err
     assert (
-        screen.err.count("complete, nothing to do") == len(STAGES) - 3
+        screen.err.count("complete, nothing to do") == len(STAGES) - 2  # no pretrain, no second head
     )  # heads beside BMN, pretrain, have none
 
 
