@@ -170,8 +170,9 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
   part("videos").addEventListener("change", () => open(part("videos").value));
   part("zoom").addEventListener("input", () => zoomed());
 
-  function zoomed() {
+  function zoomed(by = 0) {
     const middle = timeline.middle();
+    part("zoom").value = Number(part("zoom").value) + by;
     draw();
     timeline.centre(middle);
   }
@@ -266,14 +267,9 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
     x: actions.delete, delete: actions.delete, backspace: actions.delete,
     z: actions.undo, y: actions.redo,
     l: () => part("label").select(),
-    "+": () => zoomBy(1), "=": () => zoomBy(1), "-": () => zoomBy(-1),
+    "+": () => zoomed(1), "=": () => zoomed(1), "-": () => zoomed(-1),
     escape: () => { begun = null; root.querySelector('[data-do="add"]').textContent = "Add from here"; say(""); select(null); },
   };
-
-  function zoomBy(by) {
-    part("zoom").value = Number(part("zoom").value) + by;
-    zoomed();
-  }
 
   function arrow(event, by) {
     if (event.altKey) nudge(by * STEP_S, event.shiftKey);

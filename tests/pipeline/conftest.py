@@ -78,7 +78,8 @@ def two_head_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What detection needs of an EPIC-KITCHENS-100 run: random weights, windows of 16 cells of 2 features."""
     windows = ("bmn.mode=windows", "bmn.tscale=16", "bmn.dscale=8", "bmn.window_step_cells=8")
     folder = tmp_path_factory.mktemp("two_head") / "ek"
-    return craft_run(folder, *windows, *SMALL_BMN, heads=NASTY_HEADS)
+    words = (*windows, *SMALL_BMN, "classification.source=features")
+    return craft_run(folder, *words, heads=NASTY_HEADS)
 
 
 @pytest.fixture(scope="session")
