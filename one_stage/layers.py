@@ -72,6 +72,23 @@ class MaskedConv1d(nn.Module):
         return masked(self.conv(values_BCT), mask_B1T)
 
 
+class Pointwise(nn.Conv1d):
+    """Convolution of kernel 1 as a matrix product, which takes the layout that norms leave without a copy."""
+
+    def forward(self, values_BCT: Tensor) -> Tensor:
+        """Multiply each position."""
+        return F.linear(values_BCT.transpose(1, 2), self.weight[:, :, 0], self.bias).transpose(1, 2)
+
+
+class ChannelScale(nn.Conv1d):
+    """Depthwise convolution of kernel 1: a factor and a summand a channel (torch would loop over the channels)."""
+
+    def forward(self, values_BCT: Tensor) -> Tensor:
+        """Scale each channel."""
+        scaled = values_BCT * self.weight[:, 0]
+        return scaled if self.bias is None else scaled + self.bias[:, None]
+
+
 def conv1d(
     in_channels: int,
     out_channels: int,
@@ -85,7 +102,10 @@ def conv1d(
     if kernel % 2 == 0:
         raise ValueError(f"convolutions that keep the length need an odd kernel, got {kernel}")
     groups = in_channels if depthwise else 1
-    conv = nn.Conv1d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias)
+    make: type[nn.Conv1d] = nn.Conv1d
+    if kernel == stride == 1:
+        make = ChannelScale if depthwise else Pointwise
+    conv = make(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     return conv
