@@ -44,7 +44,7 @@ def extract(run: StageRun) -> None:
     store = FeatureStore(run.folder)
     todo = {name: path for name, path in on_disk.items() if name not in store}
     if todo:
-        print(f"features: before the work\n{_look_ahead(loaded, videos, list(store))}", file=sys.stderr)
+        print(f"features: {_look_ahead(loaded, videos, list(store)).in_short()}", file=sys.stderr)
     failed = 0
     for outcome in watched(extract_all(loaded, todo), total=len(on_disk), done=len(on_disk) - len(todo)):
         if outcome.reason:

@@ -82,6 +82,15 @@ class Preflight:
         ]
         return "\n".join(f"  {line}" for line in lines)
 
+    def in_short(self) -> str:
+        """Return one line where nothing is odd, and everything otherwise."""
+        if self.missing or self.unreadable or self.other_lengths or self.notes:
+            return f"before the work\n{self}"
+        spent = ", ".join(f"{what} {words.partition(' (')[0]}" for what, words in self.measured.items())
+        return (
+            f"{_hours(self.video_hours, 'video')} to extract, {_size(self.storage_bytes)}; estimated: {spent}"
+        )
+
 
 def _named(what: str, reasons: Mapping[str, str]) -> list[str]:
     lines = [f"  {what}: {name} ({reason})" for name, reason in list(reasons.items())[:_MAX_NAMED]]

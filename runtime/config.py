@@ -143,7 +143,7 @@ def known_keys() -> list[str]:
 def default_values() -> dict[str, Any]:
     """Return the default of every key, `section.key` -> plain value; "???" where a run must say."""
     defaults = OmegaConf.to_container(OmegaConf.structured(run_config_type()))
-    return flatten(defaults)  # type: ignore[arg-type]
+    return {key: _plain(value) for key, value in flatten(defaults).items()}  # type: ignore[arg-type]
 
 
 def _read_yaml(file: Path) -> DictConfig:

@@ -233,14 +233,28 @@ def _timed(record: dict[str, Any], folder: Path) -> Iterator[None]:
 
 
 def _say_settings(spec: StageSpec, config: RunConfig) -> None:
-    """Print what differs from the defaults; all of it stands in the record."""
-    defaults = default_values()
-    settings = [
-        f"{key}={value}" for key, value in spec.settings(config).items() if value != defaults.get(key)
+    """Print what differs from the defaults, but for what the stages that it reads have printed.
+
+    All settings stand in the record. Keys of the stage's own section stand without its name.
+    """
+    defaults, shown = default_values(), _settings_upstream(spec, Path(config.run_dir))
+    words = [
+        f"{key.removeprefix(f'{spec.name}.')}={value}"
+        for key, value in spec.settings(config).items()
+        if value != defaults.get(key) and key not in shown
     ]
-    width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
-    line = f"{spec.name}: {' '.join(settings) or 'all settings at their defaults'}"
-    _say(textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False))
+    if words:
+        width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
+        line = f"{spec.name}: {' '.join(words)}"
+        _say(
+            textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        )
+
+
+def _settings_upstream(spec: StageSpec, run_dir: Path) -> set[str]:
+    records = [read_record(run_dir / stage) for stage in spec.reads]
+    parts = [key for record in records for key in record.get("fingerprint_parts", {})]
+    return {key.removeprefix("config.") for key in parts}
 
 
 def _show(spec: StageSpec, folder: Path) -> int:
