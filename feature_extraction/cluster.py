@@ -1,7 +1,7 @@
 """Features of many videos on a Dask cluster that is already running: one task is one video.
 
-    dask scheduler                                       # on one machine; prints tcp://host:8786
-    dask worker tcp://host:8786 --nthreads 16            # one for each GPU (CUDA_VISIBLE_DEVICES), or each CPU machine
+    dask scheduler --host 10.0.0.5                       # an address that only the cluster sees; see docs/hacs.md
+    dask worker tcp://10.0.0.5:8786 --nthreads 16        # one for each GPU (CUDA_VISIBLE_DEVICES), or each CPU machine
     python -m feature_extraction ... --scheduler tcp://host:8786
 
 Each worker process loads the network once and uses it from one thread; its other threads each feed it with a video

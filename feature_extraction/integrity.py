@@ -7,6 +7,7 @@ words have changed places would not show; disks and copies do not do that.)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -53,6 +54,14 @@ def holds(file: h5py.File, video_id: str) -> bool:
         and times.shape == features.shape[:1]
         and bool(features.attrs.get(COMPLETE, False))
     )
+
+
+def names_in(file: h5py.File) -> Iterator[str]:
+    """Yield the names at the root of a file; OSError where they are damaged."""
+    try:
+        yield from (name for name in file if isinstance(name, str))
+    except KeyError as error:
+        raise OSError(str(error.args[0])) from error
 
 
 def is_complete(path: Path | str) -> bool:

@@ -45,12 +45,22 @@ class FeatureRecord:
 
 
 def read_info(dataset: h5py.Dataset) -> FeatureInfo:
-    """Read shape, type, grid and attributes of a video's dataset."""
+    """Read shape, type, grid and attributes of a video's dataset.
+
+    Raises:
+        ValueError: if the attributes are damaged.
+    """
     attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != COMPLETE}
     recorded = attributes.pop(SUM, None)
+    if not all(isinstance(name, str) for name in attributes):
+        raise ValueError("the name of an attribute is not UTF-8")
     names = [name for name in attributes if name.startswith(GRID_PREFIX)]
     grid = {name.removeprefix(GRID_PREFIX): attributes.pop(name) for name in names}
-    return FeatureInfo(dataset.shape, dataset.dtype.name, TimeGrid.from_dict(grid), attributes, recorded)
+    try:
+        own_grid = TimeGrid.from_dict(grid)
+    except TypeError as error:  # a number that has become a text
+        raise ValueError(f"time grid: {error}") from error
+    return FeatureInfo(dataset.shape, dataset.dtype.name, own_grid, attributes, recorded)
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, damage, holds, is_complete, values_sum
+from feature_extraction import integrity
+from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, holds, is_complete
 from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, read_info
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
@@ -122,7 +123,7 @@ def add_video(
         dataset.attrs[GRID_PREFIX + name] = value
     dataset.attrs.update(attributes)
     file.create_dataset(f"{TIMES_GROUP}/{video_id}", data=times)
-    dataset.attrs[SUM] = np.uint64(values_sum(stored, times))
+    dataset.attrs[SUM] = np.uint64(integrity.values_sum(stored, times))
     dataset.attrs[COMPLETE] = True  # last
 
 
@@ -218,7 +219,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         video_id = dataset.name[1:]
         features, times_s = dataset[()], file[f"{TIMES_GROUP}/{video_id}"][()]
         if video_id not in self._checked:
-            if wrong := damage(info.values_sum, features, times_s):
+            if wrong := integrity.damage(info.values_sum, features, times_s):
                 raise InputError(
                     f"{self.path}: video {video_id!r}: damaged: {wrong}; copy the file again, or remove it and extract "
                     "again"
@@ -325,7 +326,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         """Yield ids as they are found, some of them twice."""
         merged = self._merged_file()
         if merged is not None:
-            yield from (name for name in merged if self._in_merged(merged, name))
+            yield from (name for name in integrity.names_in(merged) if self._in_merged(merged, name))
         if self._folder:
             own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
             yield from (path.stem for path in own if is_complete(path))

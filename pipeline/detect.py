@@ -34,7 +34,7 @@ from runtime.progress import progress
 from runtime.text import encodable
 from video_datasets.formats.tools.table import WRITERS
 from video_datasets.video.decoding import VideoError, read_header
-from video_datasets.video.search import VIDEO_SUFFIXES, video_id_of
+from video_datasets.video.search import APPLE_DOUBLE, VIDEO_SUFFIXES, video_id_of
 
 if TYPE_CHECKING:
     from pipeline.detector import Detector, VideoDetections
@@ -188,7 +188,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _is_source(path: Path) -> bool:
     is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-    return is_video and not path.name.endswith(RENDERED_SUFFIX)
+    return is_video and not path.name.endswith(RENDERED_SUFFIX) and not path.name.startswith(APPLE_DOUBLE)
 
 
 def _one_video(detector: Detector, name: str, path: Path, arguments: argparse.Namespace) -> VideoDetections:

@@ -119,6 +119,7 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
 
     Raises:
         InputError: if the values lie elsewhere, or nowhere.
+        OSError: if the file is damaged there.
     """
     group = name.partition("/")[0]
     if group in ("", "."):
@@ -132,7 +133,10 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
             return None
         if link.type != h5py.h5l.TYPE_HARD:
             raise InputError(f"{file.filename}: '{part}' is a link to another place: refused")
-    dataset = file[name]
+    try:
+        dataset = file[name]
+    except KeyError as error:  # the link is there
+        raise OSError(f"'{name}': {error.args[0]}") from error
     if not isinstance(dataset, h5py.Dataset):
         return None
     plan = dataset.id.get_create_plist()

@@ -36,8 +36,8 @@ class RuntimeConfig:
     video_max_hours: float = 24.0
     """A longer video file is listed instead of extracted: a few kilobytes can promise days of video."""
     video_max_megapixels: float = 36.0
-    """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes about 30 bytes a
-    pixel, and so does the process that it feeds."""
+    """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes up to 80 bytes a
+    pixel, 3 GB at this limit."""
 
     def __post_init__(self) -> None:
         require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)

@@ -48,7 +48,7 @@ class VideoLimits:
     max_hours: float = 24.0
     """Of one file, by its header or by its frames."""
     max_megapixels: float = 36.0
-    """Of a frame; 8K has 33 to 35. Reading takes about 30 bytes a pixel."""
+    """Of a frame; 8K has 33 to 35. A decoder takes up to 80 bytes a pixel: 3 GB at this limit."""
 
     @classmethod
     def from_config(cls, config: RuntimeConfig) -> VideoLimits:

@@ -15,6 +15,7 @@ loaded; that takes milliseconds. Where there is no forkserver they are spawned.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import math
@@ -36,6 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import InputError
 from video_datasets.video.decoding import DEFAULT_LIMITS, DEFAULT_MIN_DECODED_SHARE, VideoError, VideoLimits
 from video_datasets.video.reader import StreamSummary, stream_grid_frames
 
@@ -218,6 +220,18 @@ def _context() -> Any:
     return context
 
 
+def _pipe() -> tuple[Connection, Connection]:
+    try:
+        ends: tuple[Connection, Connection] = _context().Pipe(duplex=False)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise InputError(
+                "too many open files: raise the limit (`ulimit -n`), or lower runtime.workers"
+            ) from error
+        raise
+    return ends
+
+
 def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
     """Start a child that decodes; return the parent's end of its pipe, and the process.
 
@@ -225,7 +239,7 @@ def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
     starts another one as soon as it has noticed.
     """
     for attempt in range(1, _START_ATTEMPTS + 1):
-        connection, childs_end = _context().Pipe(duplex=False)
+        connection, childs_end = _pipe()
         process = _context().Process(target=_decode, args=(childs_end, job, time_limit_s), daemon=True)
         try:
             with _START_LOCK, _without_main_module():
