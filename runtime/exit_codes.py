@@ -7,9 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from runtime.atomic import DiskFullError
 from runtime.errors import InputError
+from runtime.signals import EndedError, end_children, ended_by_signals
 
 EXIT_DONE, EXIT_SKIPPED_ITEMS, EXIT_BAD_INPUT, EXIT_UNCAUGHT = 0, 1, 2, 3
 EXIT_INTERRUPTED = 130
@@ -49,18 +51,30 @@ REMEDIES = {
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught."""
+    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught.
+
+    Ctrl-C gives 130, SIGTERM and SIGHUP 128 and their number, as shells have it; child processes end with it.
+    """
     try:
-        return action()
+        with ended_by_signals():
+            return action()
+    except EndedError as error:
+        return _interrupted(f"ended by {error}", 128 + error.number)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _interrupted("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         if not _is_the_users(error):
             traceback.print_exc()
             return EXIT_UNCAUGHT
         print(f"error: {_words(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
+
+
+def _interrupted(word: str, code: int) -> int:
+    with suppress(OSError):  # the terminal may be gone
+        print(f"{word}; the same command goes on from here", file=sys.stderr)
+    end_children()
+    return code
 
 
 def _is_the_users(error: Exception) -> bool:

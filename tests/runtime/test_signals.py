@@ -1,0 +1,129 @@
+"""A command that is asked to end: one line, its exit code, and no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ALONE = """
+import time
+from runtime.exit_codes import guarded
+def act():
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+WITH_WORKERS = """
+import os, sys, time
+from functools import partial
+from runtime.exit_codes import guarded
+from runtime.parallel import parallel_map
+def act():
+    list(parallel_map(os.system, ["echo at work; exec sleep 60"] * 4, workers=2))
+"""
+WITH_A_FORK = """
+import multiprocessing, time
+from runtime.exit_codes import guarded
+def act():
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+    child.start()
+    print("at work", flush=True)
+    time.sleep(0.3)
+    child.terminate()
+    child.join(10)
+    print(child.exitcode, flush=True)
+    time.sleep(60)
+"""
+END = """
+raise SystemExit(guarded(act))
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a script in a session of its own; return when it is at work."""
+    processes = []
+
+    def started(script: str, *before: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*before, sys.executable, "-c", script + END],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        return process
+
+    yield started
+    for process in processes:
+        for left in members(process.pid):
+            os.kill(left, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+def members(session: int) -> list[int]:
+    """Living processes of a session."""
+    listed = subprocess.run(["ps", "-eo", "sid=,pid=,stat="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(pid) for sid, pid, state in rows if int(sid) == session and not state.startswith("Z")]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
+def test_one_line_and_the_code_of_the_shell(start: Start, number: int, code: int, word: str) -> None:
+    process = start(ALONE)
+    os.kill(process.pid, number)
+    assert process.wait(20) == code
+    assert process.stderr is not None
+    assert process.stderr.read() == f"{word}; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers_go_with_the_process_that_alone_gets_the_signal(start: Start, number: int) -> None:
+    process = start(WITH_WORKERS)
+    assert len(members(process.pid)) > 2
+    os.kill(process.pid, number)
+    assert process.wait(20) == 128 + number
+    assert process.stderr is not None
+    deadline = time.monotonic() + 10
+    while members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert members(process.pid) == []
+
+
+def test_nohup_is_kept(start: Start) -> None:
+    process = start(ALONE, "nohup")
+    os.kill(process.pid, signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(20) == 143
+
+
+def test_a_forked_child_dies_of_the_signal_as_ever(start: Start) -> None:
+    process = start(WITH_A_FORK)
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{-signal.SIGTERM}\n"
