@@ -59,7 +59,9 @@ class OneStageHead:
         behind = released_length(arch, len(times_s)) - len(times_s) if arch.padding != "right" else 0
         valid_T = F.pad(torch.ones(len(times_s), dtype=torch.bool, device=self.device), (0, behind))
         with torch.inference_mode():
-            outputs = self.trained.network(F.pad(feats, (0, behind))[None].to(self.device), valid_T[None])
+            if behind:  # padding copies
+                feats = F.pad(feats, (0, behind))
+            outputs = self.trained.network(feats[None].to(self.device), valid_T[None])
             found = decode(
                 outputs,
                 valid_T,

@@ -69,7 +69,7 @@ class MaskedConv1d(nn.Module):
 
     def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
         """Convolve; the mask is that of the output."""
-        return masked(self.conv(values_BCT), mask_B1T)
+        return masked(convolve(self.conv, values_BCT), mask_B1T)
 
 
 class Pointwise(nn.Conv1d):
@@ -124,6 +124,20 @@ def run_tower(
         if padding.after_tower_norms:
             values_BCT = masked(values_BCT, mask_B1T)
     return values_BCT
+
+
+def convolve(conv: nn.Conv1d, values_BCT: Tensor) -> Tensor:
+    """Convolve; in inference on long videos piece by piece, so that only pieces of the input are laid out anew."""
+    length, reach = values_BCT.shape[2], conv.kernel_size[0] // 2
+    if torch.is_grad_enabled() or length <= LONG or conv.stride != (1,):
+        whole: Tensor = conv(values_BCT)
+        return whole
+    pieces = []
+    for first in range(0, length, LONG):
+        stop, low = min(first + LONG, length), max(first - reach, 0)
+        piece = conv(values_BCT[:, :, low : min(stop + reach, length)])
+        pieces.append(piece[:, :, first - low : stop - low])
+    return torch.cat(pieces, dim=2)
 
 
 def by_position(layers: nn.Module, values_BCT: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from one_stage import from_released
-from one_stage.architecture import Architecture
+from one_stage import from_released, layers
+from one_stage.architecture import Architecture, Kind
 from one_stage.network import OneStageNetwork
 from tests.golden_heads import Golden
 
@@ -131,3 +131,20 @@ def test_other_shapes_are_refused(golden: Golden) -> None:
     network = from_released(golden.settings, golden.weights)
     with pytest.raises(ValueError, match=r"expected features \(B, "):
         network(torch.zeros(1, 3, 8), torch.ones(1, 8, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("kind", ["actionformer", "tridet"])
+def test_long_videos_give_the_same_in_pieces(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    arch = Architecture(
+        kind=kind, in_channels=6, class_towers=(2,), channels=16, regression_ranges=((0, 4), (4, 10000)),
+        windows=(5, 5), sgp_init_std=0.2, bins=4 if kind == "tridet" else 0,
+    )  # fmt: skip
+    network, feats = OneStageNetwork(arch).eval(), torch.randn(1, 6, 150)
+    valid = torch.ones(1, 150, dtype=torch.bool)
+    with torch.inference_mode():
+        whole = network(feats, valid)
+        monkeypatch.setattr(layers, "LONG", 64)
+        pieces = network(feats, valid)
+    for name, levels in whole.items():
+        for expected, found in zip(levels, pieces[name], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
