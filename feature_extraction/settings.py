@@ -8,6 +8,9 @@ from typing import Literal
 from runtime.schema_checks import PLACE, require, require_at_least, require_share
 from runtime.sections import section
 
+MAX_SHORT_SIDE_PX = 4320
+"""Of 8K video. More would only fill the memory, as a bundle of a stranger might ask for."""
+
 
 @section("features")
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,10 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, "features", short_side_px=1)
+        require(
+            self.short_side_px <= MAX_SHORT_SIDE_PX,
+            f"features.short_side_px must be at most {MAX_SHORT_SIDE_PX}, found {self.short_side_px}",
+        )
         require(
             not self.joined or self.store is not None, "features.joined needs features.store, the first store"
         )

@@ -71,6 +71,7 @@ def test_the_result_is_plain_and_frozen(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["features.short_side_px=1000000"], r"features\.short_side_px must be at most 4320, found 1000000"),
         (["bmn.epoch=3"], r"unknown key 'bmn.epoch' in the command line; closest known: bmn\.epochs"),
         (["tscale=3"], r"unknown key 'tscale'.*bmn\.tscale"),  # section forgotten
         (["finetune.tscale=3"], r"unknown key 'finetune.tscale'.*bmn\.tscale"),  # wrong section
