@@ -1,8 +1,8 @@
 """Whether the features of a video are all there, its own, and those that were written.
 
-Every video carries the sum of its values, taken as 8-byte words, modulo 2^64: one changed word always shows, and taking
-it costs about a tenth of a second a gigabyte at the first reading and nothing after it, where CRC-32 or SHA-256 would cost as much as reading or more. (That
-words have changed places would not show; disks and copies do not do that.)
+Every video carries the sum of its values, taken as 8-byte words, modulo 2^64: one changed word always shows. Taking
+it costs about a tenth of a second a gigabyte at the first reading and nothing after it, where CRC-32 or SHA-256 would
+cost as much as reading or more. (That words have changed places would not show; disks and copies do not do that.)
 """
 
 from __future__ import annotations
