@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,3 +125,24 @@ def test_the_help_shows_examples_and_exit_codes(capsys: pytest.CaptureFixture[st
     assert "Do it." in screen
     assert "python -m first.stage --config configs/hacs_mini.yaml" in screen
     assert "0 done; 1 done with skipped items" in screen
+
+
+def test_a_complete_stage_is_shown_from_a_disk_that_is_read_only(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = config_file.parent / "run"
+    run.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(run)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    try:
+        assert _command(config_file, idle) == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(run)], check=True)
+        capsys.readouterr()
+        assert _command(config_file, idle) == 0
+        assert "first: complete, nothing to do" in capsys.readouterr().err
+        assert _command(config_file, idle, "--force") == 2
+        place = "read-only file system; name a place that can be written"
+        assert capsys.readouterr().err == f"error: {run / '.lock'}: {place}\n"
+    finally:
+        subprocess.run(["umount", str(run)], check=True)
