@@ -126,7 +126,7 @@ def test_no_ground_truth_to_score_is_said(
 
 HEADER = "video,start_s,end_s,label,subset\n"
 BAD_FILES = {
-    "video,start\n": r"missing: end_s \(or end\), label",
+    "video,start\n": r"missing: end_s \(or end, end_frame\), label",
     HEADER + "a,x,2,run,training\n": "line 2: 'start_s' must be a number of seconds, found 'x'",
     HEADER + "a,1,2,,training\n": "line 2: a segment without a label",
     HEADER + ",1,2,run,training\n": "line 2: 'video' must not be empty",

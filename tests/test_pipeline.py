@@ -61,6 +61,7 @@ FILES = {
     "proposals/proposals.h5",
     "classification/detections.json",
     "classification/detections_testing.json",
+    "classification/source.json",
     "evaluation/report.html",
     "evaluation/summary.txt",
     "evaluation/tables.txt",

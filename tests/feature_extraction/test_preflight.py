@@ -68,7 +68,7 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
 
 def test_headers_are_those_of_the_files(shared: Path) -> None:
     files = {path.stem: path for path in (shared / "videos").glob("*.mp4")}
-    headers, unreadable = read_headers(files, workers=2)
+    headers, unreadable = read_headers(files, RuntimeConfig(workers=2))
     assert not unreadable
     assert (headers["demo"].width, headers["demo"].height, headers["demo"].fps) == (340, 256, 28)
     assert headers["v_GGSY1Qvo990"].promised_frames == 355

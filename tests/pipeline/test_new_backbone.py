@@ -66,6 +66,7 @@ def test_a_backbone_is_one_entry(tiny_mini: Path, tmp_path: Path, monkeypatch: p
         "finetune.epochs=1",
         "finetune.batch_size=8",
         f"finetune.crop_px={CROP_PX}",
+        "classification.source=video",
         "runtime.threads=1",
     ]
     words += [

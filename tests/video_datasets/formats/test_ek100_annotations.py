@@ -135,7 +135,7 @@ def test_the_fingerprint_names_every_annotation_file(config: DataConfig, tmp_pat
     state = annotations_state(config)
     for name in ("train", "validation", "video_info"):
         size = (tmp_path / f"EPIC_100_{name}.csv").stat().st_size
-        assert f"EPIC_100_{name}.csv ({size} bytes)" in state
+        assert f"EPIC_100_{name}.csv ({size} bytes, sha256 " in state
     assert "EPIC_100_test_timestamps.csv (missing)" in state
 
 
