@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, types and tests. Words after it go to pytest:  bash scripts/test.sh tests/bmn -k labels
+# Lint, types and tests, with the reasons of skipped ones. Words after it go to pytest:  bash scripts/test.sh tests/bmn -k labels
 set -eu
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/setup.sh"
@@ -7,4 +7,4 @@ cd "$root"
 ruff check .
 ruff format --check .
 mypy
-python -m pytest "$@"
+python -m pytest -rs "$@"
