@@ -21,13 +21,15 @@ def act():
     print("at work", flush=True)
     time.sleep(60)
 """
-WITH_WORKERS = """
-import os, sys, time
-from functools import partial
+WITH_WORKERS = r"""
+import os, time
 from runtime.exit_codes import guarded
 from runtime.parallel import parallel_map
+def work(item):
+    os.write(1, b"at work\n")  # at once: two of them speak
+    time.sleep(60)
 def act():
-    list(parallel_map(os.system, ["echo at work; exec sleep 60"] * 4, workers=2))
+    list(parallel_map(work, range(4), workers=2))
 """
 WITH_A_FORK = """
 import multiprocessing, time
