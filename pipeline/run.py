@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.check import check
 from pipeline.stages import STAGES, load_config, stages_of
 from runtime.command import KEYS_HELP, limit_spinning, program_name
 from runtime.config import find_config
@@ -42,9 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
     parser.add_argument("--force", action="store_true", help="redo every stage from nothing")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="look at the data and name the stages, no more"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan (pipeline.check), no more")
     arguments = parser.parse_intermixed_args(argv)
     limit_spinning()
     return guarded(
@@ -65,13 +64,13 @@ def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry
     """
     from video_datasets.__main__ import look
 
+    if dry_run:
+        return check(config_file, overrides)
     config = load_config(config_file, overrides)
     stages = stages_of(config)
     worst = look(str(config_file), overrides)
-    if dry_run:
-        names = ", ".join(f"{spec.name} ({_state(spec, config)})" for spec in stages)
-        print(f"stages: {names}", file=sys.stderr)
-        return worst
+    if force or not all(_is_complete(spec, config) for spec in stages):
+        _own_process("pipeline.plan", [str(config_file), *overrides], quiet=True)
     for spec in stages:
         code = _run_stage(spec, config, config_file, overrides, force=force)
         worst = max(worst, code)
@@ -79,10 +78,6 @@ def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry
             print(f"run: stage {spec.command} stopped with code {code}", file=sys.stderr)
             return worst
     return max(worst, _report(config))
-
-
-def _state(spec: StageSpec, config: RunConfig) -> str:
-    return "complete" if stands_complete(spec, config, _commands()) else "to do"
 
 
 def _commands() -> dict[str, str]:
@@ -93,17 +88,31 @@ def _run_stage(
     spec: StageSpec, config: RunConfig, config_file: Path, overrides: Sequence[str], *, force: bool
 ) -> int:
     """Show a complete stage from here; give any other a process of its own."""
-    if not force and _is_done_upstream(spec, config) and stands_complete(spec, config, _commands()):
+    if not force and _is_complete(spec, config):
         return run_stage(spec, config, commands=_commands())
     words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
+    return _own_process("pipeline.run_one", words)
+
+
+def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> int:
+    """Run a module of this package; where it is quiet, what it says counts only if it ends well."""
     # -P: a folder of the user's that is called like one of our packages hides nothing; ours, and those of
     # the stage's own children, are found where this one is.
     home = str(Path(__file__).resolve().parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "pipeline.run_one", *words], env=environment
-    ).returncode
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", module, *words],
+        env=environment,
+        stderr=subprocess.PIPE if quiet else None,
+    )
+    if quiet and done.returncode == EXIT_DONE:
+        sys.stderr.write(done.stderr.decode(errors="replace"))
+    return done.returncode
+
+
+def _is_complete(spec: StageSpec, config: RunConfig) -> bool:
+    return _is_done_upstream(spec, config) and stands_complete(spec, config, _commands())
 
 
 def _is_done_upstream(spec: StageSpec, config: RunConfig) -> bool:

@@ -51,7 +51,7 @@ def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
     if all(video.path is None for video in dataset.videos.values()):
         return [*notes, nothing_on_disk(dataset, config)]
     if dataset.format.localizes:
-        notes += time_notes(dataset.videos.values(), _read_lengths(dataset.videos.values()))
+        notes += time_notes(dataset.videos.values(), read_lengths(dataset.videos.values()))
     return notes
 
 
@@ -134,7 +134,7 @@ def closest_files(missing: Sequence[str], files: Iterable[Path]) -> dict[str, st
 # ---- times against the lengths of files
 
 
-def _read_lengths(videos: Iterable[Video]) -> dict[str, Length]:
+def read_lengths(videos: Iterable[Video]) -> dict[str, Length]:
     """Read the headers of some labelled videos; those that cannot be read are another matter."""
     from video_datasets.video.decoding import VideoError, read_header  # PyAV takes its time to load
 

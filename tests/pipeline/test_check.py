@@ -1,0 +1,132 @@
+"""Mistakes that people make, found by the plan of a run before anything is trained."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.check import main
+from pipeline.plan.steps import seconds_per_item
+from pipeline.run import main as run
+from video_datasets.formats.activitynet import read_activitynet_json
+
+CONFIG = str(Path(__file__).resolve().parents[2] / "configs/own_small.yaml")
+SMALL = ("bmn.hidden_3d=16", "bmn.hidden_2d=8", "runtime.threads=1")
+HEADER = ("video", "start_s", "end_s", "label", "subset")
+Row = tuple[object, ...]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, tiny_mini: Path) -> tuple[Path, list[Row]]:
+    """A folder of videos, and the rows of its CSV."""
+    table = read_activitynet_json(tiny_mini / "HACS_segments_v1.1.1.json")
+    folder = tmp_path_factory.mktemp("own") / "videos"
+    folder.mkdir()
+    rows: list[Row] = []
+    columns = zip(table.video_index, table.start_s, table.end_s, table.labels, strict=True)
+    for index, start_s, end_s, label in columns:
+        video_id, subset = table.video_ids[index], table.subsets[index]
+        source = next((tiny_mini / "videos").rglob(f"v_{video_id}.mp4"))
+        shutil.copy(source, folder / f"{video_id}.mp4")
+        rows.append((video_id, start_s, end_s, label, subset))
+    return folder, rows
+
+
+def _check(tmp_path: Path, videos: Path, rows: list[Row], *words: str) -> int:
+    (tmp_path / "videos").symlink_to(videos)
+    with (tmp_path / "segments.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+    return main([CONFIG, f"data.root={tmp_path}", f"run_dir={tmp_path / 'run'}", *SMALL, *words])
+
+
+def test_a_plan_in_order_is_short_and_writes_nothing(
+    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _check(tmp_path, *own, "grid.stride_frames=2") == 0
+    plan = capsys.readouterr().out
+    for words in ("8 on disk", "best recall", "disk: about", "time: about", "bmn (to do)", "plan: in order"):
+        assert words in plan
+    assert len(plan.splitlines()) <= 30
+    assert max(map(len, plan.splitlines())) <= 80
+    assert not (tmp_path / "run").exists()
+
+
+def _renamed(rows: list[Row]) -> list[Row]:
+    return [(*row[:4], "val" if row[4] == "validation" else row[4]) for row in rows]
+
+
+def _past_the_end(rows: list[Row]) -> list[Row]:
+    return [*rows, (rows[0][0], 1.0, 999.0, rows[0][3], rows[0][4])]
+
+
+def _other_capitals(rows: list[Row]) -> list[Row]:
+    row = next(row for row in rows if row[4] == "training")
+    return [*rows, (row[0], 0.1, 0.9, str(row[3]).upper(), row[4])]
+
+
+def _missing(rows: list[Row]) -> list[Row]:
+    return [*rows, ("nowhere", 1.0, 2.0, rows[0][3], "training")]
+
+
+def _frame_numbers(rows: list[Row]) -> list[Row]:
+    return [
+        (name, round(float(str(a)) * 30), round(float(str(b)) * 30) + 1, *rest) for name, a, b, *rest in rows
+    ]
+
+
+MISTAKES = {
+    "val": (_renamed, 2, "has no labelled segment"),
+    "past the end": (_past_the_end, 1, "past the end"),
+    "twice": (lambda rows: [*rows, rows[0]], 1, "more than once"),
+    "capitals": (_other_capitals, 1, "are they one?"),
+    "missing": (_missing, 1, "are not on disk"),
+    "frame numbers": (_frame_numbers, 1, "look like frame numbers"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_the_csv_are_found(
+    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
+    change, code, words = MISTAKES[mistake]
+    assert _check(tmp_path, own[0], change(own[1]), "grid.stride_frames=2") == code
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("finetune.init_weights=nowhere.pyth",), 2, "there is no such weights file"),
+        (("model=tada2d_r5",), 2, "tada2d_r50"),
+        (("grid.stride_frames=64",), 1, "reaches"),
+    ],
+)
+def test_what_cannot_run_or_reach_is_found(
+    tmp_path: Path,
+    own: tuple[Path, list[Row]],
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    code: int,
+    said: str,
+) -> None:
+    assert _check(tmp_path, *own, *words) == code
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_dry_run_is_the_plan(
+    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = _check(tmp_path, *own)
+    plan = capsys.readouterr().out.split("disk: ")[0]
+    words = [CONFIG, "--dry-run", f"data.root={tmp_path}", f"run_dir={tmp_path / 'run'}", *SMALL]
+    assert run(words) == code
+    assert capsys.readouterr().out.split("disk: ")[0] == plan
+
+
+def test_steps_grow_until_one_is_long_enough() -> None:
+    seen: list[int] = []
+    assert seconds_per_item(seen.append, 5) < 0.1
+    assert seen == [1, 2, 4, 5]
