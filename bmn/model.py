@@ -10,6 +10,8 @@ Axes: B batch, C input channels, T positions, D durations.
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ from torch.nn import functional as F
 
 from bmn.boundary_matching import BoundaryMatching
 from bmn.map_cells import MapCells
+from tadaconv.weights import refuse_not_finite
+from tadaconv.weights_files import read_weights_file
 
 GROUPS = 4
 """Groups of the backbone's and the boundary branches' convolutions, hence a divisor of their channels."""
@@ -203,13 +207,13 @@ def load_original_weights(model: BMN, path: str | os.PathLike[str]) -> None:
 
     Args:
         model: a BMN of the checkpoint's sizes.
-        path: file written by `torch.save`.
+        path: file written by `torch.save`, or one of safetensors.
 
     Raises:
-        ValueError: if keys are missing or unknown, or shapes differ.
+        ValueError: if it is no file of weights, keys are missing or unknown, shapes differ, or a value is not finite.
         FileNotFoundError: if there is no such file.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state: Any = read_weights_file(Path(path))
     for wrapper in ("model_state", "state_dict"):
         state = state.get(wrapper, state)
     state = {key.removeprefix("module."): value for key, value in state.items()}
@@ -218,3 +222,4 @@ def load_original_weights(model: BMN, path: str | os.PathLike[str]) -> None:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{os.fspath(path)}: not the weights of this BMN: {error}") from error
+    refuse_not_finite(weights, os.fspath(path))

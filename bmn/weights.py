@@ -12,6 +12,8 @@ from bmn.model import BMN, load_original_weights
 from bmn.settings import BmnConfig
 from bmn.windows import WindowGrid, window_grid
 from runtime.errors import InputError
+from tadaconv.weights import refuse_not_finite
+from tadaconv.weights_files import read_weights_file
 from training import checkpoint
 from training.batches import derived_seed
 from video_datasets.time_grid import TimeGrid
@@ -57,14 +59,15 @@ def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
     model = build_bmn(in_channels, BmnSizes.from_config(config))
     if config.init_weights:
         path = Path(config.init_weights)
-        content = checkpoint.load(path)
         try:
+            content = read_weights_file(path)
             if "architecture" in content:  # of a run
                 _refuse_other_sizes(content["architecture"], _architecture(model, config))
+                refuse_not_finite(content["model"], str(path))
                 model.load_state_dict(content["model"])
             else:
                 load_original_weights(model, path)
-        except (ValueError, RuntimeError) as error:
+        except (FileNotFoundError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"bmn.init_weights: {path} does not fit the features and the sizes in section `bmn`: {error}"
             ) from error

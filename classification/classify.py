@@ -31,8 +31,8 @@ from video_datasets.predictions import (
     write_predictions,
 )
 
-SEPARATE_FILES = {"verb": "verbs.h5", "noun": "nouns.h5"}
-"""Detections of one task alone, for the protocol that scores tasks separately; no submission holds them."""
+SEPARATE_FILES = {task: name for entry in PROTOCOLS.values() for task, name in entry.task_files.items()}
+"""Detections of one task alone, for protocols that score tasks separately; no submission holds them."""
 
 
 def classify(run: StageRun) -> None:

@@ -30,6 +30,7 @@ PACKAGES = (
     "training",
     "feature_extraction",
     "bmn",
+    "one_stage",
     "proposals",
     "classification",
     "pipeline",

@@ -13,6 +13,7 @@ from evaluation.report.charts import Points, axis_end, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
 from pipeline.player import render, words_table
+from pipeline.stages import STAGES
 from runtime.config import config_to_dict, default_values, flatten
 from runtime.errors import InputError
 from runtime.sections import RunConfig
@@ -20,8 +21,13 @@ from runtime.stage import read_record
 from runtime.text import encodable
 from training.curves import VALIDATION_PREFIX, panel_names
 
-STAGES = ("finetune", "features", "bmn", "one_stage", "proposals", "classification", "evaluation")
-TRAININGS = {"finetune": "Finetuning", "bmn": "BMN", "one_stage": "One-stage head"}
+TRAININGS = {
+    "pretrain": "Pre-training",
+    "finetune": "Finetuning",
+    "bmn": "BMN",
+    "one_stage": "One-stage head",
+}
+"""Headings of the stages that train; another is called by its name."""
 LINES = (("training", "seq-3"), ("validation", "average"))
 PLAIN_NAMES = {
     "tem": "loss of starts and ends",
@@ -52,12 +58,12 @@ def read_records(run_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 def training_section(run_dir: Path) -> Section | None:
-    """Every figure of both trainings against the epoch; None before the first epoch is done."""
+    """Every figure of all trainings against the epoch; None before the first epoch is done."""
     parts = []
-    for stage, title in TRAININGS.items():
+    for stage in (spec.name for spec in STAGES.values() if spec.trains):
         lines = _metrics(run_dir / stage / "metrics.jsonl")
         if lines:
-            parts.append(Markup("<h3>{}</h3>").format(title))
+            parts.append(Markup("<h3>{}</h3>").format(TRAININGS.get(stage, stage)))
             constant = [name for name in panel_names(lines) if _is_constant(name, lines)]
             parts.append(grid([_panel(name, lines) for name in panel_names(lines) if name not in constant]))
             if constant:

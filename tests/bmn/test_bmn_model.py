@@ -203,6 +203,22 @@ def test_loading_is_strict_otherwise(tmp_path: Path) -> None:
         load_original_weights(model, tmp_path / "bmn.pth")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    model = BMN(8, 8, 8, **SMALL)
+    state = original_checkpoint(model)
+    state["head.x_3d_p.0.weight"].view(-1)[0] = value
+    torch.save(state, tmp_path / "bmn.pth")
+    with pytest.raises(ValueError, match=r"bmn\.pth: not finite.*head\.x_3d_p\.0\.weight"):
+        load_original_weights(BMN(8, 8, 8, **SMALL), tmp_path / "bmn.pth")
+
+
+def test_a_web_page_named_as_weights_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "bmn.pth").write_text("<!DOCTYPE html><html></html>")
+    with pytest.raises(ValueError, match=r"bmn\.pth: .*HTML"):
+        load_original_weights(BMN(8, 8, 8, **SMALL), tmp_path / "bmn.pth")
+
+
 def test_refuses_input_of_other_size() -> None:
     with pytest.raises(ValueError, match=r"8 channels, 12 positions\), got \(1, 8, 13\)"):
         BMN(8, 12, 8, **SMALL)(torch.zeros(1, 8, 13))
