@@ -24,6 +24,7 @@ from feature_extraction.backbone import Backbone, load_backbone
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
 from tadaconv import VideoNetwork
 from video_datasets.dataset import Segment
@@ -172,9 +173,9 @@ def draw(path: Path, shown: Shown) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m classification.gradcam",
+        prog=program_name("classification.gradcam"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument(

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.help_text import HelpText, program_name
 
 
 class Names:
@@ -26,10 +27,10 @@ class Names:
 def make_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Make the parser of `python -m NAME`: a description, its options, examples and the exit codes."""
     return argparse.ArgumentParser(
-        prog=f"python -m {name}",
+        prog=program_name(name),
         description=description,
         epilog=f"examples:\n{examples}\n\n{EXIT_CODES_HELP}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
 
 

@@ -39,6 +39,7 @@ from evaluation.metrics.behaviour import (
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.text import spreadsheet_text
 from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
 from video_datasets.formats.tools.table import tool_of
@@ -89,9 +90,9 @@ class Agreement:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m evaluation --protocol behaviour",
+        prog=f"{program_name('evaluation')} --protocol behaviour",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("--protocol", choices=["behaviour"], help=argparse.SUPPRESS)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.help_text import HelpText, program_name
 
 _EXAMPLES = """examples:
   python -m pipeline.bundle --run runs/hacs_mini --out hacs_mini.zip
@@ -23,9 +24,9 @@ _EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.bundle",
+        prog=program_name("pipeline.bundle"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

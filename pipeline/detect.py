@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
 from runtime.progress import progress
 from runtime.text import encodable
@@ -59,9 +60,9 @@ In Python:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.detect",
+        prog=program_name("pipeline.detect"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.resources import versions
 
 OPTIONAL = ("decord", "safetensors", "distributed", "tensorboard", "matplotlib")
@@ -44,9 +45,9 @@ Check = Callable[[], tuple[str, bool]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 1 where something is not as it should be."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.doctor",
+        prog=program_name("pipeline.doctor"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.help_text import HelpText, program_name
 
 REPORT_NAME = "report.html"
 _EXAMPLES = """examples:
@@ -26,9 +27,9 @@ _EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.report",
+        prog=program_name("pipeline.report"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

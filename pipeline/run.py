@@ -15,9 +15,10 @@ from pathlib import Path
 
 from pipeline.check import check
 from pipeline.stages import STAGES, load_config, stages_of
-from runtime.command import KEYS_HELP, limit_spinning, program_name
+from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
 from runtime.stage import run_stage, stands_complete
 from runtime.stage_spec import StageSpec
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=program_name("pipeline.run"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES,
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")

@@ -22,10 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.stages import STAGES
-from runtime.command import program_name
 from runtime.config import default_values
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.sections import SECTIONS, RunConfig
 
 _MISSING = "???"
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=program_name("pipeline.settings"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="a section, or a part of the key's name")

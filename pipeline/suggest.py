@@ -23,6 +23,7 @@ from pipeline.detect import named_videos
 from pipeline.uncertainty import CELL_S, Stretch, cell_scores, stretches_of, uncertainty, valued
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.progress import progress
 from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, in_order
 from video_datasets.formats.tools.plain_labels import write_csv
@@ -42,9 +43,9 @@ _EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.suggest",
+        prog=program_name("pipeline.suggest"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

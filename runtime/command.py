@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtime.config import RUN_NAMING_KEYS, load_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText
 from runtime.processes import world_size
 from runtime.sections import RunConfig
 from runtime.stage import run_stage
@@ -19,12 +19,6 @@ from runtime.stage_spec import StageSpec
 KEYS_HELP = "keys: `python -m pipeline.settings` lists all of them (docs/configuration.md)"
 OF_EVERY_STAGE = ("run_dir", *RUN_NAMING_KEYS, "head")
 """Keys that name the run; `runtime.*` says how it uses the machine."""
-
-
-def program_name(module: str) -> str:
-    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME` where installed."""
-    called = Path(sys.argv[0]).name
-    return called if called.startswith("tadaloc ") else f"python -m {module}"
 
 
 def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequence[str] | None = None) -> int:
@@ -38,7 +32,7 @@ def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequen
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.command}",
         description=spec.description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=spec.epilog or _epilog(spec),
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")

@@ -1,13 +1,15 @@
 """Tables of the networks and of the weights that are known for them.
 
-python -m tadaconv                        all networks: cost, the papers' figures, input, weights known for them
-python -m tadaconv tada2d_r50 r2d_r50     these only
-python -m tadaconv --weights              released weights and where to get them
+python -m tadaconv                      all networks: cost, the papers'
+                                        figures, input, known weights
+python -m tadaconv tada2d_r50 r2d_r50   these only
+python -m tadaconv --weights            released weights, where to get them
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from tadaconv.costs import PAPER_FIGURES, count_costs
@@ -20,7 +22,9 @@ from tadaconv.specs import SPECS
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(
-        prog="python -m tadaconv", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=sys.argv[0] if sys.argv[0].startswith("tadaloc ") else "python -m tadaconv",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NETWORK", help="networks; default: all")
     parser.add_argument("--weights", action="store_true", help="list released weights instead")

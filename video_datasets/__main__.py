@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.stages import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.help_text import HelpText, program_name
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.notes import closest_files, data_notes
 from video_datasets.settings import DataConfig
@@ -26,9 +27,9 @@ MAX_CLASSES = 12
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m video_datasets",
+        prog=program_name("video_datasets"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=(
             "examples:\n"
             "  python -m video_datasets --config configs/hacs_mini.yaml\n"

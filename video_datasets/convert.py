@@ -29,6 +29,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
 from video_datasets.formats.tools.labelling import Labelling, Notes, Reading, best, lines, merged, writable
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
@@ -66,9 +67,9 @@ class Conversion:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m video_datasets.convert",
+        prog=program_name("video_datasets.convert"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("source", type=Path, metavar="IN", help="file or folder")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from feature_extraction.zoo.presets import PRESETS, describe_presets
 from runtime.exit_codes import EXIT_CODES_HELP
+from runtime.help_text import HelpText, program_name
 from video_datasets.formats import FORMATS
 from video_datasets.time_grid import CONVENTIONS, SPACINGS
 
@@ -63,10 +64,10 @@ grid can express: the best tIoU of each segment with stretches of whole cells of
 def make_parser() -> argparse.ArgumentParser:
     """Define the arguments of the four commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m feature_extraction.zoo",
+        prog=program_name("feature_extraction.zoo"),
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="pack|verify|export|import")
     for name, (define, description, epilog) in _COMMANDS.items():
@@ -75,7 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
                 name,
                 description=description,
                 epilog=epilog,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+                formatter_class=HelpText,
             )
         )
     return parser

@@ -1,0 +1,63 @@
+"""Help of commands: the name under which one was called, and text that fits the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+_COLUMNS = re.compile(r"\s*\S+(?: \S+)*\s{2,}(?=\S)")
+_COMMAND = re.compile(r"\s*(python -m|tadaloc|torchrun|bash) ")
+
+
+def program_name(module: str) -> str:
+    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME` where installed."""
+    called = Path(sys.argv[0]).name
+    return called if called.startswith("tadaloc ") else f"python -m {module}"
+
+
+class HelpText(argparse.HelpFormatter):
+    """Fills prose, and leaves every other line a line; a long one goes on below, indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(fitted(text, width))
+
+
+def fitted(text: str, width: int) -> Iterator[str]:
+    """Yield the lines of a text that is at most `width` columns wide.
+
+    A second column of a table stays one, and a command that does not fit goes on behind a backslash.
+    """
+    for paragraph in re.split(r"\n{2,}", text.strip("\n")):
+        lines = paragraph.split("\n")
+        if _is_prose(lines, width):
+            lines = [" ".join(lines)]
+        for line in lines:
+            yield from _wrapped(line.rstrip(), width)
+        yield ""
+
+
+def _is_prose(lines: list[str], width: int) -> bool:
+    """Whether lines are one paragraph: neither indented nor in columns, begun with a capital or too wide anyway."""
+    is_plain = not any(line.startswith(" ") or "  " in line for line in lines)
+    return is_plain and (lines[0][:1].isupper() or all(len(line) > width for line in lines[:-1]))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    indent = len(line) - len(line.lstrip())
+    is_command = _COMMAND.match(line) is not None and "  #" not in line
+    column = None if is_command else _COLUMNS.match(line)
+    hanging = len(column[0]) if column and len(column[0]) < width // 2 else indent + (4 if indent else 0)
+    wrapped = textwrap.wrap(
+        line,
+        width - 2 * is_command,
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [f"{part} \\" for part in wrapped[:-1]] + wrapped[-1:] if is_command else wrapped

@@ -1,0 +1,67 @@
+"""The command `tadaloc`: its names, its help at 80 columns, and how soon it starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.command_line import COMMANDS, main
+from runtime.config import SHIPPED
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_80_columns_and_names_the_command(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", ["tadaloc"])
+    words = [name, "--help"] if name else []
+    try:
+        code = main(words)
+    except SystemExit as stop:  # argparse's own
+        code = int(stop.code or 0)
+    text = capsys.readouterr().out
+    assert code == 0
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert text.startswith(f"usage: tadaloc {name}")
+
+
+def test_an_unknown_command_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detct"]) == 2
+    assert capsys.readouterr().err == "tadaloc: no command named 'detct'; did you mean detect?\n"
+
+
+def test_it_loads_nothing_that_takes_time() -> None:
+    code = (
+        "import sys; from pipeline.command_line import main; main([]); print(sorted({'torch','numpy','omegaconf',"
+        "'yaml','h5py','av','importlib.metadata'} & sys.modules.keys()))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_configurations_are_listed_shown_and_copied_but_never_over_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tadaloc"])
+    assert main(["config", "list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line for line in listed if line[0] != " "] == sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+    assert main(["config", "show", "hacs_mini"]) == 0
+    shown = capsys.readouterr().out
+    assert yaml.safe_load(shown)["run_dir"] == "runs/hacs_mini"
+    assert main(["config", "copy", "hacs_mini"]) == 0
+    assert (tmp_path / "hacs_mini.yaml").read_text() == shown
+    (tmp_path / "hacs_mini.yaml").write_text("mine")
+    assert main(["config", "copy", "own", "hacs_mini.yaml"]) == 2
+    assert "hacs_mini.yaml is there" in capsys.readouterr().err
+    assert (tmp_path / "hacs_mini.yaml").read_text() == "mine"
+    assert main(["config", "keys", "bmn.epochs"]) == 0
+    assert "bmn.epochs = " in capsys.readouterr().out
