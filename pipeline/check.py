@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.stages import STAGES, load_config, stages_of
-from runtime.command import KEYS_HELP, limit_spinning, program_name
+from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
 from runtime.stage import stands_complete
 from runtime.stage_spec import StageSpec
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=program_name("pipeline.check"),
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
         epilog=_EPILOG,
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")

@@ -33,6 +33,7 @@ class Command:
 
 COMMANDS = {
     "run": Command("pipeline.run", "all stages of a configuration, from videos to average mAP"),
+    "check": Command("pipeline.check", "what a run would do: data, weights, disk; computes nothing"),
     "config": Command("pipeline.configurations", "list, show, copy configurations; all keys"),
     "detect": Command("pipeline.detect", "actions in new videos, by a trained run or a bundle"),
     "report": Command("pipeline.report", "one page about a run"),
