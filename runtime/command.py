@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtime.config import RUN_NAMING_KEYS, load_config
+from runtime.config import RUN_NAMING_KEYS, find_config, load_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText
@@ -71,7 +71,7 @@ def run_of_words(
     Raises:
         InputError: as `runtime.stage.run_stage`, and for words of other stages.
     """
-    config = load_config(config_file, overrides)
+    config = load_config(find_config(str(config_file)), overrides)
     spec = spec.for_run(config)
     if not whole_run:
         refuse_foreign_keys(spec, stages, config, overrides)

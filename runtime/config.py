@@ -148,7 +148,9 @@ def default_values() -> dict[str, Any]:
 
 def _read_yaml(file: Path) -> DictConfig:
     if not file.is_file():
-        raise InputError(f"configuration file not found: {file}; the shipped ones are in configs/")
+        raise InputError(
+            f"configuration file not found: {file}; `python -m pipeline.configurations list` shows the shipped ones"
+        )
     try:
         content = OmegaConf.load(file)
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:

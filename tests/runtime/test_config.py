@@ -116,7 +116,9 @@ def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, text: str, message:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not found: .*absent\.yaml; the shipped ones are in configs/"):
+    with pytest.raises(
+        InputError, match=r"not found: .*absent\.yaml; `python -m pipeline.configurations list` shows"
+    ):
         load_config(tmp_path / "absent.yaml")
 
 
