@@ -32,8 +32,8 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from one_stage import transformer  # noqa: E402
 from one_stage.architecture import Architecture  # noqa: E402
 from one_stage.labels import pyramid_points  # noqa: E402
-from one_stage.layers import ChannelNorm  # noqa: E402
-from one_stage.losses import LossConstants, one_stage_losses  # noqa: E402
+from one_stage.layers import SequenceNorm  # noqa: E402
+from one_stage.losses import OneStageLossConstants, one_stage_losses  # noqa: E402
 from one_stage.network import OneStageNetwork  # noqa: E402
 from one_stage.weights import regression_ranges  # noqa: E402
 from proposals import gaussian_soft_nms  # noqa: E402
@@ -53,7 +53,7 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor, valid_BT: Tensor, radius: i
     return logits.masked_fill(~allowed, -math.inf).softmax(-1) @ v
 
 
-def plain_norm(norm: ChannelNorm, values: Tensor) -> Tensor:
+def plain_norm(norm: SequenceNorm, values: Tensor) -> Tensor:
     """Layer norm over channels, written out."""
     centred = values - values.mean(dim=1, keepdim=True)
     normed = centred / torch.sqrt((centred**2).mean(dim=1, keepdim=True) + norm.eps)
@@ -63,7 +63,7 @@ def plain_norm(norm: ChannelNorm, values: Tensor) -> Tensor:
 def made_plain() -> None:
     """Put the plain forms in place."""
     transformer.band_attention = dense_attention  # type: ignore[assignment]
-    ChannelNorm.forward = plain_norm  # type: ignore[assignment,method-assign]
+    SequenceNorm.forward = plain_norm  # type: ignore[assignment,method-assign]
 
 
 def network_of(size: dict[str, int]) -> OneStageNetwork:
@@ -110,7 +110,7 @@ def measure(size_name: str, form: str, part: str, steps: int, batch: int) -> dic
     def step() -> None:
         network.zero_grad(set_to_none=True)
         outputs = network(feats, valid)
-        one_stage_losses(outputs, valid, classes, offsets, LossConstants())["loss"].backward()
+        one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"].backward()
 
     def infer() -> None:
         with torch.inference_mode():

@@ -43,7 +43,7 @@ def _probability(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
 
 
-class Backbone(nn.Module):
+class Trunk(nn.Module):
     """Two grouped temporal convolutions: (B, C, T) -> (B, hidden, T)."""
 
     def __init__(self, in_channels: int, hidden: int) -> None:
@@ -172,7 +172,7 @@ class BMN(nn.Module):
                     f"{name} must be a positive multiple of {GROUPS} (grouped convolution), got {channels}"
                 )
         self.in_channels, self.tscale, self.dscale = in_channels, tscale, dscale
-        self.backbone = Backbone(in_channels, hidden_1d)
+        self.backbone = Trunk(in_channels, hidden_1d)
         sampling = BoundaryMatching(tscale, dscale, num_samples, num_samples_per_bin, boundary_ratio)
         self.head = BoundaryHead(sampling, MapCells(tscale, dscale), hidden_1d, hidden_2d, hidden_3d)
 

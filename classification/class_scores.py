@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.zoo.released import Piece, find_pieces, join_pieces, read_released_file
+from feature_extraction.zoo.released import ReleasedPiece, find_pieces, join_pieces, read_released_file
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
 
@@ -36,7 +36,7 @@ def class_score_files(folder: Path) -> list[Path]:
 
 
 def read_class_scores(
-    pieces: Sequence[Piece], grid: TimeGrid, class_counts: Mapping[str, int]
+    pieces: Sequence[ReleasedPiece], grid: TimeGrid, class_counts: Mapping[str, int]
 ) -> dict[str, NDArray[np.float32]]:
     """Read the logits of one video.
 

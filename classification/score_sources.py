@@ -15,7 +15,7 @@ from classification.labelling import class_probabilities
 from classification.settings import ClassificationConfig
 from classification.sources import Probabilities, Sampling, Source
 from classification.video_scores import VideoScores, file_of_video_scores, read_video_scores
-from feature_extraction.zoo.released import Piece, find_pieces, refuse_missing_end
+from feature_extraction.zoo.released import ReleasedPiece, find_pieces, refuse_missing_end
 from runtime.errors import InputError
 from video_datasets.dataset import VideoDataset
 
@@ -31,7 +31,7 @@ class ReleasedSource:
         sampling: how; its grid is that of the rows.
     """
 
-    pieces: Mapping[str, list[Piece]]
+    pieces: Mapping[str, list[ReleasedPiece]]
     durations_s: Mapping[str, float]
     class_counts: Mapping[str, int]
     sampling: Sampling

@@ -41,7 +41,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.text import spreadsheet_text
-from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, Reading, best, lines
+from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, LabelReading, best, lines
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
@@ -156,7 +156,7 @@ def _alone(path: Path, labelling: Labelling, other: Labelling) -> list[str]:
 
 
 def _read(path: Path, media: Media) -> Labelling:
-    return tool_of(path).read(path, Reading(media.clock_of))
+    return tool_of(path).read(path, LabelReading(media.clock_of))
 
 
 def compare(

@@ -23,7 +23,7 @@ from runtime.help_text import HelpText, program_name
 from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import TimeGrid
 
-PROTOCOLS = {
+PAPER_SETTINGS = {
     "hacs": (TimeGrid(), FeaturesConfig()),
     "ek100": (TimeGrid(fps=60.0, stride_frames=8), FeaturesConfig(short_side_px=224)),
 }
@@ -73,7 +73,7 @@ def _stage(arguments: argparse.Namespace) -> int:
 def _tool(arguments: argparse.Namespace) -> int:
     from feature_extraction.own_videos import OwnVideos, extract_own_videos
 
-    grid, features = PROTOCOLS[arguments.protocol]
+    grid, features = PAPER_SETTINGS[arguments.protocol]
 
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(arguments, name)) is not None}
@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     tool.add_argument("--out", type=Path, metavar="FILE.h5", help="the feature store to make or complete")
     tool.add_argument(
         "--protocol",
-        choices=PROTOCOLS,
+        choices=PAPER_SETTINGS,
         default="hacs",
         help="hacs (default): 30 fps, stride 16, short side 128; ek100: 60 fps, stride 8, short side 224",
     )

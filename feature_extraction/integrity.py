@@ -64,7 +64,7 @@ def names_in(file: h5py.File) -> Iterator[str]:
         raise OSError(str(error.args[0])) from error
 
 
-def is_complete(path: Path | str) -> bool:
+def has_whole_features(path: Path | str) -> bool:
     """Whether a per-video file opens and holds its features, their times and the mark of a finished write.
 
     Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from feature_extraction.backbone import RANDOM_WEIGHTS
 from feature_extraction.extract import merge_parts
-from feature_extraction.integrity import is_complete
+from feature_extraction.integrity import has_whole_features
 from feature_extraction.many import extract_all, watched
 from feature_extraction.preflight import look_ahead
 from feature_extraction.recipe import LoadedRecipe, Recipe
@@ -153,7 +153,7 @@ def _extract(
     with hold(parts, "feature_extraction"):
         sweep_temporary_files(parts)
         if force:
-            _remove(path for path in parts.glob("*.h5") if path.is_symlink() or is_complete(path))
+            _remove(path for path in parts.glob("*.h5") if path.is_symlink() or has_whole_features(path))
         outcomes = watched(extract_all(loaded, todo), total=len(todo) + done, done=done)
         failed = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason}
         count, kept = _merge(asked, loaded, todo, failed, force)

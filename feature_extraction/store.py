@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from feature_extraction import integrity
-from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, holds, is_complete
+from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, has_whole_features, holds
 from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, read_info
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
@@ -292,7 +292,12 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         """The same without a look at the values."""
         own = self._folder / f"{video_id}.h5" if self._folder else None
         merged = self._merged_file()
-        if own is not None and own.parent == self._folder and own != self._merged_path and is_complete(own):
+        if (
+            own is not None
+            and own.parent == self._folder
+            and own != self._merged_path
+            and has_whole_features(own)
+        ):
             with open_hdf5(own) as file:
                 yield file
         elif merged is not None and self._in_merged(merged, video_id):
@@ -329,7 +334,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
             yield from (name for name in integrity.names_in(merged) if self._in_merged(merged, name))
         if self._folder:
             own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
-            yield from (path.stem for path in own if is_complete(path))
+            yield from (path.stem for path in own if has_whole_features(path))
 
     def _merged_file(self) -> h5py.File | None:
         # An HDF5 handle must not be used across a fork: each process opens its own.

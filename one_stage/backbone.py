@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
-from one_stage.layers import ChannelNorm, MaskedConv1d, halve, halved_mask, masked, run_tower
+from one_stage.layers import MaskedConv1d, SequenceNorm, halve, halved_mask, masked, run_tower
 from one_stage.padding import Padding
 from one_stage.position import positions, sinusoid_table
 from one_stage.sgp import SgpBlock
@@ -81,7 +81,7 @@ class Backbone(nn.Module):
         self.embd = nn.ModuleList(
             MaskedConv1d(size, arch.channels, arch.embedding_kernel, bias=False) for size in sizes[:-1]
         )
-        self.embd_norm = nn.ModuleList(ChannelNorm(arch.channels, padding.tower_eps) for _ in self.embd)
+        self.embd_norm = nn.ModuleList(SequenceNorm(arch.channels, padding.tower_eps) for _ in self.embd)
         block = BLOCKS[arch.kind]
         self.stem = nn.ModuleList(block(arch, padding, 0, 1) for _ in range(arch.stem_blocks))
         self.branch = nn.ModuleList(block(arch, padding, level, 2) for level in range(1, arch.levels))

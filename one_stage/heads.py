@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from one_stage.architecture import Architecture
-from one_stage.layers import ChannelNorm, LevelScale, MaskedConv1d, run_tower
+from one_stage.layers import LevelScale, MaskedConv1d, SequenceNorm, run_tower
 from one_stage.padding import Padding
 
 PRIOR = 0.01
@@ -28,7 +28,7 @@ class _Tower(nn.Module):
         self.head = nn.ModuleList(
             MaskedConv1d(channels, channels, kernel, bias=False) for _ in range(arch.head_layers)
         )
-        self.norm = nn.ModuleList(ChannelNorm(channels, padding.tower_eps) for _ in self.head)
+        self.norm = nn.ModuleList(SequenceNorm(channels, padding.tower_eps) for _ in self.head)
 
     def tower(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
         """Apply the layers before the last."""

@@ -22,7 +22,7 @@ def masked(values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
     return values_BCT * mask_B1T.to(values_BCT.dtype)
 
 
-class ChannelNorm(nn.Module):
+class SequenceNorm(nn.Module):
     """Layer norm over the channels of each position.
 
     Args:

@@ -22,7 +22,7 @@ SMALL = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossConstants:
+class OneStageLossConstants:
     """What the published settings choose."""
 
     smoothing: float = 0.0
@@ -37,7 +37,7 @@ def one_stage_losses(
     valid_BT: Tensor,
     classes_BPK: Tensor,
     offsets_BP2: Tensor,
-    constants: LossConstants,
+    constants: OneStageLossConstants,
 ) -> dict[str, Tensor]:
     """Sum the losses over the points of a batch.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from one_stage.architecture import Architecture
 from one_stage.backbone import Backbone, Pyramid
 from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead
-from one_stage.layers import ChannelNorm, MaskedGroupNorm, masked
+from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked
 from one_stage.padding import PADDINGS, Padding
 
 NECK_GROUPS = 4
@@ -46,7 +46,7 @@ class Neck(nn.Module):
 
 def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:
     if arch.neck == "layer":
-        return ChannelNorm(arch.channels, padding.tower_eps)
+        return SequenceNorm(arch.channels, padding.tower_eps)
     if arch.neck == "group":
         return MaskedGroupNorm(arch.channels, padding, NECK_GROUPS, affine=False)
     return nn.Identity()

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from one_stage.layers import (
-    ChannelNorm,
     MaskedGroupNorm,
     ScaledDropPath,
+    SequenceNorm,
     by_position,
     conv1d,
     halve,
@@ -50,7 +50,7 @@ class SgpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.padding = stride, padding
-        self.ln = ChannelNorm(channels)
+        self.ln = SequenceNorm(channels)
         self.gn = MaskedGroupNorm(channels, padding, GROUPS)
         kernels = {"psi": window, "fc": 1, "convw": window, "convkw": wide_kernel(window, widening)}
         for name, kernel in {**kernels, "global_fc": 1}.items():

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from feature_extraction import FeatureStore
 from feature_extraction.checks import check_store
-from one_stage.losses import LossConstants, moved_normalizer, one_stage_losses, positive_points
+from one_stage.losses import OneStageLossConstants, moved_normalizer, one_stage_losses, positive_points
 from one_stage.network import OneStageNetwork
 from one_stage.samples import CropSamples, LabelledVideo
 from one_stage.settings import OneStageConfig
@@ -49,7 +49,7 @@ class OneStageTask:
         self.model = model
         self.dataset, self.validation = training, validation
         self.num_items = len(training)
-        self.constants = LossConstants(
+        self.constants = OneStageLossConstants(
             smoothing=config.smoothing,
             regression_weight=config.regression_weight,
             iou_power=config.iou_power if model.arch.bins else 0.0,

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from one_stage.band_attention import band_attention
 from one_stage.layers import (
-    ChannelNorm,
     MaskedConv1d,
     ScaledDropPath,
+    SequenceNorm,
     by_position,
     conv1d,
     halve,
@@ -38,7 +38,7 @@ class ConvAttention(nn.Module):
         for role in ("query", "key", "value"):
             conv = MaskedConv1d(channels, channels, 3, stride=stride, depthwise=True, bias=False)
             self.add_module(f"{role}_conv", conv)
-            self.add_module(f"{role}_norm", ChannelNorm(channels))
+            self.add_module(f"{role}_norm", SequenceNorm(channels))
             self.add_module(role, conv1d(channels, channels, 1))
         self.proj = conv1d(channels, channels, 1)
         self.drop = nn.Dropout(dropout)
@@ -81,7 +81,7 @@ class TransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.padding = stride, padding
-        self.ln1, self.ln2 = ChannelNorm(channels), ChannelNorm(channels)
+        self.ln1, self.ln2 = SequenceNorm(channels), SequenceNorm(channels)
         self.attn = ConvAttention(channels, heads, stride, window, dropout)
         self.mlp = nn.Sequential(
             conv1d(channels, 4 * channels, 1),

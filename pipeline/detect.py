@@ -104,7 +104,7 @@ def detect(arguments: argparse.Namespace) -> int:
     """
     videos = named_videos(arguments.videos)
     refuse_foreign_files(arguments.out, videos)
-    from pipeline.detect_page import write_page  # these take seconds to load
+    from pipeline.detect_page import write_detect_page  # these take seconds to load
     from pipeline.detector import Detector
     from pipeline.outputs import write_tools
 
@@ -113,14 +113,16 @@ def detect(arguments: argparse.Namespace) -> int:
     threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
     found: dict[str, VideoDetections] = {}
     failed: dict[str, str] = {}
-    write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)  # marks the folder as ours
+    write_detect_page(
+        arguments.out / PAGE_NAME, found, detector.run, threshold, failed
+    )  # marks the folder as ours
     for name, path in videos.items():
         try:
             found[name] = _one_video(detector, name, path, arguments)
         except VideoError as error:
             failed[str(path)] = error.reason
             print(f"{encodable(str(path))}: left out: {error.reason}", file=sys.stderr)
-        write_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
+        write_detect_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
     if arguments.format and found:
         for line in write_tools(arguments.out, arguments.format, found, detector.run):
             print(encodable(line), file=sys.stderr)
@@ -194,13 +196,13 @@ def _is_source(path: Path) -> bool:
 
 def _one_video(detector: Detector, name: str, path: Path, arguments: argparse.Namespace) -> VideoDetections:
     """Detect in one video, write its files, and say what was found."""
-    from pipeline.outputs import draw, write_csv, write_json
+    from pipeline.outputs import draw, write_detections_csv, write_submission
 
     all_found = _watched(detector, path)
     found = all_found.best(arguments.top, arguments.min_score)
     out: Path = arguments.out
-    write_json(out / f"{name}.json", name, found, detector.run)
-    write_csv(out / f"{name}.csv", name, found)
+    write_submission(out / f"{name}.json", name, found, detector.run)
+    write_detections_csv(out / f"{name}.csv", name, found)
     draw(out / f"{name}.png", name, found)
     _say(path, found, all_found, arguments.min_score)
     if arguments.render:

@@ -25,7 +25,7 @@ from runtime.atomic import write_text
 from runtime.text import encodable
 
 
-def write_page(
+def write_detect_page(
     path: Path,
     found: Mapping[str, VideoDetections],
     run: TrainedRun,

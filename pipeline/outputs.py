@@ -22,7 +22,7 @@ from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions
 
 
-def write_json(path: Path, video_id: str, found: VideoDetections, run: TrainedRun) -> None:
+def write_submission(path: Path, video_id: str, found: VideoDetections, run: TrainedRun) -> None:
     """Write the detections in the submission format of the run's data set, with all the digits.
 
     Args:
@@ -55,7 +55,7 @@ def write_json(path: Path, video_id: str, found: VideoDetections, run: TrainedRu
     data_format.write_detections(path, predictions, notes)
 
 
-def write_csv(path: Path, video_id: str, found: VideoDetections) -> None:
+def write_detections_csv(path: Path, video_id: str, found: VideoDetections) -> None:
     """Write one detection a line: video, start_s, end_s, label, score; verb and noun where the run tells them."""
     header = ["video", "start_s", "end_s", "label", "score"]
     of_pairs = found.codes != found.labels

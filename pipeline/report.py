@@ -58,12 +58,12 @@ def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -
         InputError: if the folder is no run.
         NotADirectoryError: if `videos` is no folder.
     """
-    from pipeline.run_report import write_page  # takes its time to load
+    from pipeline.run_report import write_run_page  # takes its time to load
 
     if videos is not None and not videos.is_dir():
         raise NotADirectoryError(f"{videos}: expected the folder of the videos")
     path = out or run_dir / REPORT_NAME
-    for note in write_page(run_dir, path, videos):
+    for note in write_run_page(run_dir, path, videos):
         print(f"note: {note}", file=sys.stderr)
     print(f"report: {path}", file=sys.stderr)
     return EXIT_DONE

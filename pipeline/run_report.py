@@ -43,7 +43,7 @@ TO_CORRECT = 20
 """Detections of a video that the corrector shows, as many as `python -m pipeline.detect` by default."""
 
 
-def write_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...]:
+def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...]:
     """Write the page.
 
     Args:

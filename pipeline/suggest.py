@@ -25,8 +25,15 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.progress import progress
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, in_order
-from video_datasets.formats.tools.plain_labels import write_csv
+from video_datasets.formats.tools.labelling import (
+    Bout,
+    LabelledVideo,
+    Labelling,
+    LabelReading,
+    Notes,
+    in_order,
+)
+from video_datasets.formats.tools.plain_labels import write_label_csv
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.decoding import VideoError
@@ -90,7 +97,7 @@ def suggest(arguments: argparse.Namespace) -> int:
         where = f"{stretch.start_s:8.2f} - {stretch.end_s:8.2f} s{value}"
         print(f"{rank:4d}  {where}  {encodable(str(videos[stretch.video_id]))}")
     if arguments.csv:
-        write_csv(arguments.csv, _labelling(best), Media(), Notes())
+        write_label_csv(arguments.csv, _labelling(best), Media(), Notes())
         print(f"written to {arguments.csv}", file=sys.stderr)
     for name, reason in failed.items():
         print(f"{encodable(name)}: left out: {encodable(reason)}", file=sys.stderr)
@@ -139,7 +146,7 @@ def _by_uncertainty(
 
 def _not_labelled(stretches: Sequence[Stretch], path: Path) -> list[Stretch]:
     """Leave out videos that are labelled, and of partly labelled ones what overlaps their watched stretches."""
-    labelled = {video.video_id: video for video in tool_of(path).read(path, Reading()).videos}
+    labelled = {video.video_id: video for video in tool_of(path).read(path, LabelReading()).videos}
 
     def is_new(stretch: Stretch) -> bool:
         if stretch.video_id not in labelled:

@@ -139,7 +139,7 @@ def make_stage(spec: ResNetSpec, stage: int, in_channels: int) -> nn.Sequential:
     return blocks
 
 
-class Backbone(nn.Module):
+class ResNetBackbone(nn.Module):
     """Stem and stages: conv1, conv2, ..."""
 
     def __init__(self, spec: ResNetSpec) -> None:
@@ -174,7 +174,7 @@ class ResNet(MapNetwork):
 
     def __init__(self, spec: ResNetSpec, num_classes: NumClasses) -> None:
         num_features = spec.out_channels(len(spec.depths))
-        super().__init__(Backbone(spec), ClassificationHead(num_features, num_classes))
+        super().__init__(ResNetBackbone(spec), ClassificationHead(num_features, num_classes))
         if not spec.drawn_as_layers:
             initialise_(self)
         if spec.zero_init_residual:

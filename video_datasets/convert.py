@@ -31,7 +31,15 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
-from video_datasets.formats.tools.labelling import Labelling, Notes, Reading, best, lines, merged, writable
+from video_datasets.formats.tools.labelling import (
+    Labelling,
+    LabelReading,
+    Notes,
+    best,
+    lines,
+    merged,
+    writable,
+)
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
@@ -136,7 +144,7 @@ def read_labelling(path: Path, media: Media, conversion: Conversion) -> Labellin
     named = conversion.source_format if path == conversion.source else None
     tool = tool_named(named) if named else tool_of(path)
 
-    return tool.read(path, Reading(media.clock_of, conversion.point_width_s))
+    return tool.read(path, LabelReading(media.clock_of, conversion.point_width_s))
 
 
 def _tolerance_s(tool: str, labelling: Labelling, media: Media, notes: Notes) -> float:

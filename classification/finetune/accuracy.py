@@ -155,7 +155,7 @@ def table(rankings: Sequence[Ranking]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def per_class_csv(rankings: Sequence[Ranking]) -> str:
+def class_accuracy_csv(rankings: Sequence[Ranking]) -> str:
     """Return the table of all classes: task,label,count,top1,top5, accuracies as fractions."""
     lines = ["task,label,count,top1,top5"]
     for ranking in rankings:

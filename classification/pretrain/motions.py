@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Motion(NamedTuple):
+class WindowMotion(NamedTuple):
     """Speed of the window on each axis, in half free paths a clip."""
 
     x: int
@@ -42,7 +42,7 @@ class Path(NamedTuple):
         return np.clip(positions.astype(np.int64), 0, free_px)
 
 
-def motion_classes(speeds: int = 5, *, joint_axes: bool = False, still: bool = True) -> list[Motion]:
+def motion_classes(speeds: int = 5, *, joint_axes: bool = False, still: bool = True) -> list[WindowMotion]:
     """List the motions in the order of their class numbers.
 
     Args:
@@ -60,13 +60,13 @@ def motion_classes(speeds: int = 5, *, joint_axes: bool = False, still: bool = T
         raise ValueError(f"expected an odd number of speeds, at least 3, found {speeds}")
     axis = [speed - speeds // 2 for speed in range(speeds)]
     if joint_axes:
-        return [Motion(x, y) for x, y in itertools.product(axis, axis)]
+        return [WindowMotion(x, y) for x, y in itertools.product(axis, axis)]
     moving = [speed for speed in axis if speed]
-    classes = [Motion(speed, 0) for speed in moving] + [Motion(0, speed) for speed in moving]
-    return classes + [Motion(0, 0)] * still
+    classes = [WindowMotion(speed, 0) for speed in moving] + [WindowMotion(0, speed) for speed in moving]
+    return classes + [WindowMotion(0, 0)] * still
 
 
-def mirrored_class(classes: list[Motion], index: int) -> int:
+def mirrored_class(classes: list[WindowMotion], index: int) -> int:
     """Return the class of a clip that is flipped from left to right.
 
     >>> classes = motion_classes(3)
@@ -74,7 +74,7 @@ def mirrored_class(classes: list[Motion], index: int) -> int:
     [1, 0, 2, 3, 4]
     """
     motion = classes[index]
-    return classes.index(Motion(-motion.x, motion.y))
+    return classes.index(WindowMotion(-motion.x, motion.y))
 
 
 def random_path(speed: int, top_speed: int, free_px: int, generator: np.random.Generator) -> Path:

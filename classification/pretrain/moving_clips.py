@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classification.pretrain.motions import (
-    Motion,
+    WindowMotion,
     central_path,
     mirrored_class,
     motion_classes,
@@ -51,7 +51,7 @@ class MovingClips:
     mask_share: tuple[float, float] | None = (0.3, 0.5)
 
     @property
-    def classes(self) -> list[Motion]:
+    def classes(self) -> list[WindowMotion]:
         """Motions in the order of their class numbers."""
         return motion_classes(self.speeds, joint_axes=self.joint_axes, still=self.still)
 
@@ -77,7 +77,7 @@ class MovingClips:
         return np.stack([self._clip(scaled, motion, generator, central) for motion in self.classes])
 
     def _clip(
-        self, scaled: NDArray[np.uint8], motion: Motion, generator: np.random.Generator, central: bool
+        self, scaled: NDArray[np.uint8], motion: WindowMotion, generator: np.random.Generator, central: bool
     ) -> NDArray[np.uint8]:
         square = random_square(scaled, self.picture_px, generator)
         top_speed = self.speeds // 2
@@ -138,7 +138,7 @@ def static_mask(clip_CTHW: Tensor, share: float, generator: np.random.Generator)
 
 
 def random_flips(
-    clips_BCTHW: Tensor, labels: list[int], classes: list[Motion], generator: np.random.Generator
+    clips_BCTHW: Tensor, labels: list[int], classes: list[WindowMotion], generator: np.random.Generator
 ) -> tuple[Tensor, list[int]]:
     """Flip every second clip from left to right, and swap its label with the mirrored motion's.
 

@@ -23,8 +23,7 @@ from evaluation.metrics.columns import Segments, TaskColumns, look_up, number_va
 from evaluation.metrics.detection import DetectionMetrics, detection_metrics
 from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
-from video_datasets.predictions import Predictions
-from video_datasets.predictions import select_videos as select_predicted_videos
+from video_datasets.predictions import Predictions, select_videos
 
 TASKS = ("detection", "proposals")
 
@@ -151,7 +150,7 @@ def drop_other_subsets(
     other &= set(proposals.videos)
     if protocol.one_subset or not has_subsets:
         other |= set(proposals.videos) - set(annotations.video_ids)  # b)
-    kept = select_predicted_videos(proposals, set(proposals.videos) - other) if other else proposals
+    kept = select_videos(proposals, set(proposals.videos) - other) if other else proposals
     dropped = len(proposals) - len(kept)
     note = f"proposals: {dropped} of {len(proposals)} are in videos of other subsets and left out"
     return kept, [note] if dropped else []
@@ -180,13 +179,13 @@ def select_subset(annotations: AnnotationTable, subset: str) -> AnnotationTable:
         if subset not in annotations.subsets:
             known = ", ".join(sorted(set(annotations.subsets)))
             raise InputError(f"ground truth: no video has subset '{subset}'; found: {known}")
-        annotations = select_videos(annotations, np.array([name == subset for name in annotations.subsets]))
+        annotations = videos_of(annotations, np.array([name == subset for name in annotations.subsets]))
     if not len(annotations.labels):
         raise InputError(f"ground truth: no annotations in subset '{subset}', nothing can be scored")
     return annotations
 
 
-def select_videos(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationTable:
+def videos_of(annotations: AnnotationTable, keep: np.ndarray) -> AnnotationTable:
     """Keep the videos where the (V,) mask `keep` is true, and their rows."""
     rows = np.flatnonzero(keep[annotations.video_index])
     number = np.cumsum(keep) - 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.files.evaluate import Evaluation, evaluate_tables, select_videos
+from evaluation.files.evaluate import Evaluation, evaluate_tables, videos_of
 from evaluation.files.protocols import Protocol
 from evaluation.metrics.detection import DetectionMetrics
 from runtime.errors import InputError
@@ -116,7 +116,7 @@ def _unseen_participants(
     if isinstance(predictions, Predictions):
         predictions = dict.fromkeys(protocol.class_names, predictions)
     parts = {task: _select_predictions(item, participants) for task, item in predictions.items()}
-    return evaluate_tables(select_videos(annotations, keep), parts, protocol).detection
+    return evaluate_tables(videos_of(annotations, keep), parts, protocol).detection
 
 
 def _videos_of(videos: tuple[str, ...], participants: frozenset[str]) -> np.ndarray:

@@ -19,7 +19,7 @@ SEED = 0
 FIGURE_NAME = "precision at the best n detections, n being the annotations of the video; mean over tIoU"
 
 
-def by_video(matches: Matches) -> tuple[np.ndarray, np.ndarray]:
+def rows_by_video(matches: Matches) -> tuple[np.ndarray, np.ndarray]:
     """Sort the predictions by video, then score falling.
 
     Returns:
@@ -101,7 +101,7 @@ def timeline_videos(matches: Matches, best: BestOverlap, truth: AnnotationTable)
         best: overlaps of its predictions.
         truth: videos of the subset.
     """
-    order, first = by_video(matches)
+    order, first = rows_by_video(matches)
     figure = precision_at_annotations(matches, order, first)
     annotations = np.argsort(matches.annotations.video, kind="stable")
     start = np.searchsorted(matches.annotations.video[annotations], np.arange(len(first)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from feature_extraction.zoo.import_features import Imported, ImportPlan
 from feature_extraction.zoo.reach import (
-    best_tiou,
+    best_grid_tiou,
     cell_borders_s,
     expected_features,
     length_fits,
@@ -117,7 +117,7 @@ def _check_reach(
         if video_id in wanted and video_id in result.lengths and first < stop:
             own_s = segments_s[first:stop]
             own_s = own_s[np.isfinite(own_s).all(axis=1) & (own_s[:, 0] < own_s[:, 1])]
-            best.append(best_tiou(own_s, cell_borders_s(grid, result.lengths[video_id])))
+            best.append(best_grid_tiou(own_s, cell_borders_s(grid, result.lengths[video_id])))
     if not best:
         return ["reach: no labelled segments in these videos"]
     reached = np.concatenate(best)

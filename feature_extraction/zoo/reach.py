@@ -46,7 +46,7 @@ def cell_borders_s(grid: TimeGrid, num_features: int) -> NDArray[np.float64]:
     return grid.feature_to_seconds(np.arange(num_features + 1) - 0.5)
 
 
-def best_tiou(segments_s: ArrayLike, borders_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def best_grid_tiou(segments_s: ArrayLike, borders_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Highest tIoU of each segment with any stretch from one cell border to a later one.
 
     Of the borders only those just below and just above each end of the segment matter, since moving an end of
@@ -59,7 +59,7 @@ def best_tiou(segments_s: ArrayLike, borders_s: NDArray[np.float64]) -> NDArray[
     Returns:
         float64 of shape (n,), in [0, 1].
 
-    >>> best_tiou([[0.1, 0.9], [0.0, 1.5]], np.array([0.0, 0.5, 1.0, 1.5]))
+    >>> best_grid_tiou([[0.1, 0.9], [0.0, 1.5]], np.array([0.0, 0.5, 1.0, 1.5]))
     array([0.8, 1. ])
     """
     segments = np.asarray(segments_s, dtype=np.float64).reshape(-1, 2)

@@ -89,7 +89,7 @@ def _as_array(value: Any) -> NDArray[Any] | None:
 
 
 @dataclass(frozen=True)
-class Piece:
+class ReleasedPiece:
     """One file of a video that is cut into pieces."""
 
     path: Path
@@ -97,14 +97,14 @@ class Piece:
     end_s: float
 
 
-def find_pieces(paths: Iterable[Path]) -> dict[str, list[Piece]]:
+def find_pieces(paths: Iterable[Path]) -> dict[str, list[ReleasedPiece]]:
     """Sort files named `<video>_<start ms>_<end ms>` by video and time; others are left out."""
     pieces = defaultdict(list)
     for path in paths:
         name = _PIECE_NAME.fullmatch(path.stem)
         if name:
             start_s, end_s = int(name["start_ms"]) / 1000, int(name["end_ms"]) / 1000
-            pieces[name["video"]].append(Piece(path, start_s, end_s))
+            pieces[name["video"]].append(ReleasedPiece(path, start_s, end_s))
     return {video_id: sorted(found, key=lambda p: (p.start_s, p.end_s)) for video_id, found in pieces.items()}
 
 
@@ -120,7 +120,7 @@ def num_piece_rows(grid: TimeGrid, start_s: float, end_s: float) -> int:
 
 
 def join_pieces(
-    pieces: Sequence[Piece], grid: TimeGrid, read: Callable[[Path], NDArray[Any]]
+    pieces: Sequence[ReleasedPiece], grid: TimeGrid, read: Callable[[Path], NDArray[Any]]
 ) -> NDArray[Any]:
     """Put the rows of a video's pieces one after another, each row at its place in the grid.
 
@@ -161,7 +161,7 @@ def join_pieces(
     return np.concatenate(rows)
 
 
-def refuse_missing_end(pieces: Sequence[Piece], duration_s: float) -> None:
+def refuse_missing_end(pieces: Sequence[ReleasedPiece], duration_s: float) -> None:
     """Refuse pieces that end more than `MAX_GAP_S` before their video.
 
     Released pieces may end a little early: those of less than 0.2 s are left out, and lengths of videos come from

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bmn.losses import bmn_loss
 from bmn.weights import BmnSizes, build_bmn
 from one_stage.labels import one_hot, point_labels, pyramid_points
-from one_stage.losses import LossConstants, one_stage_losses
+from one_stage.losses import OneStageLossConstants, one_stage_losses
 from one_stage.network import OneStageNetwork
 from one_stage.usable import class_names, class_towers
 from one_stage.weights import configured_architecture
@@ -90,7 +90,7 @@ def one_stage_training_s(
         valid = torch.ones(n, rows, dtype=torch.bool, device=device)
         classes, offsets = (torch.from_numpy(part).to(device).expand(n, *part.shape) for part in targets)
         outputs = model(torch.rand(n, channels, rows, device=device), valid)
-        _back(model, one_stage_losses(outputs, valid, classes, offsets, LossConstants())["loss"])
+        _back(model, one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"])
 
     return seconds_per_item(step, config.one_stage.batch_size)
 

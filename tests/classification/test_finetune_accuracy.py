@@ -10,7 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classification.finetune.accuracy import cross_entropy, per_class_csv, rank_all, ranks_of, softmax, table
+from classification.finetune.accuracy import (
+    class_accuracy_csv,
+    cross_entropy,
+    rank_all,
+    ranks_of,
+    softmax,
+    table,
+)
 
 
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 10**6))
@@ -96,7 +103,7 @@ def test_tables_show_percent_and_every_class(recwarn: pytest.WarningsRecorder) -
     names = {"action": ['say "hi", wave', "b", "never shown"]}
     rankings = rank_all(logits, {"action": np.array([0, 0, 1, 1])}, names)
     assert table(rankings).splitlines()[1].split() == ["action", "75.00", "100.00", "75.00"]
-    rows = list(csv.DictReader(per_class_csv(rankings).splitlines()))
+    rows = list(csv.DictReader(class_accuracy_csv(rankings).splitlines()))
     assert [(row["label"], row["count"], float(row["top1"])) for row in rows] == [
         ('say "hi", wave', "2", 1.0),
         ("b", "2", 0.5),

@@ -32,7 +32,7 @@ from evaluation.report.charts import Series, bar_chart, line_chart, stacked_char
 from evaluation.report.page import Section, embed_json, render_fragment, render_page
 from evaluation.report.svg import element
 from evaluation.report.timeline import TimelineDetection, TimelineVideo, timeline_section
-from evaluation.report.video_choice import by_video, choose_videos, precision_at_annotations
+from evaluation.report.video_choice import choose_videos, precision_at_annotations, rows_by_video
 
 ROOT = Path(__file__).resolve().parents[2]
 VOID = {"meta", "link", "input", "br", "img"}
@@ -249,7 +249,7 @@ def test_precision_at_the_number_of_annotations() -> None:
     ]
     task = TaskColumns(annotations, columns(found), ("a",), [])
     matches = match_columns(task, np.array([0.5, 0.75]))
-    figure = precision_at_annotations(matches, *by_video(matches))
+    figure = precision_at_annotations(matches, *rows_by_video(matches))
     assert figure.tolist() == [0.25, 0.5, 0.0]
 
 

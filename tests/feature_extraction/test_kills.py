@@ -17,7 +17,7 @@ import pytest
 
 from feature_extraction import FeatureStore
 from feature_extraction.__main__ import main
-from feature_extraction.integrity import is_complete
+from feature_extraction.integrity import has_whole_features
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +52,7 @@ def kill_on_the_way(videos: Path, out: Path, more: int, delay_s: float) -> bool:
 def check_readable(out: Path) -> None:
     """Whatever a kill left can be read: every file under a final name is whole."""
     for path in finished_parts(out):
-        assert is_complete(path), path
+        assert has_whole_features(path), path
     parts = out.with_name(f"{out.name}.parts")
     if parts.exists():
         for record in FeatureStore(parts).values():

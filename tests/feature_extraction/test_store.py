@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_extraction import FeatureStore
-from feature_extraction.integrity import is_complete, values_sum
+from feature_extraction.integrity import has_whole_features, values_sum
 from feature_extraction.store import merge_features, video_file_name, write_video_features
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
@@ -49,7 +49,7 @@ def test_what_is_written_is_read(tmp_path: Path, dtype: str) -> None:
     assert record.grid == GRID
     assert record.attributes == ATTRIBUTES
     assert {k: type(v) for k, v in record.attributes.items()} == {k: type(v) for k, v in ATTRIBUTES.items()}
-    assert is_complete(path)
+    assert has_whole_features(path)
 
 
 @pytest.mark.parametrize("merged", [False, True])
@@ -143,8 +143,8 @@ def test_what_is_not_whole_counts_as_absent(tmp_path: Path) -> None:
         with h5py.File(write(tmp_path, name), "r+") as file:
             spoil(file)
     write(tmp_path, "renamed").rename(tmp_path / "other.h5")
-    assert [path.stem for path in sorted(tmp_path.iterdir()) if is_complete(path)] == ["whole"]
-    assert not is_complete(tmp_path / "missing.h5")
+    assert [path.stem for path in sorted(tmp_path.iterdir()) if has_whole_features(path)] == ["whole"]
+    assert not has_whole_features(tmp_path / "missing.h5")
     store = FeatureStore(tmp_path)
     assert list(store) == ["whole"]
     assert "cut" not in store
@@ -265,7 +265,7 @@ def test_a_killed_writer_leaves_whole_files_only(tmp_path: Path) -> None:
             os.kill(writer.pid, signal.SIGKILL)
         folder.mkdir(exist_ok=True)
         files = list(folder.glob("*.h5"))
-        assert all(is_complete(path) for path in files)
+        assert all(has_whole_features(path) for path in files)
         assert len(FeatureStore(folder)) == len(files)
         n_written += len(files)
     assert n_written > 0

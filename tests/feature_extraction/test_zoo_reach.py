@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_extraction.zoo.reach import (
-    best_tiou,
+    best_grid_tiou,
     cell_borders_s,
     covered_s,
     expected_features,
@@ -32,7 +32,7 @@ def _tiou(a: tuple[float, float], b: tuple[float, float]) -> float:
 def test_best_tiou_equals_all_stretches(segment: tuple[float, float], borders: np.ndarray) -> None:
     stretches = [(a, b) for i, a in enumerate(borders) for b in borders[i + 1 :]]
     expected = max(_tiou(segment, stretch) for stretch in stretches)
-    assert best_tiou([segment], borders)[0] == pytest.approx(expected, abs=1e-12)
+    assert best_grid_tiou([segment], borders)[0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_borders_lie_half_a_stride_around_the_times() -> None:

@@ -12,7 +12,7 @@ from one_stage import from_released
 from one_stage.labels import one_hot, point_labels, pyramid_points
 from one_stage.layers import ScaledDropPath
 from one_stage.losses import (
-    LossConstants,
+    OneStageLossConstants,
     diou_loss,
     moved_normalizer,
     one_stage_losses,
@@ -40,7 +40,7 @@ def test_losses_and_gradient_equal_those_of_the_original(golden: Golden) -> None
     classes, offsets = (torch.from_numpy(np.stack(both)) for both in zip(*labels, strict=True))
     positives = positive_points(valid, classes, network.arch.levels)
     normalizer = moved_normalizer(torch.tensor(golden.first_normalizer, dtype=torch.float64), positives)
-    constants = LossConstants(
+    constants = OneStageLossConstants(
         smoothing=golden.smoothing, iou_power=golden.settings.get("iou_weight_power", 0.0)
     )
     losses = one_stage_losses(network(feats, valid), valid, classes, offsets, constants)
@@ -79,7 +79,7 @@ def test_a_batch_without_segments_has_a_finite_loss(golden: Golden) -> None:
         valid,
         classes,
         torch.zeros(len(feats), points, 2),
-        LossConstants(iou_power=0.2),
+        OneStageLossConstants(iou_power=0.2),
     )
     assert losses["boundaries"].item() == 0.0
     losses["loss"].backward()

@@ -16,8 +16,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from pipeline.corrector import CorrectableVideo
 from tests.browsing import browser, count, one, show
 from tests.pipeline.corrector_page import LABELS, write_corrector_page
-from video_datasets.formats.tools.labelling import Bout, Reading
-from video_datasets.formats.tools.plain_labels import read_activitynet, read_csv
+from video_datasets.formats.tools.labelling import Bout, LabelReading
+from video_datasets.formats.tools.plain_labels import read_activitynet, read_label_csv
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -238,10 +238,10 @@ def test_saved_files_are_labels(opened: webdriver.Chrome, tmp_path: Path) -> Non
     }
     for name in ("corrected.csv", "corrected.json"):
         WebDriverWait(opened, 20).until(lambda _, name=name: (tmp_path / name).is_file())
-    csv = read_csv(tmp_path / "corrected.csv", Reading())
+    csv = read_label_csv(tmp_path / "corrected.csv", LabelReading())
     assert [video.video_id for video in csv.videos] == ["kitchen", "no file, empty"]
     assert set(csv.videos[0].bouts) == expected
-    json = read_activitynet(tmp_path / "corrected.json", Reading())
+    json = read_activitynet(tmp_path / "corrected.json", LabelReading())
     assert {(b.start_s, b.end_s, b.label) for b in json.videos[0].bouts} == {
         (b.start_s, b.end_s, b.label) for b in expected
     }
@@ -257,7 +257,7 @@ def test_only_what_was_looked_through_is_saved(opened: webdriver.Chrome, tmp_pat
     assert one(opened, '[data-part="done"]').is_selected()
     one(opened, '[data-do="csv"]').click()
     WebDriverWait(opened, 20).until(lambda _: (tmp_path / "corrected.csv").is_file())
-    found = read_csv(tmp_path / "corrected.csv", Reading())
+    found = read_label_csv(tmp_path / "corrected.csv", LabelReading())
     assert [video.video_id for video in found.videos] == ["kitchen"]
     assert "1 of 2 videos, those that were looked through" in one(opened, '[data-part="status"]').text
     one(opened, '[data-part="done"]').click()

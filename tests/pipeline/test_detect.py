@@ -23,7 +23,7 @@ from pipeline.trained_run import open_run
 from runtime.errors import InputError
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
-from video_datasets.formats.tools.labelling import Reading
+from video_datasets.formats.tools.labelling import LabelReading
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.predictions import Predictions
 from video_datasets.video.decoding import VideoError
@@ -290,7 +290,7 @@ def test_detections_for_labelling_tools(tiny_run: Path, a_video: tuple[str, Path
     labels = {}
     for name in ("found_boris.boris", "found_elan", "found_csv.csv", "found_label-studio.json"):
         tool = tool_of(tmp_path / name)
-        (video,) = tool.read(tmp_path / name, Reading()).videos
+        (video,) = tool.read(tmp_path / name, LabelReading()).videos
         assert video.video_id == a_video[0]
         assert {bout.source for bout in video.bouts} == {tiny_run.name}
         labels[tool.name] = sorted((bout.label, bout.score) for bout in video.bouts)

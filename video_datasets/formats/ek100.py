@@ -48,7 +48,7 @@ EXTENSION_ID = re.compile(r"P\d+_1\d\d")
 
 
 @dataclass(frozen=True)
-class VideoInfo:
+class Ek100VideoInfo:
     """One line of EPIC_100_video_info.csv; `resolution` is text such as "1920x1080"."""
 
     duration_s: float
@@ -133,7 +133,7 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
     return tuple(names[number] for number in range(count))
 
 
-def read_video_info(path: Path) -> dict[str, VideoInfo]:
+def read_video_info(path: Path) -> dict[str, Ek100VideoInfo]:
     """Read EPIC_100_video_info.csv: video id -> duration, frame rate and resolution.
 
     Raises:
@@ -143,10 +143,10 @@ def read_video_info(path: Path) -> dict[str, VideoInfo]:
     """
     columns = ("video_id", "duration", "fps", "resolution")
     table = read_csv(path, [Column((name,)) for name in columns])
-    infos: dict[str, VideoInfo] = {}
+    infos: dict[str, Ek100VideoInfo] = {}
     for line, (video_id, duration, fps, resolution) in _full_rows(table):
         numbers = (_positive(table, line, duration, "duration"), _positive(table, line, fps, "fps"))
-        info = VideoInfo(*numbers, resolution)
+        info = Ek100VideoInfo(*numbers, resolution)
         if infos.setdefault(video_id, info) != info and not np.isnan(numbers).any():
             table.error(
                 line,

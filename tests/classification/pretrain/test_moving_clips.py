@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classification.pretrain import motions, moving_clips
-from classification.pretrain.motions import Motion, mirrored_class, motion_classes, random_path
+from classification.pretrain.motions import WindowMotion, mirrored_class, motion_classes, random_path
 from classification.pretrain.moving_clips import MovingClips, random_flips, scaled_picture, static_mask
 
 NINE = [(-2, 0), (-1, 0), (1, 0), (2, 0), (0, -2), (0, -1), (0, 1), (0, 2), (0, 0)]
@@ -39,7 +39,11 @@ def test_order_of_the_nine_classes() -> None:
 
 
 def test_joint_classes_run_over_y_first() -> None:
-    assert motion_classes(joint_axes=True)[:3] == [Motion(-2, -2), Motion(-2, -1), Motion(-2, 0)]
+    assert motion_classes(joint_axes=True)[:3] == [
+        WindowMotion(-2, -2),
+        WindowMotion(-2, -1),
+        WindowMotion(-2, 0),
+    ]
 
 
 @pytest.mark.parametrize("speeds", [1, 2, 4])

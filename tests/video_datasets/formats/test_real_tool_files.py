@@ -9,7 +9,7 @@ import pytest
 from video_datasets.formats.tools.boris import read_boris
 from video_datasets.formats.tools.boris_export import read_boris_export
 from video_datasets.formats.tools.elan import read_elan
-from video_datasets.formats.tools.labelling import Labelling, Reading
+from video_datasets.formats.tools.labelling import Labelling, LabelReading
 from video_datasets.formats.tools.table import tool_of
 
 
@@ -28,8 +28,8 @@ def rows(labelling: Labelling, video_id: str) -> set[tuple]:
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_an_export_of_boris_is_what_its_project_says(files: Path, suffix: str) -> None:
-    project = read_boris(files / "test.boris", Reading())
-    export = read_boris_export(files / f"test_export_events_tabular.{suffix}", Reading())
+    project = read_boris(files / "test.boris", LabelReading())
+    export = read_boris_export(files / f"test_export_events_tabular.{suffix}", LabelReading())
     exported = rows(export, "video_test_25fps_360s")
     assert len(exported) == 4
     assert exported <= rows(project, "video_test_25fps_360s")
@@ -40,7 +40,7 @@ def test_files_one_after_the_other_are_divided_by_their_lengths(files: Path) -> 
     lines = (files / "test_export_aggregated_events_test_full_1.tsv").read_text().splitlines()
     header = lines[0].split("\t")
     bouts = [dict(zip(header, line.split("\t"), strict=False)) for line in lines[1:]]
-    project = read_boris(files / "test.boris", Reading())
+    project = read_boris(files / "test.boris", LabelReading())
     checked = 0
     for bout in bouts:
         if bout["Behavior type"] != "STATE":
@@ -57,7 +57,7 @@ def test_files_one_after_the_other_are_divided_by_their_lengths(files: Path) -> 
 def test_a_real_file_of_elan(files: Path) -> None:
     path = files / "sample_2.8.eaf.gz"
     assert tool_of(path).name == "elan"
-    (video,) = read_elan(path, Reading()).videos
+    (video,) = read_elan(path, LabelReading()).videos
     assert video.video_id == "r03_v20_s5"
     assert len(video.bouts) == 8778  # its lastUsedAnnotationId
     assert all(bout.start_s <= bout.end_s for bout in video.bouts)

@@ -12,7 +12,7 @@ import pytest
 from runtime.errors import InputError
 from tests.video_datasets.formats.labellings import random_labelling
 from video_datasets.formats.tools.frame_clock import FrameClock
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, LabelReading, Notes
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_of
 from video_datasets.formats.tools.tool_media import Media
 
@@ -31,7 +31,7 @@ def written(name: str, labelling: Labelling, folder: Path) -> Path:
 
 
 def read(name: str, path: Path, fps: float = FPS) -> Labelling:
-    return TOOLS[name].read(path, Reading(lambda _: FrameClock(fps)))
+    return TOOLS[name].read(path, LabelReading(lambda _: FrameClock(fps)))
 
 
 def comparable(video: LabelledVideo, name: str) -> Counter[tuple]:

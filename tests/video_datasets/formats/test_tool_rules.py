@@ -26,8 +26,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     best,
     lines,
     merged,
@@ -35,13 +35,13 @@ from video_datasets.formats.tools.labelling import (
     writable,
 )
 from video_datasets.formats.tools.mmaction import read_mmaction
-from video_datasets.formats.tools.plain_labels import read_csv, write_csv
+from video_datasets.formats.tools.plain_labels import read_label_csv, write_label_csv
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_files import media_id, read_bytes, read_table_text
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.formats.tools.via3 import read_via3
 
-AT_25 = Reading(lambda _: FrameClock(25.0))
+AT_25 = LabelReading(lambda _: FrameClock(25.0))
 
 
 def saved(path: Path, content: Any) -> Path:
@@ -78,7 +78,7 @@ def test_boris_pairs_events_by_behaviour_subject_and_modifiers(tmp_path: Path) -
         [7.0, "A", "run", "", ""],  # never stops
         [8.0, "A", "peck", "", ""],
     ]
-    found = read_boris(saved(tmp_path / "p.boris", boris_project(events)), Reading())
+    found = read_boris(saved(tmp_path / "p.boris", boris_project(events)), LabelReading())
     assert found.videos[0].bouts == (Bout(1, 2, "run", "A"), Bout(4, 6, "run", "B", "m", 0.5))
     assert found.labels == ("run", "peck", "never")
     lost, remarks = lines(found.notes.lost), lines(found.notes.remarks)
@@ -90,13 +90,13 @@ def test_boris_pairs_events_by_behaviour_subject_and_modifiers(tmp_path: Path) -
 
 def test_boris_point_events_are_widened_on_request(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.boris", boris_project([[0.2, "", "peck", "", ""], [8.0, "", "peck", "", ""]]))
-    found = read_boris(path, Reading(point_width_s=1.0)).videos[0].bouts
+    found = read_boris(path, LabelReading(point_width_s=1.0)).videos[0].bouts
     assert [(bout.start_s, bout.end_s) for bout in found] == [(0.0, 0.7), (7.5, 8.5)]
 
 
 def test_boris_files_one_after_the_other(tmp_path: Path) -> None:
     events = [[time_s, "", "run", "", ""] for time_s in (1.0, 2.0, 9.0, 12.0, 13.0, 14.0)]
-    found = read_boris(saved(tmp_path / "p.boris", boris_project(events, ["a.mp4", "b.mp4"])), Reading())
+    found = read_boris(saved(tmp_path / "p.boris", boris_project(events, ["a.mp4", "b.mp4"])), LabelReading())
     assert [(bout.start_s, bout.end_s) for bout in found.videos[0].bouts] == [(1, 2), (9, 10)]
     assert [(bout.start_s, bout.end_s) for bout in found.videos[1].bouts] == [(0, 2), (3, 4)]
     assert any("goes on in the next file, cut in two" in line for line in lines(found.notes.remarks))
@@ -106,7 +106,9 @@ def test_boris_time_offset_is_taken_off(tmp_path: Path) -> None:
     project = boris_project(
         [[101.0, "", "run", "", ""], [102.0, "", "run", "", ""]], **{"time offset": 100.0}
     )
-    assert read_boris(saved(tmp_path / "p.boris", project), Reading()).videos[0].bouts == (Bout(1, 2, "run"),)
+    assert read_boris(saved(tmp_path / "p.boris", project), LabelReading()).videos[0].bouts == (
+        Bout(1, 2, "run"),
+    )
 
 
 def test_boris_compressed_and_as_utf16(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_boris_compressed_and_as_utf16(tmp_path: Path) -> None:
     (tmp_path / "q.boris").write_bytes(text.encode("utf-16"))
     for name in ("p.boris.gz", "q.boris"):
         assert tool_of(tmp_path / name).name == "boris"
-        assert len(read_boris(tmp_path / name, Reading()).videos[0].bouts) == 1
+        assert len(read_boris(tmp_path / name, LabelReading()).videos[0].bouts) == 1
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_boris_compressed_and_as_utf16(tmp_path: Path) -> None:
 def test_boris_refusals_say_where(events: list, message: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "p.boris", boris_project(events))
     with pytest.raises(InputError, match=rf"p\.boris: {message}"):
-        read_boris(path, Reading())
+        read_boris(path, LabelReading())
 
 
 def test_boris_gives_overlapping_bouts_a_subject_of_their_own(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_boris_gives_overlapping_bouts_a_subject_of_their_own(tmp_path: Path) ->
     notes = Notes()
     path = tmp_path / "p.boris"
     write_boris(path, Labelling((LabelledVideo("a", bouts),), ("run",)), Media(), notes)
-    found = read_boris(path, Reading()).videos[0].bouts
+    found = read_boris(path, LabelReading()).videos[0].bouts
     assert found == (Bout(1, 5, "run", "A"), Bout(2, 6, "run", "A #2"), Bout(3, 4, "run"))
     assert any("overlapping 'run' written under the subject 'A #2'" in line for line in lines(notes.remarks))
 
@@ -182,13 +184,13 @@ AGGREGATED = (
 def test_boris_exports(name: str, text: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "export.csv", text)
     assert tool_of(path).name == "boris-export"
-    (video,) = read_boris_export(path, Reading()).videos
+    (video,) = read_boris_export(path, LabelReading()).videos
     assert (video.video_id, video.bouts) == ("a", (Bout(1.0, 2.5, "run"),))
 
 
 def test_boris_export_of_several_files_is_left_out(tmp_path: Path) -> None:
     rows = "o,a.mp4,25,,run,STATE,1,2,\no,b.mp4,25,,run,STATE,11,12,\nq,c.mp4,25,,run,STATE,1,2,\n"
-    found = read_boris_export(saved(tmp_path / "export.csv", AGGREGATED + rows), Reading())
+    found = read_boris_export(saved(tmp_path / "export.csv", AGGREGATED + rows), LabelReading())
     assert [video.video_id for video in found.videos] == ["c"]
     assert any("'o': 2 media files, left out" in line for line in lines(found.notes.lost))
 
@@ -198,10 +200,10 @@ def test_boris_export_refusals_say_where(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"export\.csv: line 2, 'Start \(s\)': expected a number, found 'soon'"
     ):
-        read_boris_export(path, Reading())
+        read_boris_export(path, LabelReading())
     path = saved(tmp_path / "export.csv", AGGREGATED + "o,a.mp4\n")
     with pytest.raises(InputError, match=r"line 2: expected 9 cells and a behaviour, found 2 cells"):
-        read_boris_export(path, Reading())
+        read_boris_export(path, LabelReading())
 
 
 # ---- ELAN
@@ -256,7 +258,7 @@ def test_elan_chains_missing_slots_and_offset(tmp_path: Path) -> None:
         + tier("wave", aligned("a4", "s1", "s4"))
     )
     path = saved(tmp_path / "x.eaf", eaf(tiers, slots(s1=1000, s2=None, s3=None, s4=4000), header))
-    (video,) = read_elan(path, Reading()).videos
+    (video,) = read_elan(path, LabelReading()).videos
     assert video.video_id == "my day"
     assert set(video.bouts) == {
         Bout(1.5, 2.5, "one", "Anna", "Ben"),
@@ -272,7 +274,7 @@ def test_elan_without_time_on_one_side_is_left_out(tmp_path: Path) -> None:
     path = saved(
         tmp_path / "x.eaf", eaf(tier("w", aligned("a1", "s1", "s2", "one")), slots(s1=1000, s2=None))
     )
-    found = read_elan(path, Reading())
+    found = read_elan(path, LabelReading())
     assert found.videos[0].bouts == ()
     assert any("annotation without a time, left out" in line for line in lines(found.notes.lost))
 
@@ -300,7 +302,7 @@ def test_elan_without_time_on_one_side_is_left_out(tmp_path: Path) -> None:
 )
 def test_elan_refusals_say_where(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message) as error:
-        read_elan(saved(tmp_path / "x.eaf", text), Reading())
+        read_elan(saved(tmp_path / "x.eaf", text), LabelReading())
     assert "x.eaf: " in str(error.value)
 
 
@@ -317,7 +319,7 @@ def test_elan_tiers_hold_no_overlap_and_nothing_of_no_length(tmp_path: Path) -> 
     tiers = [element.get("TIER_ID") for element in ElementTree.parse(path).getroot().iterfind("TIER")]
     assert tiers == ["run", "run #2", "sit", "run (Anna)", "run (Anna) score"]
     assert any("overlapping 'run' written to 2 tiers" in line for line in lines(notes.remarks))
-    found = read_elan(path, Reading()).videos[0].bouts
+    found = read_elan(path, LabelReading()).videos[0].bouts
     assert Bout(2, 2.001, "sit") in found
     assert Bout(3, 3.5, "run", "Anna", "m", 0.25) in found
 
@@ -369,7 +371,7 @@ def test_via_options_free_text_points_and_regions(tmp_path: Path) -> None:
         k4={"vid": "1", "z": [4], "xy": [2, 0, 0, 5, 5], "av": {"1": "0"}},
         k5={"vid": "1", "z": [6, 7], "xy": [], "av": {}},
     )
-    found = read_via3(saved(tmp_path / "v.json", project), Reading(point_width_s=1.0))
+    found = read_via3(saved(tmp_path / "v.json", project), LabelReading(point_width_s=1.0))
     assert found.videos[0].video_id == "a b"
     assert found.videos[0].bouts == (Bout(1, 2.5, "run"), Bout(1.5, 3, "typed"), Bout(3.5, 4.5, "run"))
     lost = lines(found.notes.lost)
@@ -378,7 +380,7 @@ def test_via_options_free_text_points_and_regions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="segment 'k': expected a view of a file, found '9'"):
         read_via3(
             saved(tmp_path / "v.json", via_project(k={"vid": "9", "z": [1, 2], "xy": [], "av": {}})),
-            Reading(),
+            LabelReading(),
         )
 
 
@@ -396,18 +398,18 @@ TIMELINE = {
 
 def test_label_studio_counts_frames_from_one_with_both_ends(tmp_path: Path) -> None:
     path = saved(tmp_path / "t.json", label_studio_task(TIMELINE, fps=10))
-    assert read_label_studio(path, Reading()).videos[0].bouts == (Bout(0.2, 0.5, "run"),)
+    assert read_label_studio(path, LabelReading()).videos[0].bouts == (Bout(0.2, 0.5, "run"),)
     assert read_label_studio(path, AT_25).videos[0].bouts == (
         Bout(2 / 25, 5 / 25, "run"),
     )  # the video's own rate
     path = saved(tmp_path / "t.json", label_studio_task(TIMELINE))
     with pytest.raises(InputError, match=r"task 0, annotations 0: frames are counted.*--fps"):
-        read_label_studio(path, Reading())
+        read_label_studio(path, LabelReading())
 
 
 def test_label_studio_labels_are_seconds(tmp_path: Path) -> None:
     region = {"type": "labels", "value": {"start": 1.25, "end": 2.5, "labels": ["run", "fast"]}}
-    found = read_label_studio(saved(tmp_path / "t.json", label_studio_task(region)), Reading())
+    found = read_label_studio(saved(tmp_path / "t.json", label_studio_task(region)), LabelReading())
     assert set(found.videos[0].bouts) == {Bout(1.25, 2.5, "run"), Bout(1.25, 2.5, "fast")}
 
 
@@ -449,7 +451,7 @@ def test_fiftyone_positions_names_and_frames(tmp_path: Path) -> None:
     assert found.videos[0].bouts == (Bout(0, 1, "sit"), Bout(1, 2, "run", "", "", 0.5))
     assert found.videos[1].bouts == ()
     with pytest.raises(InputError, match=r"video 'a', detection 1: frames are counted"):
-        read_fiftyone(path, Reading())
+        read_fiftyone(path, LabelReading())
 
 
 def test_feral_one_class_or_several_a_frame(tmp_path: Path) -> None:
@@ -472,7 +474,7 @@ def test_feral_refuses_other_frames(frames: list, tmp_path: Path) -> None:
 
 def test_feral_frames_must_be_as_many_as_the_video_has(tmp_path: Path) -> None:
     content = {"class_names": {"0": "other"}, "labels": {"a.mp4": [0, 0, 0]}}
-    reading = Reading(lambda _: FrameClock(25.0, np.arange(5) / 25))
+    reading = LabelReading(lambda _: FrameClock(25.0, np.arange(5) / 25))
     with pytest.raises(InputError, match="expected 4 frames as the video has, found 3"):
         read_feral(saved(tmp_path / "f.json", content), reading)
 
@@ -485,16 +487,16 @@ def test_mmaction2(tmp_path: Path) -> None:
     }
     path = saved(tmp_path / "anet_anno_val.json", {"v_abc": entry})
     assert tool_of(path).name == "mmaction2"
-    (video,) = read_mmaction(path, Reading()).videos
+    (video,) = read_mmaction(path, LabelReading()).videos
     assert (video.video_id, video.subset, video.bouts) == ("abc", "validation", (Bout(6.2, 13.9, "Archery"),))
 
 
 def test_csv_with_the_columns_of_labelling_tools(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     bouts = (Bout(0.1, 0.2, "run", "A", "m", 0.125), Bout(0.3, 0.4, "run"))
-    write_csv(path, Labelling((LabelledVideo("a", bouts), LabelledVideo("b"))), Media(), Notes())
+    write_label_csv(path, Labelling((LabelledVideo("a", bouts), LabelledVideo("b"))), Media(), Notes())
     assert path.read_text().splitlines()[0] == "video,start_s,end_s,label,subset,subject,source,score"
-    assert [video.bouts for video in read_csv(path, Reading()).videos] == [bouts, ()]
+    assert [video.bouts for video in read_label_csv(path, LabelReading()).videos] == [bouts, ()]
 
 
 # ---- what all share

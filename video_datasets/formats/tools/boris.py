@@ -31,8 +31,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
     tracks_of,
 )
@@ -43,7 +43,7 @@ FORMAT_VERSION = "7.0"
 _EVENT = "[seconds, subject, behaviour, modifiers, comment]"
 
 
-def read_boris(path: Path, reading: Reading) -> Labelling:
+def read_boris(path: Path, reading: LabelReading) -> Labelling:
     """Read a project.
 
     Raises:

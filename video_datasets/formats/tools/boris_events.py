@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Notes, Reading, point_bout
+from video_datasets.formats.tools.labelling import Bout, LabelledVideo, LabelReading, Notes, point_bout
 
 NO_SUBJECT = "No focal subject"
 """How exports write an empty subject."""
@@ -51,7 +51,7 @@ def with_remark(bout: Bout, comment: str) -> Bout:
     return replace(bout, source=found.get("source", ""), score=score)
 
 
-def bouts_of(events: Iterable[Event], where: str, reading: Reading, notes: Notes) -> list[Bout]:
+def bouts_of(events: Iterable[Event], where: str, reading: LabelReading, notes: Notes) -> list[Bout]:
     """Pair starts and stops; a point event is widened or left out, a state without its stop is left out, both noted.
 
     BORIS marks neither start nor stop: in order of time, the events of one behaviour, subject and modifiers take

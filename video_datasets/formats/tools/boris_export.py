@@ -23,8 +23,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
     point_bout,
 )
@@ -74,7 +74,7 @@ def is_boris_header(cells: list[str]) -> bool:
     return "Behavior" in found and ({"Start (s)", "Stop (s)"} <= found or is_tabular)
 
 
-def read_boris_export(path: Path, reading: Reading) -> Labelling:
+def read_boris_export(path: Path, reading: LabelReading) -> Labelling:
     """Read an export.
 
     Raises:
@@ -151,7 +151,7 @@ def _subject(row: _Row) -> str:
     return "" if name == NO_SUBJECT else name
 
 
-def _aggregated_bouts(rows: list[_Row], where: str, reading: Reading, notes: Notes) -> Iterator[Bout]:
+def _aggregated_bouts(rows: list[_Row], where: str, reading: LabelReading, notes: Notes) -> Iterator[Bout]:
     for row in rows:
         label, start_s = row.text("Behavior"), row.seconds("Start (s)")
         bout: Bout | None
@@ -166,7 +166,7 @@ def _aggregated_bouts(rows: list[_Row], where: str, reading: Reading, notes: Not
             yield with_remark(replace(bout, subject=_subject(row)), row.text("Comment start", "Comment"))
 
 
-def _tabular_bouts(rows: list[_Row], where: str, reading: Reading, notes: Notes) -> list[Bout]:
+def _tabular_bouts(rows: list[_Row], where: str, reading: LabelReading, notes: Notes) -> list[Bout]:
     events = []
     for row in rows:
         status = row.text(*_STATUS).upper()

@@ -28,8 +28,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
 )
 from video_datasets.formats.tools.tool_files import checked, media_id
@@ -40,7 +40,7 @@ ROOT = "ANNOTATION_DOCUMENT"
 _ALIGNABLE, _REFERRING = "ALIGNABLE_ANNOTATION", "REF_ANNOTATION"
 
 
-def read_elan(path: Path, reading: Reading) -> Labelling:
+def read_elan(path: Path, reading: LabelReading) -> Labelling:
     """Read one `.eaf`, or all below a folder; folders named training, validation, testing give their subsets.
 
     Raises:

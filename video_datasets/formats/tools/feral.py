@@ -21,7 +21,14 @@ import numpy as np
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
+from video_datasets.formats.tools.labelling import (
+    Bout,
+    LabelledVideo,
+    Labelling,
+    LabelReading,
+    Notes,
+    collect,
+)
 from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
 from video_datasets.formats.tools.tool_media import Media
 
@@ -29,7 +36,7 @@ OTHER = "other"
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing", "inference": "testing"}
 
 
-def read_feral(path: Path, reading: Reading) -> Labelling:
+def read_feral(path: Path, reading: LabelReading) -> Labelling:
     """Read such a file.
 
     Raises:

@@ -17,7 +17,14 @@ from typing import Any
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, Reading, collect
+from video_datasets.formats.tools.labelling import (
+    Bout,
+    LabelledVideo,
+    Labelling,
+    LabelReading,
+    Notes,
+    collect,
+)
 from video_datasets.formats.tools.tool_files import checked, member, read_json
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.ids import refuse_unsafe_id
@@ -25,7 +32,7 @@ from video_datasets.ids import refuse_unsafe_id
 LABELS_NAME, DATA_NAME = "labels.json", "data.json"
 
 
-def read_fiftyone(path: Path, reading: Reading) -> Labelling:
+def read_fiftyone(path: Path, reading: LabelReading) -> Labelling:
     """Read such a folder, or its labels.json.
 
     Raises:
@@ -50,7 +57,7 @@ def read_fiftyone(path: Path, reading: Reading) -> Labelling:
     return collect(path, videos, Notes(), classes)
 
 
-def _bout(content: Any, classes: list[str], video_id: str, where: str, reading: Reading) -> Bout:
+def _bout(content: Any, classes: list[str], video_id: str, where: str, reading: LabelReading) -> Bout:
     detection = checked(content, dict, where)
     start_s, end_s = _times(detection, video_id, where, reading)
     attributes = member(detection, "attributes", dict, where, {})
@@ -67,7 +74,9 @@ def _label(value: Any, classes: list[str], where: str) -> str:
     raise InputError(f"{where}: expected a label or one of {len(classes)} classes, found {short_repr(value)}")
 
 
-def _times(detection: dict[str, Any], video_id: str, where: str, reading: Reading) -> tuple[float, float]:
+def _times(
+    detection: dict[str, Any], video_id: str, where: str, reading: LabelReading
+) -> tuple[float, float]:
     key = "timestamps" if "timestamps" in detection else "support"
     ends = [checked(end, float, f"{where}, '{key}'") for end in member(detection, key, list, where)]
     if len(ends) != 2:

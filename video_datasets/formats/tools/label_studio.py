@@ -29,8 +29,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
 )
 from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
@@ -43,7 +43,7 @@ LOCAL_FILES = "/data/local-files/?d="
 """Address of a file below Label Studio's document root."""
 
 
-def read_label_studio(path: Path, reading: Reading) -> Labelling:
+def read_label_studio(path: Path, reading: LabelReading) -> Labelling:
     """Read exported tasks.
 
     Raises:
@@ -60,7 +60,7 @@ def read_label_studio(path: Path, reading: Reading) -> Labelling:
     return collect(path, videos, notes)
 
 
-def _video(task: dict[str, Any], where: str, reading: Reading, notes: Notes) -> LabelledVideo:
+def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes) -> LabelledVideo:
     data = member(task, "data", dict, where)
     key = next((name for name in _MEDIA_KEYS if name in data), None)
     if key is None:

@@ -99,7 +99,7 @@ class Labelling:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LabelReading:
     """What a reader may need beside its file.
 
     Attributes:
@@ -120,7 +120,7 @@ def lines(notes: Counter[str]) -> list[str]:
     return [line if n == 1 else f"{line} ({n} times)" for line, n in notes.items()]
 
 
-def point_bout(time_s: float, label: str, where: str, reading: Reading, notes: Notes) -> Bout | None:
+def point_bout(time_s: float, label: str, where: str, reading: LabelReading, notes: Notes) -> Bout | None:
     """Widen a point event, or leave it out; either is noted."""
     if reading.point_width_s <= 0:
         notes.lose(f"{where}: point event '{label}' left out; --point-width SECONDS makes it a segment")

@@ -18,14 +18,14 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
 )
 from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
 
 
-def read_mmaction(path: Path, reading: Reading) -> Labelling:
+def read_mmaction(path: Path, reading: LabelReading) -> Labelling:
     """Read such a file.
 
     Raises:

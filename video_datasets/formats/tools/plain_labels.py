@@ -20,8 +20,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
     labelling_of_predictions,
     labelling_of_table,
@@ -36,7 +36,7 @@ _EXTRA_COLUMNS = ("subject", "source", "score")
 # ---- CSV
 
 
-def read_csv(path: Path, reading: Reading) -> Labelling:
+def read_label_csv(path: Path, reading: LabelReading) -> Labelling:
     """Read own CSV with the columns that labelling tools know besides.
 
     Raises:
@@ -67,7 +67,7 @@ def _extras(path: Path) -> list[tuple[str, str, float | None]]:
     return extras
 
 
-def write_csv(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
+def write_label_csv(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
     """Write own CSV with all digits; of the columns subject, source and score those that say something."""
     rows = [_cells(video, bout) for video in labelling.videos for bout in video.bouts or (None,)]
     extra = [name for name in _EXTRA_COLUMNS if any(row[name] for row in rows)]
@@ -90,7 +90,7 @@ def _cells(video: LabelledVideo, bout: Bout | None) -> dict[str, str]:
 # ---- ActivityNet
 
 
-def read_activitynet(path: Path, reading: Reading) -> Labelling:
+def read_activitynet(path: Path, reading: LabelReading) -> Labelling:
     """Read ActivityNet or HACS JSON: annotations (`database`) or detections (`results`), or detections in HDF5.
 
     Raises:

@@ -25,15 +25,20 @@ from video_datasets.formats.tools.elan_xml import parse_xml
 from video_datasets.formats.tools.feral import read_feral, write_feral
 from video_datasets.formats.tools.fiftyone import LABELS_NAME, read_fiftyone, write_fiftyone
 from video_datasets.formats.tools.label_studio import read_label_studio, write_label_studio
-from video_datasets.formats.tools.labelling import Labelling, Notes, Reading
+from video_datasets.formats.tools.labelling import Labelling, LabelReading, Notes
 from video_datasets.formats.tools.mmaction import read_mmaction
-from video_datasets.formats.tools.plain_labels import read_activitynet, read_csv, write_activitynet, write_csv
+from video_datasets.formats.tools.plain_labels import (
+    read_activitynet,
+    read_label_csv,
+    write_activitynet,
+    write_label_csv,
+)
 from video_datasets.formats.tools.tool_files import read_bytes, read_json, read_table_text
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.formats.tools.via3 import read_via3, write_via3
 from video_datasets.predictions import HDF5_MAGIC
 
-Reader = Callable[[Path, Reading], Labelling]
+Reader = Callable[[Path, LabelReading], Labelling]
 Writer = Callable[[Path, Labelling, Media, Notes], None]
 
 
@@ -157,8 +162,8 @@ _TOOLS = (
         title="your own CSV",
         suffix=".csv",
         owns=lambda look: look.kind == "table" and "label" in map(str.lower, look.names),
-        read=read_csv,
-        write=write_csv,
+        read=read_label_csv,
+        write=write_label_csv,
     ),
 )
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in _TOOLS}

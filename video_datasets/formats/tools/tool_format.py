@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats.format import Format
-from video_datasets.formats.tools.labelling import Reading, annotation_table, lines
+from video_datasets.formats.tools.labelling import LabelReading, annotation_table, lines
 from video_datasets.formats.tools.table import TOOLS, Tool
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
@@ -36,7 +36,7 @@ class ToolFormat(Format):
         """Read all subsets; what is left out goes to `problems`."""
         media = Media(index_video_files(Path(data.root) / data.videos))
         path = self.ground_truth_file(data)
-        labelling = self.tool.read(path, Reading(media.clock_of))
+        labelling = self.tool.read(path, LabelReading(media.clock_of))
         for number, line in enumerate(lines(labelling.notes.lost), start=1):
             problems[f"{path.name}, note {number}"] = line.removeprefix(f"{path}: ")
         return annotation_table(labelling)
@@ -49,6 +49,6 @@ def tool_formats(taken: set[str]) -> tuple[ToolFormat, ...]:
 
 def _format_of(tool: Tool) -> ToolFormat:
     def read(path: str | Path) -> AnnotationTable:
-        return annotation_table(tool.read(Path(path), Reading()))
+        return annotation_table(tool.read(Path(path), LabelReading()))
 
     return ToolFormat(name=tool.name, title=tool.title, read=read, tool=tool)

@@ -26,8 +26,8 @@ from video_datasets.formats.tools.labelling import (
     Bout,
     LabelledVideo,
     Labelling,
+    LabelReading,
     Notes,
-    Reading,
     collect,
     point_bout,
 )
@@ -41,7 +41,7 @@ _TEXT, _SELECT, _VIDEO, _LOCAL, _ADDRESS = 1, 4, 4, 1, 3
 """Kinds of attributes and files, and the place of a file, as VIA numbers them."""
 
 
-def read_via3(path: Path, reading: Reading) -> Labelling:
+def read_via3(path: Path, reading: LabelReading) -> Labelling:
     """Read a project.
 
     Raises:
@@ -107,7 +107,7 @@ def _bout(
     attributes: dict[str, tuple[str, dict[str, str]]],
     label_key: str,
     where: str,
-    reading: Reading,
+    reading: LabelReading,
     notes: Notes,
 ) -> Bout | None:
     times_s = [checked(value, float, f"{where}, 'z'") for value in member(segment, "z", list, where)]
