@@ -1,4 +1,4 @@
-"""What BMN costs: our sparse, folded network beside the dense-mask layer of the released code.
+"""Cost of BMN: our sparse, folded network beside the dense-mask layer of the released code.
 
     reference   the same weights; the sequence is multiplied with the dense sampling mask (T, N * D * T), the
                 tensor (B, C, N, D, T) that results goes through Conv3d (N, 1, 1), the map through Conv2d

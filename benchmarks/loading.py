@@ -1,4 +1,4 @@
-"""Does the network wait for data? The real training of TAda2D-R50 at 224 x 224 on mini-HACS videos, a few steps of it.
+"""Time that a training waits for data: a few real steps of TAda2D-R50 at 224 x 224 on mini-HACS.
 
 Prints the share of the time in which training waits for the loader; the bar is 10 % on two cores. The first epoch holds
 the start of the loader processes, and the pass over each file's time stamps; the second is the steady state.

@@ -1,4 +1,4 @@
-"""What TAdaConv costs: TAda2D-R50 beside the reference method and beside the plain R2D-R50.
+"""Cost of TAdaConv: TAda2D-R50 beside the reference method and beside the plain R2D-R50.
 
     (a) reference   the same weights; every TAdaConv forms one kernel per frame and runs a convolution with B * T
                     groups, all others are conv3d on contiguous tensors, the average is avg_pool3d: the

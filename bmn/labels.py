@@ -1,4 +1,4 @@
-"""What BMN learns: start, end and IoU of the ground truth on the boundary-matching map.
+"""Labels of BMN: start, end and IoU of the ground truth on the boundary-matching map.
 
 Positions i = 0 ... T - 1 and cells (d, t), in units of 1 / T of the window:
 

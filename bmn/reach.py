@@ -1,4 +1,4 @@
-"""What BMN's map can reach of annotated segments, whatever the network has learnt: a bound of its recall."""
+"""Bound of BMN's recall: the best that its map can reach of annotated segments, whatever it learnt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What BMN trains on: whole videos rescaled to T cells, or sliding windows of T cells, with their label maps.
+"""Samples of BMN: whole videos rescaled to T cells, or sliding windows of T cells, with label maps.
 
 A video is read when its sample is asked for, a window as its own slice of the file, so that memory does not grow
 with the data set. Both refuse to guess: what has no features or no segment is not there, where the TAdaConv code

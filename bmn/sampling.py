@@ -1,4 +1,4 @@
-"""Where the boundary-matching layer looks: the sampling weights of BMN, as one sparse matrix.
+"""Sampling weights of the boundary-matching layer, as one sparse matrix.
 
 Axes: T start positions, D durations, N samples of a cell, P points of a sample. Cell (d, t) of the map
 stands for the segment [t / T, (t + d + 1) / T] of the window.

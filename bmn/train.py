@@ -1,4 +1,4 @@
-"""Training of BMN on a feature store: the work of the stage `bmn`."""
+"""Training of BMN on a feature store (stage `bmn`)."""
 
 from __future__ import annotations
 

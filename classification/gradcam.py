@@ -1,4 +1,4 @@
-"""Where a finetuned model looks in a clip: Grad-CAM over the frames, as a strip of pictures (paper, Fig. 4 and A3).
+"""Grad-CAM of a finetuned model over the frames of a clip, as a strip of pictures (paper, Fig. 4, A3).
 
 python -m classification.gradcam --run runs/hacs_mini --video FILE.mp4 --at 12.5 --out cam.png
 """

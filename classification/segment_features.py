@@ -1,4 +1,4 @@
-"""What a classifier sees of a segment: mean features inside it, just before and just after it. Arithmetic only.
+"""Features of a segment for a classifier: means inside it, just before and just after it. Arithmetic only.
 
 Axes: T rows in time, C channels, N segments.
 

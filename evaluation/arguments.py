@@ -1,4 +1,4 @@
-"""What the commands of evaluation share: their parser, the options of ground truth and protocol, and how they run."""
+"""Command lines of evaluation: the shared parser, options of ground truth and protocol."""
 
 from __future__ import annotations
 

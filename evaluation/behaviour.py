@@ -138,7 +138,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.csv:
             write_text(arguments.csv / f"{name}.csv", _csv(rows))
     if arguments.report:
-        from evaluation.report.behaviour_page import write_behaviour_page  # jinja2 takes its time to load
+        from evaluation.report.behaviour_page import write_behaviour_page  # jinja2 is slow to load
 
         write_behaviour_page(arguments.report, text_of(found), tables, lost)
     for line in lost:

@@ -179,7 +179,7 @@ def _write_files(results: Results, evaluation: Evaluation, arguments: argparse.N
     if arguments.diagnosis:
         write_json(arguments.diagnosis, analyses_to_json(results.analyses, results.protocol))
     if arguments.report:
-        from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
+        from evaluation.report.evaluation_page import write_report  # jinja2 is slow to load
 
         write_report(arguments.report, results)
 

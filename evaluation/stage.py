@@ -29,7 +29,7 @@ REPORT_NAME = "report.html"
 
 def work(run: StageRun) -> None:
     """Score the run against the raw annotations, which the official metrics want uncleaned."""
-    from evaluation.report.evaluation_page import write_report  # jinja2 takes its time to load
+    from evaluation.report.evaluation_page import write_report  # jinja2 is slow to load
 
     config = run.config
     run_protocol(config)  # refuse wrong words before any file is read
@@ -91,7 +91,7 @@ def draw_timelines(folder: Path, annotations: AnnotationTable, detections: Predi
     """Draw the first `count` annotated videos that have detections; return how many there were."""
     if count < 1:
         return 0
-    from evaluation.report.timeline_picture import draw_timeline  # matplotlib takes its time to load
+    from evaluation.report.timeline_picture import draw_timeline  # matplotlib is slow to load
 
     drawn = 0
     for index, video_id in enumerate(annotations.video_ids):

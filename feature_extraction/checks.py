@@ -1,4 +1,4 @@
-"""Does a feature store fit the run that reads it? Said before training, with file, video and remedy."""
+"""Fit of a feature store and the run that reads it, checked before training."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ video only and torch's threads are fixed, so features equal those of a single ma
 kind of processor). All machines see the videos and the output folder under the same paths.
 
 A worker that is killed costs its videos one attempt: they are extracted again after all others, one at a time so
-that a video that kills its worker takes nobody along, and are listed if that fails, too. Dask alone would let such a
+that a video that kills its worker stops no other, and are listed if that fails, too. Dask alone would let such a
 video kill as many workers as the scheduler allows, so each attempt leaves a mark in the output folder. Nothing else
 is kept by the cluster: when it stops, the same command goes on from the folder.
 """
@@ -106,7 +106,7 @@ def _run(client: Any, tasks: list[Task]) -> Iterator[tuple[Task, Outcome | None]
         elif result is None or isinstance(result, WorkerDiedError):
             yield task, None
         else:
-            raise result  # the same would befall every video
+            raise result  # every video would fail the same way
 
 
 # ---- the cluster

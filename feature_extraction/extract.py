@@ -1,4 +1,4 @@
-"""Sliding-window features of every video of a run: the work of the stage `features`.
+"""Sliding-window features of every video of a run (stage `features`).
 
 Each video is decoded once, in a child process; of its grid frames only those that some clip uses are converted,
 each scaled and normalised once. Every finished video is a file of its own, so a cut-off stage goes on with the

@@ -1,4 +1,4 @@
-"""Whether the features of a video are all there, its own, and those that were written.
+"""Integrity of stored features: complete, the video's own, and as they were written.
 
 Every video carries the sum of its values, taken as 8-byte words, modulo 2^64: one changed word always shows. Taking
 it costs about a tenth of a second a gigabyte at the first reading and nothing after it, where CRC-32 or SHA-256 would

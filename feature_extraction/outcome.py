@@ -1,4 +1,4 @@
-"""What became of one video of an extraction, and which failures are that video's alone."""
+"""Outcome of one video of an extraction, and the failures that are that video's alone."""
 
 from __future__ import annotations
 

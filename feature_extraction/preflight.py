@@ -1,4 +1,4 @@
-"""What an extraction would do, before it does it: videos found and missing, features, storage, hours.
+"""Forecast of an extraction: videos found and missing, features, storage, hours.
 
 Reads headers only, in worker processes; what they promise is believed here and nowhere else. The hours come from a
 short measurement on this machine: some seconds of one video of middling size through the decoder, and one batch of

@@ -1,4 +1,4 @@
-"""What a feature store tells of one video: its features, or what is known of them without reading them."""
+"""Records of one video in a feature store: its features, or what is known without reading them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a one-stage head learns: the classes and boundaries of the segment that each point of the pyramid answers for.
+"""Labels of one-stage heads: class and boundaries of the segment that each point of the pyramid answers for.
 
     rows            0   1   2   3   4   5   6   7          the features of a video or crop
     level 0, s = 1  .   .   .   .   .   .   .   .          a point of level l lies at every s = 2^l-th row,

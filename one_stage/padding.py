@@ -1,4 +1,4 @@
-"""How a network treats the rows behind a video's last feature in a padded batch.
+"""Treatment of the rows behind a video's last feature in a padded batch.
 
     rows     0 1 2 3 4 5 6 7
     valid    x x x x x . . .        row 5 is padding; a convolution of kernel 3 at row 4 reads it

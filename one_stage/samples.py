@@ -1,4 +1,4 @@
-"""What the one-stage heads train on: crops of videos at the features' own pace, and the labels of their points."""
+"""Samples of one-stage heads: crops of videos at the features' own pace, with labels of their points."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class OneStageConfig(TrainingConfig):
     regression_ranges: Literal["adjacent", "overlapping"] = "adjacent"
     """Reach of the levels in features: 0-4, 4-8, 8-16, ... (THUMOS, HACS), or 0-4, 2-8, 4-16, ... (EK100)."""
     positions: bool = False
-    """Whether the network is told where in the video a feature lies (ActivityNet, HACS)."""
+    """Whether the network gets the place of a feature in the video (ActivityNet, HACS)."""
     head_layers: int = 2
     """Convolutions before the last in each head."""
     head_kernel: int = 3

@@ -1,4 +1,4 @@
-"""Which videos and classes of a data set a one-stage head learns from."""
+"""Videos and classes of a data set that a one-stage head learns from."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def class_names(dataset: VideoDataset, config: OneStageConfig) -> Names:
 
 
 def class_towers(names: Names) -> tuple[int, ...]:
-    """Return the classes of each tower; one tower of one class where none are told.
+    """Return the classes of each tower; one tower of one class where there are none.
 
     >>> class_towers({"action": ("run", "sit")}), class_towers({})
     ((2,), (1,))

@@ -44,7 +44,7 @@ def bundle(run_dir: Path, out: Path) -> int:
         InputError: if the run is not complete (`pipeline.trained_run.open_run`).
         NotADirectoryError: if `run_dir` is no folder.
     """
-    from pipeline.bundle_file import pack  # takes its time to load
+    from pipeline.bundle_file import pack  # slow to load
     from pipeline.trained_run import open_run
     from runtime.config import config_to_dict
     from runtime.resources import versions

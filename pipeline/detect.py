@@ -16,7 +16,7 @@ and deletes segments and saves them as labels, tables; it loads nothing from the
 --min-score is compared with the score of a detection: the probability of its class (of its verb times that of its
 noun) times the score of its proposal. All of them are below 1, so the product is low where any is unsure, and with
 hundreds of classes, or verbs and nouns, good detections may lie far below the default. When nothing reaches it, the
-best score of the video is told.
+best score of the video is printed.
 """
 
 from __future__ import annotations

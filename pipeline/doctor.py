@@ -1,4 +1,4 @@
-"""Say what this machine and this installation are: versions, decoder, threads, devices, locks, disk.
+"""State of this machine and this installation: versions, decoder, threads, devices, locks, disk.
 
 python -m pipeline.doctor            # paste it into a bug report
 python -m pipeline.doctor --json     # the same as JSON

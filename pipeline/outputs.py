@@ -1,4 +1,4 @@
-"""What detection leaves of each video: the official JSON, a CSV, a picture; and of all, files of labelling tools."""
+"""Output of detection: the official JSON, a CSV and a picture a video; files of labelling tools."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def write_detections_csv(path: Path, video_id: str, found: VideoDetections) -> N
 
 def draw(path: Path, video_id: str, found: VideoDetections) -> None:
     """Draw the detections on a time axis as a PNG."""
-    from evaluation.report.timeline_picture import draw_timeline  # matplotlib takes its time to load
+    from evaluation.report.timeline_picture import draw_timeline  # matplotlib is slow to load
 
     rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
     detections = [(Segment(start_s, end_s, label), score) for (start_s, end_s), label, score in rows]

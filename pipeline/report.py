@@ -58,7 +58,7 @@ def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -
         InputError: if the folder is no run.
         NotADirectoryError: if `videos` is no folder.
     """
-    from pipeline.run_report import write_run_page  # takes its time to load
+    from pipeline.run_report import write_run_page  # slow to load
 
     if videos is not None and not videos.is_dir():
         raise NotADirectoryError(f"{videos}: expected the folder of the videos")

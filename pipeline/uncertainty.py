@@ -1,4 +1,4 @@
-"""How unsure detections leave a model, stretch by stretch: pure arithmetic on segments and scores."""
+"""Uncertainty of detections, stretch by stretch: pure arithmetic on segments and scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proposals for every video that the head was not trained on: the work of the stage `proposals`."""
+"""Proposals for every video that the head was not trained on (stage `proposals`)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every stage stands on: configuration, run folder, resume, atomic outputs. Imports no torch."""
+"""The machinery of a run: configuration, run folder, resume, atomic outputs. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What a stage's result depends on, as one flat table, so that a change can be named and not only noticed.
+"""Fingerprint of a stage's result, as one flat table, so that a change can be named.
 
 Fingerprint = the stage's own config sections + the fingerprints of the stages that it reads + names and
 sizes of its input files.

@@ -1,4 +1,4 @@
-"""One process at a time works in a run folder; the second is told who holds it.
+"""Lock of a run folder: one process at a time works in it; the second learns who holds it.
 
 Some network file systems have no locks (Lustre without `-o flock`, NFS without its lock service): there a warning
 stands in for the lock, and the work goes on.

@@ -1,4 +1,4 @@
-"""Which of the processes of a launch this one is, as `torchrun` says it in the environment; alone without it."""
+"""Rank of this process in a launch, as `torchrun` sets it in the environment; alone without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates, beside the figures of the papers."""
+"""Cost of a network: parameters and multiply-accumulates, beside the figures of the papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a network is drawn before it is trained: ResNets, and the families that follow the transformers."""
+"""Random initial weights: ResNets, and the families that follow the transformers."""
 
 from __future__ import annotations
 

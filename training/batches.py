@@ -1,4 +1,4 @@
-"""Which items form which batch: a function of seed and epoch alone, so that a cut-off run can go on inside an epoch.
+"""Items of every batch, from seed and epoch alone, so that a cut-off run can go on inside an epoch.
 
 The batch of a step is the same however many processes there are. Each takes a share of it and works that off in
 pieces of at most `micro_batch` items:

@@ -1,4 +1,4 @@
-"""Which device torch works on, with how many threads, and beside which other processes."""
+"""Device and threads of torch, and the group of its processes."""
 
 from __future__ import annotations
 

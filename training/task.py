@@ -1,4 +1,4 @@
-"""What the loop asks of a task."""
+"""Interface between the training loop and a task."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from runtime.settings import RuntimeConfig
 
 TIMING_NAME = "timing.jsonl"
 SLOW_LOADING_SHARE = 0.2
-"""Above this, the user is told that the device waits for data."""
+"""Above this, a line says that the device waits for data."""
 WARMUP_STEPS, WATCHED_S = 10, 20.0
 """Loading is judged over every so many seconds of steps, after so many steps in which the loader starts up."""
 

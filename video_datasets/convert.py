@@ -1,6 +1,6 @@
 """Convert labels and detections between labelling tools.
 
-The format of IN is told by its content; IN and --out are a file or a folder as the format has it:
+The format of IN is recognised by its content; IN and --out are a file or a folder as the format has it:
 
     boris         project file                  read and written
     boris-export  CSV or TSV of its exports     read

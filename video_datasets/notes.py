@@ -1,4 +1,4 @@
-"""What looks odd about a data set before anything is trained on it: names, subsets, files, times that do not fit.
+"""Notes on a data set before anything is trained on it: odd names, subsets, files, times that do not fit.
 
 A note stops nothing and changes nothing: each of these may be meant. All but the first three look at the headers of
 some videos, because annotations rarely say how long a video is.

@@ -1,4 +1,4 @@
-"""How well the segments that BMN can say fit annotated ones: an upper bound of its recall. Arithmetic only.
+"""Upper bound of BMN's recall: the best fit of annotated segments with any that it can propose.
 
 A segment that BMN can say starts and ends on a boundary of its cells and is at most D cells long. Which of them fits
 an annotation best, and how well, follows from the annotation alone, whatever the network has learnt.

@@ -1,4 +1,4 @@
-"""Which frames of a labelled segment make a clip: every few frames from somewhere, or one of each of T parts.
+"""Frames of a training clip: every few frames from somewhere in a segment, or one of each of T parts.
 
     grid frames of a segment     |.................................................|      first ... stop - 1
     by interval                        0   8   16  24  32  40  48  56                     `clip_frames`

@@ -1,4 +1,4 @@
-"""Finetuning of the video model: the work of the stage `finetune`."""
+"""Finetuning of the video model (stage `finetune`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison is of: files of detections, or whole runs with their settings."""
+"""Members of a comparison: files of detections, or whole runs with their settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class is taken for which: of every annotation, the class of the best-scored detection that overlaps it.
+"""Confusion of classes: for every annotation, the class of the best-scored detection that overlaps it.
 
 One detection an annotation is looked at, the best of all classes, so that the rows add up to the annotations. The
 official metric matches class by class and knows no confusion; this is to be looked at, not to be scored by.

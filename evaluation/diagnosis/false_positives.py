@@ -1,4 +1,4 @@
-"""What kind of error each false positive is, and how the best-ranked predictions divide into the kinds (DETAD).
+"""Kinds of false positives, and their shares among the best-ranked predictions (DETAD).
 
     true positive      has found an annotation, as in the official metrics
     double detection   overlaps an annotation of its class enough, which a better-ranked prediction has found

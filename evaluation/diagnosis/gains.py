@@ -1,4 +1,4 @@
-"""How much average mAP would rise if the errors of one kind were removed (DETAD).
+"""Gain in average mAP if the errors of one kind were removed (DETAD).
 
 All false positives of a kind are taken out of the ranking; what stays keeps its order. Two figures:
 

@@ -1,4 +1,4 @@
-"""How well annotations with some characteristic are detected, and which of them are missed (DETAD).
+"""Sensitivity and misses by characteristics of the annotations (DETAD).
 
 Sensitivity: average mAP_N of the annotations in one bin. Predictions that have found an annotation outside the bin
 are left out of the ranking, so that they are neither right nor wrong. DETAD's code leaves a prediction out at every

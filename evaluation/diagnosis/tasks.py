@@ -1,4 +1,4 @@
-"""What diagnosis and report need beyond the figures: each task's matching, overlaps and diagnosis, computed once."""
+"""Matching, overlaps and diagnosis of each task, computed once for diagnosis and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of predictions and of ground truth: their format is told by their content, not by their name."""
+"""Files of predictions and of ground truth: their format follows from their content, not their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused before scoring, because the official code would turn it into a meaningless score."""
+"""Refusals before scoring: files that the official code would turn into a meaningless score."""
 
 from __future__ import annotations
 

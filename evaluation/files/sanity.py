@@ -1,4 +1,4 @@
-"""What a reader of the figures should know about the data: counts of what looks odd, and notes in words.
+"""Counts of what looks odd in the data, and notes in words for readers of the figures.
 
 Nothing here changes a score. All of it is counted on columns, in a fraction of the time of the metrics.
 """

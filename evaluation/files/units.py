@@ -1,4 +1,4 @@
-"""Are the times of a file seconds? Fractions of the video and frame numbers are the usual mistakes.
+"""Suspicion that times are not seconds: fractions of the video and frame numbers are the usual mistakes.
 
 Both score near zero without any error, so they are worth a suspicion in words.
 """

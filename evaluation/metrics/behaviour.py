@@ -1,4 +1,4 @@
-"""What people who watch behaviour count: frames, bouts, time budgets, latencies, agreement of two observers.
+"""Figures of behaviour research: frames, bouts, time budgets, latencies, agreement of two observers.
 
 Two observers (or one and a model) label the same videos. Time is cut into cells of one length; in a cell each observer
 says which labels hold. Cells are counted per label, since labels may overlap; `Confusion` takes the one label of a cell

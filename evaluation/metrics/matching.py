@@ -1,4 +1,4 @@
-"""Which predictions are true positives: the greedy matching of the official evaluators, on arrays.
+"""True positives by the greedy matching of the official evaluators, on arrays.
 
 The official code (ActivityNet `eval_detection.py`, EPIC-KITCHENS `evaluate_detection_json_ek100.py`) walks
 through the predictions of a class by falling score; each takes, of the annotations in its video that are

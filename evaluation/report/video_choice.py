@@ -1,4 +1,4 @@
-"""Which videos and detections of an evaluation the page shows, where it cannot hold all."""
+"""Choice of the videos and detections that the page shows where it cannot hold all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which array of a file holds the features, and which of its axes is time."""
+"""Choice of the array of a file that holds the features, and of its time axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do imported features fit their videos? Expected against found lengths, missing ids, and what the grid can reach."""
+"""Fit of imported features and their videos: lengths, missing ids, and reach of the grid."""
 
 from __future__ import annotations
 

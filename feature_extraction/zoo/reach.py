@@ -1,4 +1,4 @@
-"""How long imported features should be, and how much of the ground truth their grid can express."""
+"""Expected length of imported features, and the share of the ground truth that their grid can express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all videos of a store have in common, and how much it holds, without reading any features."""
+"""Summary of a store: what its videos have in common, and how much it holds; reads no features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which videos mini-EK100 has: kitchens, videos in time-reversed pairs, and their actions, drawn from the seed.
+"""Plan of mini-EK100: kitchens, videos in time-reversed pairs, and their actions, from the seed.
 
 A verb is a motion, a noun is an object; any verb may happen to any noun. Actions are short and dense, and some
 overlap the next one. Every video has a twin, its exact time reversal, in which every action has the reversed

@@ -40,7 +40,7 @@ def write_annotations(root: Path, seed: int, size: MiniSize) -> None:
 
 
 def video_path(root: Path, video: VideoPlan) -> Path:
-    """Return where the video lies; testing videos, whose class is nobody's to know, are in videos/testing."""
+    """Return where the video lies; testing videos, whose class is secret, are in videos/testing."""
     folder = video.subset if video.subset == UNLABELLED_SUBSET else video.label.replace(" ", "_")
     return root / "videos" / folder / f"v_{video.video_id}.mp4"
 

@@ -1,4 +1,4 @@
-"""What a mini data set needs to be rendered, whosever layout it has."""
+"""Interface of the layouts in which a mini data set can be rendered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which videos a mini data set has: everything about them but their pixels, drawn from the seed."""
+"""Plan of a mini data set: everything about its videos but their pixels, drawn from the seed."""
 
 from __future__ import annotations
 

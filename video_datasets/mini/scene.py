@@ -1,4 +1,4 @@
-"""What surrounds the action: a textured background that drifts, objects without a class, sensor noise.
+"""Surroundings of the action: a textured background that drifts, objects without a class, noise.
 
 All of it is symmetric in time: nothing here tells forwards from backwards.
 Axes: H, W = picture height and width, 3 = RGB. Pictures are uint8; everything drawn stays within

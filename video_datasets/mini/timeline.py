@@ -1,4 +1,4 @@
-"""When the frames of a mini video are shown, and when its instances run."""
+"""Times of a mini video's frames and of its instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a video says about itself, and one pass over its frames (PyAV): times, orientation, damage.
+"""Header of a video, and one pass over its frames (PyAV): times, orientation, damage.
 
 The rules that this module sets are listed in `video_datasets.video.reader`, which is what other code calls.
 """

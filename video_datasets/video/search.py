@@ -1,4 +1,4 @@
-"""Which video files lie below a folder, and which ids they stand for."""
+"""Video files below a folder, and the ids that they stand for."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     Observation id,...,Media file name,...,Subject,Behavior,Behavior type,Start (s),Stop (s),...     aggregated
     Time,Media file path,Total length,FPS,Subject,Behavior,Behavioral category,Comment,Status        tabular
 
-Columns are told by their names, which vary by version; older tabular files have a preamble of some fifteen lines.
+Columns are known by their names, which vary by version; older tabular files have a preamble of some fifteen lines.
 Where an observation plays several files one after the other, an export counts on without telling where each starts:
 such observations are left out, and the project should be read instead.
 """

@@ -1,4 +1,4 @@
-"""When the frames of a video change: between seconds and the frame numbers of labelling tools.
+"""Clock of a video's frames: between seconds and the frame numbers of labelling tools.
 
     frame       |  1  |  2  |  3  |  4  |        n frames, numbered from 1 by the tools, n + 1 edges
     edge        0     1     2     3     4

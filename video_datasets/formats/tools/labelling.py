@@ -1,4 +1,4 @@
-"""What people and models say about videos in any labelling tool: bouts with label, subject, source and score.
+"""Labels of any labelling tool, of people and models: bouts with label, subject, source and score.
 
 Every tool's reader gives a `Labelling` and every writer takes one, so ten tools need ten files and no hundred
 converters. Training and evaluation know less: `annotation_table` leaves them video, times and label.
@@ -31,8 +31,8 @@ class Bout:
     Attributes:
         start_s: seconds from the first shown frame.
         end_s: likewise.
-        subject: who acts; "" where nobody is told.
-        source: who says so: a model or a person; "" where nobody is told.
+        subject: who acts; "" where nobody is named.
+        source: who says so: a model or a person; "" where nobody is named.
         score: higher is surer; None for labels.
     """
 

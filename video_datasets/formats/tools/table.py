@@ -1,4 +1,4 @@
-"""TOOLS: one entry a labelling tool (or plain format), with its reader, its writer, and how its files are told.
+"""TOOLS: one entry a labelling tool (or plain format), with its reader, its writer, and how its files are recognised.
 
 A new tool is a file with `read_...` (and `write_...`) and an entry here; `data.format`, `video_datasets.convert` and
 `pipeline.detect --format` then know it.
