@@ -1,13 +1,15 @@
 """Cost of BMN: our sparse, folded network beside the dense-mask layer of the released code.
 
     reference   the same weights; the sequence is multiplied with the dense sampling mask (T, N * D * T), the
-                tensor (B, C, N, D, T) that results goes through Conv3d (N, 1, 1), the map through Conv2d
+                tensor (B, C, N, D, T) that results goes through Conv3d (N, 1, 1), the map through
+                Conv2d
 
-Both run in one process, in turn, so that other load hits them alike; seconds are medians, ratios are of
-medians. Outputs are compared before anything is timed. A training step is forward, three losses, backward and
-AdamW, with 2048 channels in. Peak memory is the high-water mark of the resident set above its level after
-set-up (model, mask, data, optimiser), each variant in a fresh process (on a GPU: of allocated memory); Linux.
-The floor is the time that the multiply-adds of our step take at the best rate of a matrix product here.
+Both run in one process, in turn, so that other load hits them alike; seconds are medians, ratios
+are of medians. Outputs are compared before anything is timed. A training step is forward, three
+losses, backward and AdamW, with 2048 channels in. Peak memory is the high-water mark of the
+resident set above its level after set-up (model, mask, data, optimiser), each variant in a fresh
+process (on a GPU: of allocated memory); Linux. The floor is the time that the multiply-adds of our
+step take at the best rate of a matrix product here.
 
     python -m benchmarks.bmn                       all tables; about 3 minutes on two idle cores
     python -m benchmarks.bmn --rounds 2 --only 100x100x1
@@ -158,7 +160,8 @@ def alone(size: str, rounds: int, clock: str, device: torch.device) -> None:
 
 
 def step_multiply_adds(case: Case, network: nn.Module, step: Callable[[], None]) -> float:
-    """Multiply-adds of a training step: products and convolutions as counted, and the sparse sampling."""
+    """Multiply-adds of a training step: products and convolutions as counted, and the sparse
+    sampling."""
     with FlopCounterMode(display=False) as counter:
         step()
     entries = sampling_matrix(case.tscale, case.dscale, NUM_SAMPLES, PER_BIN, RATIO).nnz

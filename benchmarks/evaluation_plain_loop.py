@@ -1,7 +1,9 @@
-"""The official algorithms as plain pandas loops: one class, one prediction, one threshold after the other.
+"""The official algorithms as plain pandas loops: one class, one prediction, one threshold after the
+other.
 
-Written in the structure of the official evaluators (ActivityNet eval_detection.py and eval_proposal.py 82304fa,
-EPIC-KITCHENS C2-Action-Detection 4835721), with their sorts made stable. The reference of `evaluation_speed`.
+Written in the structure of the official evaluators (ActivityNet eval_detection.py and
+eval_proposal.py 82304fa, EPIC-KITCHENS C2-Action-Detection 4835721), with their sorts made stable.
+The reference of `evaluation_speed`.
 """
 
 from __future__ import annotations

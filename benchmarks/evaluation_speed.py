@@ -1,15 +1,17 @@
-"""Speed of the evaluation against a plain per-class pandas loop of the official algorithm, and against json.load.
+"""Speed of the evaluation against a plain per-class pandas loop of the official algorithm, and
+against json.load.
 
     python -m benchmarks.evaluation_speed           slices for the loop, whole files for the rest; about a minute
     python -m benchmarks.evaluation_speed --full    the loop on whole files too; about six minutes
 
-The loop is `evaluation_plain_loop`, in the structure of the official evaluators; its figures must equal ours to
-1e-12.
-Both sides start from tables in memory; matching and AP are timed, reading is not. All times are CPU seconds of
-one process (user + system), so other work on the machine matters little; ours are medians of 5, the loop runs
-once. Nothing is extrapolated: a case that was not run is not shown.
+The loop is `evaluation_plain_loop`, in the structure of the official evaluators; its figures must
+equal ours to 1e-12. Both sides start from tables in memory; matching and AP are timed, reading is
+not. All times are CPU seconds of one process (user + system), so other work on the machine matters
+little; ours are medians of 5, the loop runs once. Nothing is extrapolated: a case that was not run
+is not shown.
 
-The files are those of `golden/evaluation` under $TADALOC_SHARED (default: ../shared beside the checkout).
+The files are those of `golden/evaluation` under $TADALOC_SHARED (default: ../shared beside the
+checkout).
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ LARGE = 585_459  # detections of a HACS validation run with about 100 a video
 TOLERANCE = 1e-12
 
 
-# --- Data ------------------------------------------------------------------------------------------------------
+# --- Data
+# ------------------------------------------------------------------------------------------------------
 
 
 def load(name: str) -> Any:
@@ -97,7 +100,8 @@ def of_first_videos(found: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def enlarged(results: dict[str, Any], size: int) -> dict[str, Any]:
-    """A submission of `size` detections: every entry copied with jittered times and scores, then cut."""
+    """A submission of `size` detections: every entry copied with jittered times and scores, then
+    cut."""
     rng = np.random.default_rng(0)
     rows = [(video, entry) for video, entries in results.items() for entry in entries]
     copies = -(-size // len(rows))
@@ -113,7 +117,8 @@ def enlarged(results: dict[str, Any], size: int) -> dict[str, Any]:
     return {"version": "VERSION 1.3", "external_data": {}, "results": grown}
 
 
-# --- Measuring -------------------------------------------------------------------------------------------------
+# --- Measuring
+# -------------------------------------------------------------------------------------------------
 
 
 def cpu_s(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -131,7 +136,8 @@ def median_cpu_s(action: Callable[[], Any]) -> tuple[float, Any]:
 
 def command_cost(*arguments: str) -> tuple[float, float]:
     """Median CPU seconds and largest memory (MB) of `python -m evaluation`, start-up included."""
-    # The peak that wait4 reports may be that of this process before exec; the kernel's own mark is not.
+    # The peak that wait4 reports may be that of this process before exec; the kernel's own mark is
+    # not.
     code = (
         "import sys; from evaluation.__main__ import main; code = main(sys.argv[1:]);"
         "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]);"
@@ -234,7 +240,8 @@ def measure_against_loop(full: bool) -> None:
 
 
 def measure_alone() -> None:
-    """Print matching and AP of the large case and of EK100's three tasks; the loop would take many minutes."""
+    """Print matching and AP of the large case and of EK100's three tasks; the loop would take
+    many minutes."""
     from evaluation.files.evaluate import evaluate_tables
 
     truth, _ = hacs_tables()

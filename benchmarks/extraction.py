@@ -1,9 +1,11 @@
-"""Extraction of sliding-window features: one streaming pass against clip by clip, overlap, and memory.
+"""Extraction of sliding-window features: one streaming pass against clip by clip, overlap, and
+memory.
 
-1. Streaming (each source frame decoded once) against `get_batch` for every clip, the way most extraction scripts
-   work, with the same decoder, scaling and assembling, and a network that costs nothing. Clip by clip is measured on
-   every n-th clip and scaled up.
-2. With a real network, decoding in its child process: the whole against the larger of decoding and network alone.
+1. Streaming (each source frame decoded once) against `get_batch` for every clip, the way most
+   extraction scripts work, with the same decoder, scaling and assembling, and a network that costs
+   nothing. Clip by clip is measured on every n-th clip and scaled up.
+2. With a real network, decoding in its child process: the whole against the larger of decoding and
+  network alone.
 3. --long: peak memory, parent and decoder together, of an hour of video against a tenth of it.
 
     python -m benchmarks.extraction                  # 1 and 2, some minutes

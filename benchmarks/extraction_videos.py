@@ -1,4 +1,5 @@
-"""Videos for the extraction benchmarks: rendered on the spot, as hard to decode as real ones of their size."""
+"""Videos for the extraction benchmarks: rendered on the spot, as hard to decode as real ones of
+their size."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ GRAIN = 20
 
 
 def render(path: Path, *, fps: int, duration_s: float, size: tuple[int, int] = SIZE) -> Path:
-    """Write H.264 of a little over 1 Mbit/s: a grainy scene that pans, with a part that moves on its own."""
+    """Write H.264 of a little over 1 Mbit/s: a grainy scene that pans, with a part that moves on
+    its own."""
     width, height = size
     rng = np.random.default_rng(0)
     coarse = rng.integers(30, 220, (height // 8 + 2, width // 8 + 2))
@@ -41,7 +43,8 @@ def render(path: Path, *, fps: int, duration_s: float, size: tuple[int, int] = S
 
 
 def repeat(source: Path, path: Path, times: int) -> Path:
-    """Write a long video: the packets of a short one again and again, at later times; nothing is encoded."""
+    """Write a long video: the packets of a short one again and again, at later times; nothing is
+    encoded."""
     with av.open(str(source)) as short, av.open(str(path), "w") as long:
         template = short.streams.video[0]
         stream = long.add_stream_from_template(template)

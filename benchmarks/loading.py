@@ -1,7 +1,8 @@
 """Time that a training waits for data: a few real steps of TAda2D-R50 at 224 x 224 on mini-HACS.
 
-Prints the share of the time in which training waits for the loader; the bar is 10 % on two cores. The first epoch holds
-the start of the loader processes, and the pass over each file's time stamps; the second is the steady state.
+Prints the share of the time in which training waits for the loader; the bar is 10 % on two cores.
+The first epoch holds the start of the loader processes, and the pass over each file's time stamps;
+the second is the steady state.
 
     python -m benchmarks.loading --data data/hacs_mini-seed0 [--steps 6] [--workers 1]
 """

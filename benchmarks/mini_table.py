@@ -1,8 +1,10 @@
-"""The paper's point on the built-in mini-HACS: TAda2D against its per-frame twin, through the same pipeline.
+"""The paper's point on the built-in mini-HACS: TAda2D against its per-frame twin, through the same
+pipeline.
 
-Runs `scripts/run_hacs.sh` for every seed (of data and training) and both models, or finds the runs finished, and
-prints their average mAP. The paper's margins are +3.7 points on HACS and +4.5 on EPIC-KITCHENS-100; mini-HACS has
-nothing but time-reversed pairs of classes, so here the gap must be wide.
+Runs `scripts/run_hacs.sh` for every seed (of data and training) and both models, or finds the runs
+finished, and prints their average mAP. The paper's margins are +3.7 points on HACS and +4.5 on
+EPIC-KITCHENS-100; mini-HACS has nothing but time-reversed pairs of classes, so here the gap must be
+wide.
 
     bash scripts/mini_table.sh              seeds 0, 1, 2; about half an hour on two cores
     bash scripts/mini_table.sh 5 6          other seeds

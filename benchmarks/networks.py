@@ -1,8 +1,8 @@
 """Cost of TAdaConv: TAda2D-R50 beside the reference method and beside the plain R2D-R50.
 
     (a) reference   the same weights; every TAdaConv forms one kernel per frame and runs a convolution with B * T
-                    groups, all others are conv3d on contiguous tensors, the average is avg_pool3d: the
-                    method of the released code
+                    groups, all others are conv3d on contiguous tensors, the average is avg_pool3d:
+                    the method of the released code
     (b) R2D         the per-frame network, optimised in the same way
 
 All variants run in one process, in turn, so that other load hits them alike; ratios are of medians.

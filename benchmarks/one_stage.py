@@ -1,12 +1,14 @@
-"""Time and memory of ActionFormer here, of a plain form with dense masked attention, and the multiply-add floor.
+"""Time and memory of ActionFormer here, of a plain form with dense masked attention, and the
+multiply-add floor.
 
     python benchmarks/one_stage.py                        # everything; minutes on a laptop
     python benchmarks/one_stage.py --size hacs --steps 3
 
-The plain form is the same network, its attention over all T x T pairs with a mask and its norms written out. The floor
-is the time that matrix products of the same number of multiply-adds take at the speed of one large product. Times are
-of one thread's own seconds (CPU time), so that other work on the machine matters little; each case runs in a process
-of its own, whose peak memory is given. At the end: suppression of candidates against a plain loop.
+The plain form is the same network, its attention over all T x T pairs with a mask and its norms
+written out. The floor is the time that matrix products of the same number of multiply-adds take at
+the speed of one large product. Times are of one thread's own seconds (CPU time), so that other work
+on the machine matters little; each case runs in a process of its own, whose peak memory is given.
+At the end: suppression of candidates against a plain loop.
 """
 
 from __future__ import annotations
@@ -123,7 +125,8 @@ def measure(size_name: str, form: str, part: str, steps: int, batch: int) -> dic
 
 
 def floor_seconds(size: dict[str, int], batch: int, *, training: bool) -> float:
-    """Multiply-adds of the network over the speed of a large matrix product; backward costs twice the forward."""
+    """Multiply-adds of the network over the speed of a large matrix product; backward costs
+    twice the forward."""
     network: nn.Module = network_of(size)
     feats = torch.zeros(1, size["in_channels"], size["length"])
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -153,7 +156,8 @@ def plain_loop(segments: np.ndarray, scores: np.ndarray, sigma: float, min_score
 
 
 def suppression(candidates: int = 5000, classes: int = 97) -> None:
-    """Compare suppression of so many candidates of every class with a plain loop over one class, times the classes."""
+    """Compare suppression of so many candidates of every class with a plain loop over one class,
+    times the classes."""
     generator = np.random.default_rng(0)
     starts = generator.uniform(0, 600, candidates * classes)
     segments = np.stack([starts, starts + generator.exponential(5, len(starts))], axis=1)

@@ -1,14 +1,17 @@
 """Speed of proposals and their classification against the Python loops of the released code.
 
     soft-NMS    3,000 proposals, 100 kept, constants for HACS; the loop on Python lists. Mostly short segments
-                (median 7 % of the video; 28 % of all pairs overlap), and, the hard case, uniform ends (67 %)
+                (median 7 % of the video; 28 % of all pairs overlap), and, the hard case, uniform
+                ends (67 %)
     video       one EPIC-KITCHENS-100 video of 267 s: 1000 cells, about 14,000 candidates, 267 kept, 5 detections
-                each. The reference classifies every candidate, then runs soft-NMS; ours the other way round.
-                "maps given": the reference starts from the probabilities of every class in every cell;
-                "whole": making them is timed, too (ours classifies only what is kept, in both rows)
+                each. The reference classifies every candidate, then runs soft-NMS; ours the other
+                way round. "maps given": the reference starts from the probabilities of every class
+                in every cell; "whole": making them is timed, too (ours classifies only what is
+                kept, in both rows)
 
-The loops are in `proposals_plain_loop`. Kept rows and detections must be the same, scores to 1e-12. Ours and the
-loops take turns in one process; times are medians, ratios are of medians. (Numpy only: nothing to run on a GPU.)
+The loops are in `proposals_plain_loop`. Kept rows and detections must be the same, scores to 1e-12.
+Ours and the loops take turns in one process; times are medians, ratios are of medians. (Numpy only:
+nothing to run on a GPU.)
 
     python -m benchmarks.proposals                 about a minute
     python -m benchmarks.proposals --clock cpu     CPU time in place of wall time: for a busy machine
@@ -134,7 +137,8 @@ def report(
 
 
 def compare_soft_nms(rounds: int, clock: str, count: int = 3000, keep: int = 100) -> None:
-    """Soft-NMS alone, with segments mostly short, as BMN proposes them, and with segments of all lengths."""
+    """Soft-NMS alone, with segments mostly short, as BMN proposes them, and with segments of all
+    lengths."""
     draw = np.random.default_rng(0)
     centres, widths = draw.random(count), 0.6 * draw.random(count) ** 3
     short = np.clip(np.stack([centres - widths / 2, centres + widths / 2], axis=1), 0, 1)

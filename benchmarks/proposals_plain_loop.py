@@ -1,8 +1,9 @@
-"""From maps to detections of one video in the structure of the released code: the reference of `proposals`.
+"""From maps to detections of one video in the structure of the released code: the reference of
+`proposals`.
 
-Structure of `tal_tools.py` (TAdaConv 75b7839; its soft-NMS is that of JJBOY's BMN): verb and noun probabilities
-for every cell of the map, a Python loop over all cells for the candidates, a full sort of the verb-noun
-products for every candidate, soft-NMS on Python lists.
+Structure of `tal_tools.py` (TAdaConv 75b7839; its soft-NMS is that of JJBOY's BMN): verb and noun
+probabilities for every cell of the map, a Python loop over all cells for the candidates, a full
+sort of the verb-noun products for every candidate, soft-NMS on Python lists.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def plain_detections(
     duration_s: float,
     constants: dict[str, float],
 ) -> list[tuple[int, int, float, float, float]]:
-    """(verb, noun, score, start_s, end_s) of five detections for each proposal left by the soft-NMS."""
+    """(verb, noun, score, start_s, end_s) of five detections for each proposal left by the
+    soft-NMS."""
     proposals = plain_candidates(start, end, confidence_map)
     fused = [
         plain_verb_noun(verb_map[:, d, t], noun_map[:, d, t])

@@ -1,7 +1,8 @@
 """Reading training clips at random places of a video: ours (PyAV) against decord's `get_batch`.
 
-Both read the frames of the same clips, at the source frames that our time grid shows there. The pictures are
-compared too: decord serves other frames on some files (stream-copied trims), and then its speed means nothing.
+Both read the frames of the same clips, at the source frames that our time grid shows there. The
+pictures are compared too: decord serves other frames on some files (stream-copied trims), and then
+its speed means nothing.
 
     python -m benchmarks.random_access VIDEO [--clips 100]
 """

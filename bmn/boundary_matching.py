@@ -1,15 +1,18 @@
 """The boundary-matching layer with the convolution folded through the sampling.
 
-Axes: B batch, C channels in, O channels out, T positions, N samples of a cell, D durations, K valid cells.
+Axes: B batch, C channels in, O channels out, T positions, N samples of a cell, D durations, K valid
+cells.
 
-BMN samples N feature vectors for every cell (d, t) and merges them with a convolution over the samples:
+BMN samples N feature vectors for every cell (d, t) and merges them with a convolution over the
+samples:
 
     y[o, d, t] = b[o] + sum_n sum_c W[o, c, n] * sum_tau S[(d, t), (tau, n)] * x[c, tau]
 
-The original multiplies x by the dense S (128 MB at T = D = 100) and convolves a (C, N, D, T) tensor. Both
-sums are linear, so their order can change: first r[tau, n, o] = sum_c W[o, c, n] x[c, tau], a matrix product
-over T positions only; then y = S r + b, where S is sparse (1.5 % at T = D = 100). That is 75 times less
-arithmetic with the same result up to rounding, and neither large tensor exists.
+The original multiplies x by the dense S (128 MB at T = D = 100) and convolves a (C, N, D, T)
+tensor. Both sums are linear, so their order can change: first r[tau, n, o] = sum_c W[o, c, n] x[c,
+tau], a matrix product over T positions only; then y = S r + b, where S is sparse (1.5 % at T = D =
+100). That is 75 times less arithmetic with the same result up to rounding, and neither large tensor
+exists.
 """
 
 from __future__ import annotations
@@ -21,10 +24,12 @@ from bmn.sparse_matrix import SparseMatrix
 
 
 class BoundaryMatching(nn.Module):
-    """Map a feature sequence to one feature vector for every valid cell of the boundary-matching map.
+    """Map a feature sequence to one feature vector for every valid cell of the boundary-matching
+    map.
 
-    Source: BMN (Lin et al., ICCV 2019), Sec. 4.2 and 4.3 (BM layer and `conv3d1`); reordered as the head of
-    this file explains, values equal up to rounding. It owns no parameters: the convolution's are passed in.
+    Source: BMN (Lin et al., ICCV 2019), Sec. 4.2 and 4.3 (BM layer and `conv3d1`); reordered as the
+    head of this file explains, values equal up to rounding. It owns no parameters: the
+    convolution's are passed in.
 
     Args:
         tscale: positions T.
@@ -54,11 +59,12 @@ class BoundaryMatching(nn.Module):
             weight: (O, C, N, 1, 1), of the convolution over the samples.
 
         Returns:
-            (B, T * N, O). Under autocast computed in its type, returned in that of the sampling weights
-            (float32), in which they are summed.
+            (B, T * N, O). Under autocast computed in its type, returned in that of the sampling
+            weights (float32), in which they are summed.
         """
         out_channels = weight.shape[0]
-        # As one transpose of a matrix, which torch does much faster than a permutation of three axes.
+        # As one transpose of a matrix, which torch does much faster than a permutation of three
+        # axes.
         weight_CX = weight.reshape(out_channels, -1).t().contiguous().view(weight.shape[1], -1)  # C, N * O
         responses = (feats_BCT.transpose(1, 2) @ weight_CX).view(
             len(feats_BCT), self.tscale * self.num_samples, out_channels

@@ -37,9 +37,10 @@ def candidate_pairs(
     Source: BMN (Lin et al., ICCV 2019), Sec. 5.2; rules of the TAdaConv code (`tal_tools.py`):
 
     a) position 0 is always a candidate start, position T - 1 always a candidate end;
-    b) a position inside (1 ... T - 2) is a candidate if it is strictly higher than both neighbours or exceeds
-       half of the sequence's maximum (`peak_share` of it);
-    c) the end's probability is read at position t + d + 1, which has to exist: no candidate ends at T.
+    b) a position inside (1 ... T - 2) is a candidate if it is strictly higher than both neighbours
+       or exceeds half of the sequence's maximum (`peak_share` of it);
+    c) the end's probability is read at position t + d + 1, which has to exist: no candidate ends at
+        T.
 
     Args:
         start: start probabilities (T,).

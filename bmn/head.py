@@ -71,13 +71,14 @@ def scored_candidates(maps: VideoMaps, config: ProposalsConfig) -> Candidates:
     """Pair, score and select the candidates of one video.
 
     Args:
-        maps: of the video. Grids of fixed cells span T * cell_s, which may exceed the video by part of a cell;
-            the TAdaConv code takes the duration there, which moves late proposals by up to that part.
+        maps: of the video. Grids of fixed cells span T * cell_s, which may exceed the video by part
+            of a cell; the TAdaConv code takes the duration there, which moves late proposals by up
+            to that part.
         config: exponents and selection.
 
     Returns:
-        Candidates in units of the maps' span, ordered by duration, then by start; none where no score exceeds
-        `min_score`.
+        Candidates in units of the maps' span, ordered by duration, then by start; none where no
+        score exceeds `min_score`.
 
     Raises:
         ValueError: if shapes do not fit, values are not finite, or a time is not positive.

@@ -1,7 +1,9 @@
-"""BMN over the features of one video: the maps of a whole video, or the fused ones of its sliding windows.
+"""BMN over the features of one video: the maps of a whole video, or the fused ones of its sliding
+windows.
 
-Axes: T positions of BMN, D durations, G positions of the video's maps. Only the features of a few windows are in
-memory at a time, and the maps (2 x D x G), 11 MB for an hour of EPIC-KITCHENS-100; nothing has G x G cells.
+Axes: T positions of BMN, D durations, G positions of the video's maps. Only the features of a few
+windows are in memory at a time, and the maps (2 x D x G), 11 MB for an hour of EPIC-KITCHENS-100;
+nothing has G x G cells.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class VideoMaps(NamedTuple):
     duration_s: float
     """Length of the video."""
     span_s: float
-    """Time that the G positions cover: in windows whole cells, so that it may exceed the video by part of one."""
+    """Time that the G positions cover: in windows whole cells, so that it may exceed the video
+    by part of one."""
 
 
 def video_maps(bmn: TrainedBmn, store: FeatureStore, video_id: str, device: torch.device) -> VideoMaps:
@@ -65,7 +68,8 @@ def video_maps(bmn: TrainedBmn, store: FeatureStore, video_id: str, device: torc
 def window_maps(
     model: BMN, windows: WindowGrid, store: FeatureStore, video_id: str, device: torch.device
 ) -> Iterator[WindowMaps]:
-    """Yield the maps of every window of a video in order of time, reading `WINDOWS_AT_ONCE` of them at a time."""
+    """Yield the maps of every window of a video in order of time, reading `WINDOWS_AT_ONCE` of
+    them at a time."""
     first_cells = iter(windows.first_cells(store.duration_s(video_id), store.info(video_id).shape[0]))
     while batch := list(itertools.islice(first_cells, WINDOWS_AT_ONCE)):
         features = [window_features(store, video_id, windows, first_cell) for first_cell in batch]

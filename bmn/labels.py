@@ -27,16 +27,18 @@ Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
 """start (T,), end (T,), iou_map (D, T)."""
 
 BOX_WIDTH = 3.0
-"""Width of the box around a start or an end, in cells; fixed in all released code (BSN's paper scales it)."""
+"""Width of the box around a start or an end, in cells; fixed in all released code (BSN's paper
+scales it)."""
 OUTSIDE_TOLERANCE = 1e-3
-"""How far normalised segments may leave [0, 1], by rounding, before they are taken for other units."""
+"""How far normalised segments may leave [0, 1], by rounding, before they are taken for other
+units."""
 
 
 def validity_mask(tscale: int, dscale: int) -> np.ndarray:
     """Mark the cells whose segment ends inside the window.
 
-    Decided on integers (t + d < T): the float test `(t + d + 1) / T <= 1` of the original loses valid cells
-    for some T, for example 91, 99 or 117.
+    Decided on integers (t + d < T): the float test `(t + d + 1) / T <= 1` of the original loses
+    valid cells for some T, for example 91, 99 or 117.
 
     Args:
         tscale: start positions T.
@@ -56,10 +58,11 @@ def validity_mask(tscale: int, dscale: int) -> np.ndarray:
 def boundary_labels(segments: ArrayLike, tscale: int, dscale: int) -> Labels:
     """Label one window.
 
-    Source: `epickitchen100_feature.py` of the TAdaConv code (BMN, Sec. 4.1). The value of a boundary at
-    position i is the largest share of its anchor that the box of a start (end) covers; the value of a cell is
-    the largest IoU of its segment with a ground-truth segment, also where the cell is not valid (its segment
-    ends outside the window); `validity_mask` says which are, and the losses leave the others out.
+    Source: `epickitchen100_feature.py` of the TAdaConv code (BMN, Sec. 4.1). The value of a
+    boundary at position i is the largest share of its anchor that the box of a start (end) covers;
+    the value of a cell is the largest IoU of its segment with a ground-truth segment, also where
+    the cell is not valid (its segment ends outside the window); `validity_mask` says which are, and
+    the losses leave the others out.
 
     Args:
         segments: (n, 2), start and end as fractions of the window, clipped to [0, 1]; n may be 0.
@@ -70,8 +73,8 @@ def boundary_labels(segments: ArrayLike, tscale: int, dscale: int) -> Labels:
         start (T,), end (T,) and iou_map (D, T), float32 in [0, 1].
 
     Raises:
-        ValueError: if the shape is wrong, a value is not finite or outside [0, 1], or an end lies before its
-            start.
+        ValueError: if the shape is wrong, a value is not finite or outside [0, 1], or an end lies
+            before its start.
 
     >>> start, end, iou_map = boundary_labels([[0.25, 0.75]], tscale=4, dscale=2)
     >>> print(start, iou_map[1].round(3))

@@ -2,9 +2,9 @@
 
 Axes: B batch, T positions, D durations. All statistics run over the whole batch, valid cells only.
 
-Written as means over classes, the balanced cross-entropy of BMN needs no ratios: with r = n / n_pos, its
-weights 0.5 r and 0.5 r / (r - 1) make each class contribute half of its own mean. An empty class then
-contributes 0 where the original yields NaN.
+Written as means over classes, the balanced cross-entropy of BMN needs no ratios: with r = n /
+n_pos, its weights 0.5 r and 0.5 r / (r - 1) make each class contribute half of its own mean. An
+empty class then contributes 0 where the original yields NaN.
 
 Labels that are NaN are unknown and enter no statistic.
 """
@@ -22,7 +22,8 @@ from bmn.labels import validity_mask
 
 @dataclass(frozen=True, kw_only=True)
 class LossConstants:
-    """Weights and thresholds; defaults of the original (`localization_losses.py` of the TAdaConv code)."""
+    """Weights and thresholds; defaults of the original (`localization_losses.py` of the TAdaConv
+    code)."""
 
     tem_weight: float = 1.0
     """Weight of the start and end loss."""
@@ -35,7 +36,8 @@ class LossConstants:
     cls_positive: float = 0.9
     """A cell is positive for classification if its IoU exceeds this."""
     reg_high: float = 0.7
-    """Cells above this IoU all enter the regression; the two lower bands are thinned to their number."""
+    """Cells above this IoU all enter the regression; the two lower bands are thinned to their
+    number."""
     reg_low: float = 0.3
     """Border between the middle band and the low band (0 < IoU <= reg_low)."""
 
@@ -51,23 +53,25 @@ def bmn_loss(
 ) -> dict[str, Tensor]:
     """Compute the loss of BMN and its parts.
 
-    Source: BMN (Lin et al., ICCV 2019), Sec. 5.1; arithmetic of the TAdaConv code, equal to it wherever that
-    is well defined. Where it is not:
+    Source: BMN (Lin et al., ICCV 2019), Sec. 5.1; arithmetic of the TAdaConv code, equal to it
+    wherever that is well defined. Where it is not:
 
     a) no start (end) label above 0.5, or all: the class that exists counts, with its usual half;
-    b) no cell above IoU 0.9: the classification loss is 0, as in the original; no cell below: see a);
-    c) fewer cells in the middle (low) band than in the high band: all of them are kept; the original then
-       lets every cell of the map in, invalid ones included;
-    d) no cell above IoU 0.7: the bands are thinned to the smaller one that is not empty; no overlapping cell
-       at all: the regression loss is 0.
+    b) no cell above IoU 0.9: the classification loss is 0, as in the original; no cell below: see
+        a);
+    c) fewer cells in the middle (low) band than in the high band: all of them are kept; the
+       original then lets every cell of the map in, invalid ones included;
+    d) no cell above IoU 0.7: the bands are thinned to the smaller one that is not empty; no
+       overlapping cell at all: the regression loss is 0.
 
     Args:
-        outputs: of `BMN`: "start" (B, T), "end" (B, T), "confidence_map" (B, 2, D, T), probabilities.
+        outputs: of `BMN`: "start" (B, T), "end" (B, T), "confidence_map" (B, 2, D, T),
+            probabilities.
         start: (B, T) labels, as `boundary_labels` makes them.
         end: (B, T) labels.
         iou_map: (B, D, T) labels.
-        generator: source of the thinning of the bands; may live on the CPU whatever the device, so that a
-            run can be repeated on another.
+        generator: source of the thinning of the bands; may live on the CPU whatever the device, so
+            that a run can be repeated on another.
         constants: weights and thresholds; None: the original's.
 
     Returns:

@@ -2,10 +2,11 @@
 
 Axes: B batch, F channels in, O channels out, D durations, T positions, R rows, X = 9 F.
 
-Before the convolutions all invalid cells (t + d >= T) hold the same features. Each convolution reaches one
-cell further, so after REACH of them an invalid cell still knows nothing but its distance to the map's bottom
-and right border, unless a valid cell is within REACH. The map therefore has far fewer distinct cells than
-cells, and those are what the network computes, one row of a matrix each:
+Before the convolutions all invalid cells (t + d >= T) hold the same features. Each convolution
+reaches one cell further, so after REACH of them an invalid cell still knows nothing but its
+distance to the map's bottom and right border, unless a valid cell is within REACH. The map
+therefore has far fewer distinct cells than cells, and those are what the network computes, one row
+of a matrix each:
 
     T = D = 10, REACH 2     t ->
                   d   v v v v v v v v v v      v   valid: a row each, in map order
@@ -19,10 +20,11 @@ cells, and those are what the network computes, one row of a matrix each:
                       v v - - - - 3 3 4 5      at T = D = 100: 5050 + 390 + 9 = 5449 for 10,000
                       v - - - - 6 6 6 7 8
 
-A row's neighbourhood is nine rows (fewer at the map's border, where the map is padded with zeros): gathered
-beside each other, they turn the convolution into one matrix product. The result is that of the convolution
-on the whole map, up to rounding, in every cell; half of the arithmetic, and a backward pass at the speed of
-matrix products. (At 128 channels, T = D = 100, one core: 2.5 times faster than conv2d, forward + backward.)
+A row's neighbourhood is nine rows (fewer at the map's border, where the map is padded with zeros):
+gathered beside each other, they turn the convolution into one matrix product. The result is that of
+the convolution on the whole map, up to rounding, in every cell; half of the arithmetic, and a
+backward pass at the speed of matrix products. (At 128 channels, T = D = 100, one core: 2.5 times
+faster than conv2d, forward + backward.)
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ from bmn.sparse_matrix import SparseMatrix
 REACH = 2
 """3 x 3 convolutions in a row."""
 BLOCK_ROWS = 2048
-"""Rows whose neighbourhoods are gathered at a time: few enough to stay in the cache (9 MB at 128 channels)."""
+"""Rows whose neighbourhoods are gathered at a time: few enough to stay in the cache (9 MB at 128
+channels)."""
 
 
 class MapCells(nn.Module):
@@ -93,7 +96,8 @@ class MapCells(nn.Module):
 
 
 class _RowConvolution(torch.autograd.Function):
-    """Gather and matrix product, block by block: what is gathered is never kept, but gathered again."""
+    """Gather and matrix product, block by block: what is gathered is never kept, but gathered
+    again."""
 
     @staticmethod
     def forward(
@@ -126,7 +130,8 @@ class _RowConvolution(torch.autograd.Function):
 
 
 def _distinct_cells(tscale: int, dscale: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a cell of each row (R,) and the row of each cell (D * T,); valid cells first, in map order."""
+    """Return a cell of each row (R,) and the row of each cell (D * T,); valid cells first, in
+    map order."""
     num_cells = dscale * tscale
     cell = np.arange(num_cells)
     duration, start = np.divmod(cell, tscale)
@@ -140,7 +145,8 @@ def _distinct_cells(tscale: int, dscale: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _neighbours(cells: np.ndarray, row_of_cell_DT: np.ndarray, num_rows: int) -> scipy.sparse.csr_array:
-    """Return the matrix (cells * 9, R) that gathers the neighbourhoods of cells, in the kernel's order."""
+    """Return the matrix (cells * 9, R) that gathers the neighbourhoods of cells, in the kernel's
+    order."""
     dscale, tscale = row_of_cell_DT.shape
     step_d, step_t = np.indices((3, 3)).reshape(2, 9) - 1
     duration, start = np.divmod(cells[:, None], tscale)

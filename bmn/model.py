@@ -23,7 +23,8 @@ from tadaconv.weights import refuse_not_finite
 from tadaconv.weights_files import read_weights_file
 
 GROUPS = 4
-"""Groups of the backbone's and the boundary branches' convolutions, hence a divisor of their channels."""
+"""Groups of the backbone's and the boundary branches' convolutions, hence a divisor of their
+channels."""
 REDUCE, FIRST, SECOND, LAST = 0, 2, 4, 6
 """Places of the convolutions in `x_2d_p`, which are their names in the original's checkpoints."""
 
@@ -98,13 +99,15 @@ class BoundaryHead(nn.Module):
         }
 
     def _confidence_map(self, feats_BCT: Tensor) -> Tensor:
-        """Compute the convolutions `x_3d_p` and `x_2d_p`, each for the distinct cells of the map only."""
+        """Compute the convolutions `x_3d_p` and `x_2d_p`, each for the distinct cells of the map
+        only."""
         conv_3d = self.x_3d_p[0]
         reduce, first, second, last = (_conv2d(self.x_2d_p, at) for at in (REDUCE, FIRST, SECOND, LAST))
         assert isinstance(conv_3d, nn.Conv3d)
         assert conv_3d.bias is not None
         conv_3d_bias = conv_3d.bias
-        # One item after the other: without gradients only one at a time has its hidden_3d channels in memory.
+        # One item after the other: without gradients only one at a time has its hidden_3d channels
+        # in memory.
         cells_BKF = torch.stack(
             [
                 F.relu_(_pointwise(F.relu_(self.sampling(responses_XO, conv_3d_bias)), reduce))
@@ -127,11 +130,12 @@ def _pointwise(cells: Tensor, conv: nn.Conv2d) -> Tensor:
 class BMN(nn.Module):
     """Boundary-Matching Network for a fixed number of positions.
 
-    Source: Lin et al., "BMN: Boundary-Matching Network for Temporal Action Proposal Generation", ICCV 2019,
-    Sec. 4; layer sizes, groups and parameter names as in the TAdaConv code (`bmn_head.py`, `backbone.py`).
-    Differences: the sampling is sparse and folded into the convolution after it (`bmn.boundary_matching`), and
-    the convolutions of the map are computed for its distinct cells only (`bmn.map_cells`), both equal up to
-    rounding in every cell; the sampling mask is not part of the state_dict.
+    Source: Lin et al., "BMN: Boundary-Matching Network for Temporal Action Proposal Generation",
+    ICCV 2019, Sec. 4; layer sizes, groups and parameter names as in the TAdaConv code
+    (`bmn_head.py`, `backbone.py`). Differences: the sampling is sparse and folded into the
+    convolution after it (`bmn.boundary_matching`), and the convolutions of the map are computed for
+    its distinct cells only (`bmn.map_cells`), both equal up to rounding in every cell; the sampling
+    mask is not part of the state_dict.
 
     Args:
         in_channels: feature channels C, a multiple of 4.
@@ -183,9 +187,9 @@ class BMN(nn.Module):
             feats_BCT: features (B, C, T).
 
         Returns:
-            "start" (B, T) and "end" (B, T), probability that an action starts or ends at each position;
-            "confidence_map" (B, 2, D, T), channel 0 = IoU by regression, channel 1 = IoU by classification.
-            All after the sigmoid, float32 also under autocast.
+            "start" (B, T) and "end" (B, T), probability that an action starts or ends at each
+            position; "confidence_map" (B, 2, D, T), channel 0 = IoU by regression, channel 1 = IoU
+            by classification. All after the sigmoid, float32 also under autocast.
 
         Raises:
             ValueError: if the input is not (B, in_channels, tscale).
@@ -202,15 +206,17 @@ class BMN(nn.Module):
 def load_original_weights(model: BMN, path: str | os.PathLike[str]) -> None:
     """Load a checkpoint of this model or of the original code into `model`, strictly.
 
-    Accepted are a bare state_dict and one under "model_state" (TAdaConv) or "state_dict" (JJBOY), with or
-    without the "module." that data parallelism prepends. Only the stored sampling mask is ignored.
+    Accepted are a bare state_dict and one under "model_state" (TAdaConv) or "state_dict" (JJBOY),
+    with or without the "module." that data parallelism prepends. Only the stored sampling mask is
+    ignored.
 
     Args:
         model: a BMN of the checkpoint's sizes.
         path: file written by `torch.save`, or one of safetensors.
 
     Raises:
-        ValueError: if it is no file of weights, keys are missing or unknown, shapes differ, or a value is not finite.
+        ValueError: if it is no file of weights, keys are missing or unknown, shapes differ, or a
+            value is not finite.
         FileNotFoundError: if there is no such file.
     """
     state: Any = read_weights_file(Path(path))

@@ -1,4 +1,5 @@
-"""Bound of BMN's recall: the best that its map can reach of annotated segments, whatever it learnt."""
+"""Bound of BMN's recall: the best that its map can reach of annotated segments, whatever it
+learnt."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Samples of BMN: whole videos rescaled to T cells, or sliding windows of T cells, with label maps.
 
-A video is read when its sample is asked for, a window as its own slice of the file, so that memory does not grow
-with the data set. Both refuse to guess: what has no features or no segment is not there, where the TAdaConv code
-silently trains on a neighbour instead.
+A video is read when its sample is asked for, a window as its own slice of the file, so that memory
+does not grow with the data set. Both refuse to guess: what has no features or no segment is not
+there, where the TAdaConv code silently trains on a neighbour instead.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from video_datasets.dataset import Video
 from video_datasets.time_grid import interpolate_to_cells, seconds_to_normalised
 
 Sample = dict[str, Tensor]
-"""Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T), float32; labels are
-NaN where nobody has watched the video."""
+"""Of one item, alike in every epoch: "features" (C, T), "start" (T,), "end" (T,), "iou_map" (D, T),
+float32; labels are NaN where nobody has watched the video."""
 
 
 class WholeVideoSamples(Dataset[Sample]):
@@ -67,8 +67,9 @@ class Window(NamedTuple):
 class WindowSamples(Dataset[Sample]):
     """One sample for every window that holds a segment: video by video, each in order of time.
 
-    Source: `epickitchen100_feature.py` of the TAdaConv code. A window learns the segments that lie inside it (see
-    `WindowGrid.holds`) and is no sample if there are none. As everywhere here, segments end with their video.
+    Source: `epickitchen100_feature.py` of the TAdaConv code. A window learns the segments that lie
+    inside it (see `WindowGrid.holds`) and is no sample if there are none. As everywhere here,
+    segments end with their video.
 
     Args:
         videos: with segments, all in the store.
@@ -78,7 +79,8 @@ class WindowSamples(Dataset[Sample]):
 
     Attributes:
         windows: the samples.
-        num_unseen: segments that no window holds, so that nothing is learnt from them: the longest ones.
+        num_unseen: segments that no window holds, so that nothing is learnt from them: the longest
+            ones.
     """
 
     def __init__(self, videos: Sequence[Video], store: FeatureStore, grid: WindowGrid, dscale: int) -> None:
@@ -116,10 +118,12 @@ Samples = WholeVideoSamples | WindowSamples
 
 
 def rescaled_features(store: FeatureStore, video_id: str, tscale: int) -> tuple[Tensor, float]:
-    """Return the features of a whole video at `tscale` cells, (C, T) float32, and its decoded duration in s.
+    """Return the features of a whole video at `tscale` cells, (C, T) float32, and its decoded
+    duration in s.
 
-    A cell reads the features at its middle, by time. (The TAdaConv code and C2-Action-Detection spread the first
-    to the last feature over the cells instead, which shifts the ends by up to half a cell.)
+    A cell reads the features at its middle, by time. (The TAdaConv code and C2-Action-Detection
+    spread the first to the last feature over the cells instead, which shifts the ends by up to half
+    a cell.)
     """
     record = store[video_id]
     duration_s = float(record.attributes["duration_s"])
@@ -130,8 +134,9 @@ def rescaled_features(store: FeatureStore, video_id: str, tscale: int) -> tuple[
 def window_features(store: FeatureStore, video_id: str, grid: WindowGrid, first_cell: int) -> Tensor:
     """Return the features of one window, (C, T) float32; reads no other part of the video.
 
-    The window's features, zeros where the video has none, are interpolated linearly from tscale * cell_features to
-    tscale points, first on first and last on last, as the TAdaConv code does (`epickitchen100_feature.py`).
+    The window's features, zeros where the video has none, are interpolated linearly from tscale *
+    cell_features to tscale points, first on first and last on last, as the TAdaConv code does
+    (`epickitchen100_feature.py`).
     """
     first, stop = grid.feature_range(first_cell)
     with store.open_video(video_id) as file:

@@ -1,7 +1,7 @@
 """Sampling weights of the boundary-matching layer, as one sparse matrix.
 
-Axes: T start positions, D durations, N samples of a cell, P points of a sample. Cell (d, t) of the map
-stands for the segment [t / T, (t + d + 1) / T] of the window.
+Axes: T start positions, D durations, N samples of a cell, P points of a sample. Cell (d, t) of the
+map stands for the segment [t / T, (t + d + 1) / T] of the window.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ def sampling_matrix(
 ) -> scipy.sparse.csr_array:
     """Build the weights with which each valid cell reads the T positions of a feature sequence.
 
-    A cell of length L = d + 1 reads the range [t - ratio L, t + d + ratio L]. N * P points are spread evenly
-    over it, both ends included; sample n is the mean of points n P ... n P + P - 1; a point is interpolated
-    linearly between its two neighbouring positions.
+    A cell of length L = d + 1 reads the range [t - ratio L, t + d + ratio L]. N * P points are
+    spread evenly over it, both ends included; sample n is the mean of points n P ... n P + P - 1; a
+    point is interpolated linearly between its two neighbouring positions.
 
-    Source: BMN (Lin et al., ICCV 2019), Sec. 4.2; borders as in `bmn_head.py` of the TAdaConv code: the left
-    neighbour is found by truncation toward zero, neighbours outside [0, T - 1] are dropped. So a point in
-    (-1, 0) reads position 0 with the full weight, a point in (T - 1, T) reads T - 1 with the weight that is
-    left, and points further out read nothing. (JJBOY's code extends by one cell more.)
+    Source: BMN (Lin et al., ICCV 2019), Sec. 4.2; borders as in `bmn_head.py` of the TAdaConv code:
+    the left neighbour is found by truncation toward zero, neighbours outside [0, T - 1] are
+    dropped. So a point in (-1, 0) reads position 0 with the full weight, a point in (T - 1, T)
+    reads T - 1 with the weight that is left, and points further out read nothing. (JJBOY's code
+    extends by one cell more.)
 
     Args:
         tscale: positions T.
@@ -34,11 +35,13 @@ def sampling_matrix(
         boundary_ratio: extension on both sides, as a fraction of the cell's length, >= 0.
 
     Returns:
-        Float64 matrix (valid cells, T * N), rows in the order of `np.nonzero(validity_mask(T, D))`; column
-        tau * N + n holds the weight of position tau in sample n. Indices are sorted, duplicates summed.
+        Float64 matrix (valid cells, T * N), rows in the order of `np.nonzero(validity_mask(T, D))`;
+        column tau * N + n holds the weight of position tau in sample n. Indices are sorted,
+        duplicates summed.
 
     Raises:
-        ValueError: if D is not within 1..T, N or P is below 1, N * P below 2, or the ratio is negative.
+        ValueError: if D is not within 1..T, N or P is below 1, N * P below 2, or the ratio is
+            negative.
     """
     _check_sampling(tscale, dscale, num_samples, num_samples_per_bin, boundary_ratio)
     num_points = num_samples * num_samples_per_bin

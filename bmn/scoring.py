@@ -10,9 +10,10 @@ def proposal_scores(
 ) -> np.ndarray:
     """Merge both confidences of BMN: cls ** cls_power * reg ** reg_power.
 
-    Source: score type "cr" of the TAdaConv code with the powers of its EPIC-KITCHENS-100 config, which are
-    also those of Qing et al. 2021c on HACS. Start and end probabilities do not enter; its types "se" and
-    "secr", in which they should, multiply the start's by itself and are not offered here.
+    Source: score type "cr" of the TAdaConv code with the powers of its EPIC-KITCHENS-100 config,
+    which are also those of Qing et al. 2021c on HACS. Start and end probabilities do not enter; its
+    types "se" and "secr", in which they should, multiply the start's by itself and are not offered
+    here.
 
     Args:
         cls_score: (n,) IoU by classification, in [0, 1].

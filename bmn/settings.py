@@ -13,9 +13,11 @@ from training.settings import TrainingConfig
 @section("bmn")
 @dataclass(frozen=True, kw_only=True)
 class BmnConfig(TrainingConfig):
-    """BMN on whole videos rescaled to `tscale` cells (HACS), or on sliding windows (EPIC-KITCHENS-100).
+    """BMN on whole videos rescaled to `tscale` cells (HACS), or on sliding windows
+    (EPIC-KITCHENS-100).
 
-    The paper gives no optimiser for BMN on HACS; these are the published ones for EPIC-KITCHENS-100.
+    The paper gives no optimiser for BMN on HACS; these are the published ones for
+    EPIC-KITCHENS-100.
     """
 
     lowest_epochs: ClassVar[int] = 0
@@ -25,16 +27,19 @@ class BmnConfig(TrainingConfig):
     learning_rate: float = 2e-3
     warmup_epochs: float = 1.0
     init_weights: str | None = field(default=None, metadata=PLACE)
-    """BMN checkpoint of the same sizes to start from, of the original code or of a run; none: random."""
+    """BMN checkpoint of the same sizes to start from, of the original code or of a run; none:
+    random."""
     mode: Literal["whole_video", "windows"] = "whole_video"
-    """`windows`: windows of `tscale` cells slide over the video and their maps are averaged (EPIC-KITCHENS-100)."""
+    """`windows`: windows of `tscale` cells slide over the video and their maps are averaged
+    (EPIC-KITCHENS-100)."""
     tscale: int = 100
-    """Temporal cells of a video (paper: 100 for HACS), or of a window (200 for EPIC-KITCHENS-100)."""
+    """Temporal cells of a video (paper: 100 for HACS), or of a window (200 for
+    EPIC-KITCHENS-100)."""
     dscale: int = 100
     """Longest proposal, in cells (100 for EPIC-KITCHENS-100, too)."""
     cell_features: int = 2
-    """Of windows: features, that is strides of the grid, in one cell. At 7.5 features a second, 2 make the 0.2667 s
-    of the released code for EPIC-KITCHENS-100."""
+    """Of windows: features, that is strides of the grid, in one cell. At 7.5 features a second, 2
+    make the 0.2667 s of the released code for EPIC-KITCHENS-100."""
     window_step_cells: int = 0
     """Cells from one window to the next; 0: as many as `dscale`, as in the released code."""
     num_samples: int = 32
@@ -78,7 +83,8 @@ class ProposalsConfig:
     """Score and soft-NMS of BMN's candidates (TCANet's values for HACS)."""
 
     peak_share: float = 0.5
-    """A start or end is a candidate if its probability is a peak or exceeds this share of the video's largest."""
+    """A start or end is a candidate if its probability is a peak or exceeds this share of the
+    video's largest."""
     clr_power: float = 1.2
     """Exponent of the classification confidence."""
     reg_power: float = 1.0
@@ -86,7 +92,8 @@ class ProposalsConfig:
     min_score: float = 0.0
     """Candidates at or below this score are dropped before soft-NMS."""
     soft_nms_alpha: float = 0.4
-    """Decay constant: a pick multiplies the scores of what it overlaps by exp(-IoU ** power / alpha)."""
+    """Decay constant: a pick multiplies the scores of what it overlaps by exp(-IoU ** power /
+    alpha)."""
     soft_nms_low_threshold: float = 0.0
     """IoU above which a pick of width 0 does so (0.25 for EPIC-KITCHENS-100)."""
     soft_nms_high_threshold: float = 0.0
@@ -96,8 +103,8 @@ class ProposalsConfig:
     max_proposals: int = 100
     """Proposals kept of a video."""
     proposals_per_s: float = 0.0
-    """Above 0, int(duration in s * this) + 1 proposals of a video are kept instead of `max_proposals` (1 for
-    EPIC-KITCHENS-100)."""
+    """Above 0, int(duration in s * this) + 1 proposals of a video are kept instead of
+    `max_proposals` (1 for EPIC-KITCHENS-100)."""
 
     def __post_init__(self) -> None:
         require_at_least(self, "proposals", max_proposals=1, proposals_per_s=0, min_score=0, peak_share=0)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 class SparseMatrix(nn.Module):
     """A constant matrix in compressed rows (CSR), with its transpose at hand for the backward pass.
 
-    A sparse row times a dense matrix is a weighted sum of the dense matrix's rows: what `embedding_bag`
-    computes, faster than torch's CSR product, each sum in a fixed order, on CPU and GPU.
+    A sparse row times a dense matrix is a weighted sum of the dense matrix's rows: what
+    `embedding_bag` computes, faster than torch's CSR product, each sum in a fixed order, on CPU and
+    GPU.
 
     Args:
         matrix: (rows, columns).
@@ -34,7 +35,8 @@ class SparseMatrix(nn.Module):
         self._register("transposed_", matrix.T.tocsr())
 
     def _register(self, prefix: str, matrix: scipy.sparse.csr_array) -> None:
-        # Not persistent: a function of the sizes only. The original stores its mask in every checkpoint.
+        # Not persistent: a function of the sizes only. The original stores its mask in every
+        # checkpoint.
         parts = {
             "columns": torch.from_numpy(matrix.indices).int(),
             "row_starts": torch.from_numpy(matrix.indptr).int(),
@@ -49,7 +51,8 @@ class SparseMatrix(nn.Module):
         return product
 
     def product(self, dense: Tensor, transposed: bool = False) -> Tensor:
-        """Multiply the matrix, or its transpose, with a dense matrix of any floating type; no autograd."""
+        """Multiply the matrix, or its transpose, with a dense matrix of any floating type; no
+        autograd."""
         prefix = "transposed_" if transposed else ""
         columns, row_starts, values = (
             getattr(self, prefix + name) for name in ("columns", "row_starts", "values")

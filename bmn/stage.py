@@ -1,7 +1,9 @@
-"""Train BMN on the features of a run: proposals of any action, on whole videos rescaled to `bmn.tscale` cells
-(HACS), or with `bmn.mode=windows` on windows that slide over them (EPIC-KITCHENS-100).
+"""Train BMN on the features of a run: proposals of any action, on whole videos rescaled to
+`bmn.tscale` cells (HACS), or with `bmn.mode=windows` on windows that slide over them
+(EPIC-KITCHENS-100).
 
-`bmn.init_weights` starts from a checkpoint, also of the original code; with `bmn.epochs=0` it is used as it is."""
+`bmn.init_weights` starts from a checkpoint, also of the original code; with `bmn.epochs=0` it is
+used as it is."""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     from bmn.train import train
 
     train(run)

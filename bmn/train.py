@@ -56,10 +56,12 @@ class BmnTask:
 
 
 def train(run: StageRun) -> None:
-    """Train BMN on the training subset; leaves weights.pt, checkpoint.pt and metrics.jsonl in the folder.
+    """Train BMN on the training subset; leaves weights.pt, checkpoint.pt and metrics.jsonl in the
+    folder.
 
-    The weights are those after the last epoch, as in effect in the released code of BMN, whose "best" ones are
-    compared within an epoch only. With `bmn.epochs=0` they are `bmn.init_weights`, and weights.pt is all there is.
+    The weights are those after the last epoch, as in effect in the released code of BMN, whose
+    "best" ones are compared within an epoch only. With `bmn.epochs=0` they are `bmn.init_weights`,
+    and weights.pt is all there is.
     """
     config = run.config.bmn
     device = prepare_device(run.config.runtime)
@@ -106,7 +108,8 @@ def _extent(samples: Samples) -> str:
 
 
 def _segments_inside(video: Video, duration_s: float, run: StageRun) -> tuple[Segment, ...]:
-    """Drop and list segments after the video's real end, which annotations without durations cannot show."""
+    """Drop and list segments after the video's real end, which annotations without durations
+    cannot show."""
     inside = []
     for segment in video.segments:
         if segment.start_s < duration_s:

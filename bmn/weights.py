@@ -50,7 +50,8 @@ class TrainedBmn(NamedTuple):
 
 
 def initial_bmn(in_channels: int, config: BmnConfig, seed: int) -> BMN:
-    """Return the network that training starts from: random from the seed, or with `bmn.init_weights`.
+    """Return the network that training starts from: random from the seed, or with
+    `bmn.init_weights`.
 
     Raises:
         InputError: if the weights are missing, damaged, or those of another network or other sizes.
@@ -80,7 +81,8 @@ def build_bmn(in_channels: int, sizes: BmnSizes) -> BMN:
 
 
 def save_bmn(path: Path, model: BMN, config: BmnConfig, grid: TimeGrid, resolved: dict[str, Any]) -> None:
-    """Write the weights with sizes, grid, windows and the run's resolved configuration; whole or not at all."""
+    """Write the weights with sizes, grid, windows and the run's resolved configuration; whole or
+    not at all."""
     windows = window_grid(config, grid)
     content = {
         "model": model.state_dict(),
@@ -107,7 +109,8 @@ def load_bmn(path: Path) -> TrainedBmn:
 
 
 def _refuse_other_sizes(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Some sizes, the map's among them, shape no parameter: such weights would load, for other segments."""
+    """Some sizes, the map's among them, shape no parameter: such weights would load, for other
+    segments."""
     different = [
         f"{key}={found.get(key)} (here: {value})" for key, value in wanted.items() if found.get(key) != value
     ]

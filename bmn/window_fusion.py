@@ -1,6 +1,7 @@
 """Fuse the maps of overlapping sliding windows into the maps of one video.
 
-Axes: T positions of a window, D durations, G positions of the video's grid (cells of the same length).
+Axes: T positions of a window, D durations, G positions of the video's grid (cells of the same
+length).
 
     grid      |--------------------------------|      G = 32
     window 0  |---------------|                       first_position 0
@@ -36,12 +37,12 @@ def fuse_windows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average the windows of one video, cell by cell.
 
-    Start and end are averaged over the windows that cover a position; the confidence of a cell (d, t) over
-    the windows in which it is valid (its segment ends inside the window). The part of a window beyond the
-    grid is ignored. Cells that no window reaches are 0.
+    Start and end are averaged over the windows that cover a position; the confidence of a cell (d,
+    t) over the windows in which it is valid (its segment ends inside the window). The part of a
+    window beyond the grid is ignored. Cells that no window reaches are 0.
 
-    Source: the fusion of the TAdaConv code (`tal_tools.py`). Windows are taken one at a time, in any order,
-    so a video needs memory for one window and its own maps.
+    Source: the fusion of the TAdaConv code (`tal_tools.py`). Windows are taken one at a time, in
+    any order, so a video needs memory for one window and its own maps.
 
     Args:
         windows: the windows of the video, all of the same T and D.
@@ -51,7 +52,8 @@ def fuse_windows(
         start (G,), end (G,) and confidence_map (2, D, G), float32.
 
     Raises:
-        ValueError: if there is no window, shapes differ between windows, or a window lies off the grid.
+        ValueError: if there is no window, shapes differ between windows, or a window lies off the
+            grid.
     """
     totals: _Totals | None = None
     for window in windows:

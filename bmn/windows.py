@@ -1,4 +1,5 @@
-"""Sliding windows: cells of a fixed length over a video of any length, and the windows that BMN sees of them.
+"""Sliding windows: cells of a fixed length over a video of any length, and the windows that BMN
+sees of them.
 
     features      . . . . . . . . . . . . . . . . .         one every stride of the time grid
     cells         | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |     cell_features = 2
@@ -7,12 +8,12 @@
     window 2                      |---------------|
     window 3                              |-----------00    zeros behind the last feature
 
-EPIC-KITCHENS-100: 60 fps and stride 8 give 7.5 features a second; a cell of two is 0.2667 s, a window of 200
-cells 53.3 s, a step of 100 cells 26.7 s. Everything is counted in features, so windows, cells and features never
-drift apart in a long video.
+EPIC-KITCHENS-100: 60 fps and stride 8 give 7.5 features a second; a cell of two is 0.2667 s, a
+window of 200 cells 53.3 s, a step of 100 cells 26.7 s. Everything is counted in features, so
+windows, cells and features never drift apart in a long video.
 
-Source: `epickitchen100_feature.py` and `tal_tools.py` of the TAdaConv code. Differences: a video has at least one
-window, however short it is, and none where it has no feature.
+Source: `epickitchen100_feature.py` and `tal_tools.py` of the TAdaConv code. Differences: a video
+has at least one window, however short it is, and none where it has no feature.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class WindowGrid:
             0, step_cells, 2 * step_cells, ...; nothing for a video without features.
         """
         starts = range(0, self._cells_with_features(num_features), self.step_cells)
-        # Times are multiples of frames, so the limit is met exactly at times: rounding must not decide.
+        # Times are multiples of frames, so the limit is met exactly at times: rounding must not
+        # decide.
         last_s = duration_s - MIN_REMAINING_S + 1e-9
         return [first for first in starts if not first or self.start_s(first) <= last_s]
 
@@ -93,7 +95,8 @@ class WindowGrid:
         return min(self._cells_with_features(num_features), starts[-1] + self.tscale) if starts else 0
 
     def feature_range(self, first_cell: int) -> tuple[int, int]:
-        """First feature of a window and the one behind its last; may lie outside those that the video has."""
+        """First feature of a window and the one behind its last; may lie outside those that the
+        video has."""
         first = first_cell * self.cell_features - self.grid.strides_before_first
         return first, first + self.tscale * self.cell_features
 

@@ -1,1 +1,2 @@
-"""From proposals to labelled detections; finetuning of the video model (`classification.finetune`)."""
+"""From proposals to labelled detections; finetuning of the video model
+(`classification.finetune`)."""

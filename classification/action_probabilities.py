@@ -1,12 +1,15 @@
-"""Class probabilities of proposals from logits over time: sampled evenly over each proposal, and averaged.
+"""Class probabilities of proposals from logits over time: sampled evenly over each proposal, and
+averaged.
 
-Axes: T rows of logits in time, R crops of a frame, K classes, N proposals, S samples of each, P points of a sample.
+Axes: T rows of logits in time, R crops of a frame, K classes, N proposals, S samples of each, P
+points of a sample.
 
-Source: the classification maps of the TAdaConv code (`bmn_head.py`, boundary ratio 0). Its points lie evenly from the
-middle of a proposal's first cell to the middle of its last; three neighbours make a sample, whose logits are the mean
-of theirs, and the probabilities of six samples are averaged. There each sliding window makes a map of all possible
-proposals, and the maps of windows are averaged; here the proposals that are left after the soft-NMS are sampled once,
-at their own place.
+Source: the classification maps of the TAdaConv code (`bmn_head.py`, boundary ratio 0). Its points
+lie evenly from the middle of a proposal's first cell to the middle of its last; three neighbours
+make a sample, whose logits are the mean of theirs, and the probabilities of six samples are
+averaged. There each sliding window makes a map of all possible proposals, and the maps of windows
+are averaged; here the proposals that are left after the soft-NMS are sampled once, at their own
+place.
 """
 
 from __future__ import annotations
@@ -50,8 +53,8 @@ def sampled_probabilities(
     Args:
         logits_TRK: rows of a video, T >= 1.
         times_s: (T,) their times, increasing.
-        points_NSP: seconds; logits are interpolated linearly, held before the first and after the last row, and
-            averaged over the points of a sample.
+        points_NSP: seconds; logits are interpolated linearly, held before the first and after the
+            last row, and averaged over the points of a sample.
         temperature: > 0.
 
     Returns:

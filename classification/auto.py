@@ -5,10 +5,11 @@
     most videos show one class            proposals: one label for all proposals of a video
     videos show several classes           trained: a classifier of segments and background
 
-On imported features (`features.store`) there is no finetuned head, and `trained` serves all data; where most videos
-show one class, with `classification.video_prior`. What was chosen stands in the stage's folder, for detection and
-bundles. Measured (one seed of each, average mAP): 1,000 recordings of three spoken words each 89.1 with `trained`, 80.7
-with `features`; mini-HACS, one class a video, 71.6 with either `proposals` or `trained`.
+On imported features (`features.store`) there is no finetuned head, and `trained` serves all data;
+where most videos show one class, with `classification.video_prior`. What was chosen stands in the
+stage's folder, for detection and bundles. Measured (one seed of each, average mAP): 1,000
+recordings of three spoken words each 89.1 with `trained`, 80.7 with `features`; mini-HACS, one
+class a video, 71.6 with either `proposals` or `trained`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from video_datasets.dataset import VideoDataset
 CHOICE_NAME = "source.json"
 """In the stage's folder."""
 SEVERAL_SHARE = 0.1
-"""From this share of training videos with several classes on, proposals are labelled by themselves: a video-level
-label is wrong for most proposals of such a video, and 9 of 10 right ones weigh more below it."""
+"""From this share of training videos with several classes on, proposals are labelled by themselves:
+a video-level label is wrong for most proposals of such a video, and 9 of 10 right ones weigh more
+below it."""
 PRIOR = 2.0
 """`classification.video_prior` of `trained` where most videos show one class."""
 
@@ -71,7 +73,8 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
 
 
 def settled_source(run: StageRun, dataset: VideoDataset) -> tuple[SourceKind, RunConfig]:
-    """Return the run's source, and the configuration with what `auto` has chosen, which is said and kept."""
+    """Return the run's source, and the configuration with what `auto` has chosen, which is said
+    and kept."""
     if run.config.classification.source != AUTO:
         return SOURCES[run.config.classification.source], run.config
     choice = choose(dataset, run.config)

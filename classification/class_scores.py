@@ -1,7 +1,9 @@
-"""Released classification results: logits of verbs and nouns over time, in files of a few seconds each.
+"""Released classification results: logits of verbs and nouns over time, in files of a few seconds
+each.
 
-Their form is in `feature_extraction.zoo.released`. Arrays "verb_class" and "noun_class" have a row for each feature of
-the run's grid, and the classes of one or more crops side by side (the released ones: three).
+Their form is in `feature_extraction.zoo.released`. Arrays "verb_class" and "noun_class" have a row
+for each feature of the run's grid, and the classes of one or more crops side by side (the released
+ones: three).
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def read_class_scores(
         Head -> (T, R, K) for T rows and R crops.
 
     Raises:
-        InputError: if a piece is missing, is not readable, or holds other classes; the message names the file.
+        InputError: if a piece is missing, is not readable, or holds other classes; the message
+            names the file.
     """
     rows = join_pieces(pieces, grid, partial(_read_side_by_side, class_counts=class_counts))
     num_crops = rows.shape[1] // sum(class_counts.values())
@@ -62,7 +65,8 @@ def read_class_scores(
 
 
 def _read_side_by_side(path: Path, class_counts: Mapping[str, int]) -> NDArray[np.float32]:
-    """Return the logits of a file, (rows, columns): all crops of the first head, then those of the next."""
+    """Return the logits of a file, (rows, columns): all crops of the first head, then those of
+    the next."""
     arrays = read_released_file(path)
     columns = [_columns(path, arrays, head, count) for head, count in class_counts.items()]
     shapes = {

@@ -1,4 +1,5 @@
-"""Classification of the proposals of a run, and its detections: the work of the stage `classification`."""
+"""Classification of the proposals of a run, and its detections: the work of the stage
+`classification`."""
 
 from __future__ import annotations
 
@@ -32,20 +33,21 @@ from video_datasets.predictions import (
 )
 
 SEPARATE_FILES = {task: name for entry in PROTOCOLS.values() for task, name in entry.task_files.items()}
-"""Detections of one task alone, for protocols that score tasks separately; no submission holds them."""
+"""Detections of one task alone, for protocols that score tasks separately; no submission holds
+them."""
 
 
 def classify(run: StageRun) -> None:
     """Label the proposals of every video.
 
-    Leaves detections.json for the validation subset, and detections_<subset>.json for each other subset that has
-    detections (testing: the file for a challenge server); where verbs and nouns are told apart verbs.h5 and
-    nouns.h5, too. A video that cannot be classified is listed. A cut-off stage goes on with the first one that is
-    not finished.
+    Leaves detections.json for the validation subset, and detections_<subset>.json for each other
+    subset that has detections (testing: the file for a challenge server); where verbs and nouns are
+    told apart verbs.h5 and nouns.h5, too. A video that cannot be classified is listed. A cut-off
+    stage goes on with the first one that is not finished.
 
     Raises:
-        InputError: if the upstream results do not fit together, no video could be classified, or what was written
-            breaks a rule of the challenge.
+        InputError: if the upstream results do not fit together, no video could be classified, or
+            what was written breaks a rule of the challenge.
     """
     dataset = load_dataset(run.config.data, for_training=False)
     levels = declared_levels(run.config)
@@ -101,7 +103,8 @@ def _refuse_other_classes(backbone: Backbone, dataset: VideoDataset) -> None:
 def write_checked(
     path: Path, detections: Predictions, dataset: VideoDataset, levels: Mapping[str, Any]
 ) -> None:
-    """Write detections in the data set's format; a submission that declares something is checked by its rules.
+    """Write detections in the data set's format; a submission that declares something is checked by
+    its rules.
 
     Raises:
         InputError: if it breaks one; the file stays, to be looked at.

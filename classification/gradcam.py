@@ -1,4 +1,5 @@
-"""Grad-CAM of a finetuned model over the frames of a clip, as a strip of pictures (paper, Fig. 4, A3).
+"""Grad-CAM of a finetuned model over the frames of a clip, as a strip of pictures (paper, Fig. 4,
+A3).
 
 python -m classification.gradcam --run runs/hacs_mini --video FILE.mp4 --at 12.5 --out cam.png
 """
@@ -40,8 +41,8 @@ _HEAT_OPACITY = 0.45
 def grad_cam(model: VideoNetwork, clip_CTHW: Tensor, class_index: int, head: str = "action") -> Tensor:
     """Return where the evidence for a class lies in the last feature map of a clip.
 
-    Grad-CAM (Selvaraju et al., ICCV 2017), in space and time: the channels of the last feature map, weighted by
-    the mean gradient of the class's logit, summed, negative sums set to 0.
+    Grad-CAM (Selvaraju et al., ICCV 2017), in space and time: the channels of the last feature map,
+    weighted by the mean gradient of the class's logit, summed, negative sums set to 0.
 
     Args:
         model: in eval mode.
@@ -50,8 +51,8 @@ def grad_cam(model: VideoNetwork, clip_CTHW: Tensor, class_index: int, head: str
         head: "action", or "verb" or "noun".
 
     Returns:
-        Tensor (T', h, w) of the map's size, between 0 and 1; the largest value is 1, or all are 0 where
-        nothing speaks for the class.
+        Tensor (T', h, w) of the map's size, between 0 and 1; the largest value is 1, or all are 0
+        where nothing speaks for the class.
 
     Raises:
         InputError: if the network has no feature map (transformers).
@@ -98,11 +99,13 @@ def explain(
         backbone: finetuned.
         config: of its run.
         video: file.
-        at_s: middle of the clip; not needed where the run samples by segments: then the clip covers the whole video.
+        at_s: middle of the clip; not needed where the run samples by segments: then the clip covers
+            the whole video.
         label: class whose evidence is shown; None: the network's best (of two heads, the verb).
 
     Raises:
-        InputError: if the video cannot be read or is shorter than `at_s`, or there is no such class.
+        InputError: if the video cannot be read or is shorter than `at_s`, or there is no such
+            class.
     """
     grid = config.grid
     times = frame_times(video, min_decoded_share=config.finetune.min_decoded_share)

@@ -1,4 +1,5 @@
-"""Arithmetic on the classes of one video: features inside proposals, and the softmax of its logits."""
+"""Arithmetic on the classes of one video: features inside proposals, and the softmax of its
+logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Labels for the proposals of one video: the one function of the stage, of detection and of bundles.
+"""Labels for the proposals of one video: the one function of the stage, of detection and of
+bundles.
 
 Every proposal gets its likeliest classes, with the score
 
@@ -6,8 +7,8 @@ Every proposal gets its likeliest classes, with the score
 
 (powers of section `classification`, 1 unless set).
 
-How classes are combined follows from what the probabilities tell apart: one set of classes, or verbs and nouns, of
-which pairs become actions.
+How classes are combined follows from what the probabilities tell apart: one set of classes, or
+verbs and nouns, of which pairs become actions.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Combination(Protocol):
 class OneSetOfClasses:
     """HACS, ActivityNet, one's own data: the best detections of a video, whatever their proposal.
 
-    Source: `save_detection_result` of TCANet (Qing et al. 2021), where all proposals have the same probabilities.
+    Source: `save_detection_result` of TCANet (Qing et al. 2021), where all proposals have the same
+    probabilities.
     """
 
     tasks = ("action",)
@@ -94,7 +96,8 @@ class OneSetOfClasses:
 
 
 class VerbsAndNouns:
-    """EPIC-KITCHENS-100: the likeliest pairs of each proposal (TAdaConv, `epic_video_post_process`).
+    """EPIC-KITCHENS-100: the likeliest pairs of each proposal (TAdaConv,
+    `epic_video_post_process`).
 
     The likeliest verbs and nouns alone serve the protocol that scores the two tasks separately.
     """
@@ -149,7 +152,8 @@ CODES = {
     "verb": tuple(f"{verb},0" for verb in range(NUM_VERBS)),
     "noun": tuple(f"0,{noun}" for noun in range(NUM_NOUNS)),
 }
-"""Per task, the labels "verb,noun" by class number; of one task alone, the other class means nothing."""
+"""Per task, the labels "verb,noun" by class number; of one task alone, the other class means
+nothing."""
 COMBINATIONS: dict[tuple[str, ...], Combination] = {
     ("action",): OneSetOfClasses(),
     ("verb", "noun"): VerbsAndNouns(),

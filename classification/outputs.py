@@ -14,7 +14,8 @@ from video_datasets.predictions import Predictions, select_videos
 
 
 def declared_levels(config: RunConfig) -> dict[str, int]:
-    """Return the supervision levels that a submission in the data set's format declares; most declare none.
+    """Return the supervision levels that a submission in the data set's format declares; most
+    declare none.
 
     Raises:
         InputError: if one is not set.
@@ -36,7 +37,8 @@ def write_subsets(
     detections: Predictions,
     write: Callable[[Path, Predictions], None],
 ) -> None:
-    """Write detections.json for the validation subset, and detections_<subset>.json for each other one.
+    """Write detections.json for the validation subset, and detections_<subset>.json for each other
+    one.
 
     Args:
         run: of the stage.

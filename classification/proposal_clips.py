@@ -1,4 +1,5 @@
-"""Features of the clips around chosen frames of a video, from one pass over it, in bounded memory."""
+"""Features of the clips around chosen frames of a video, from one pass over it, in bounded
+memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Class scores that others have computed: of videos for one set of classes, or over time for verbs and nouns."""
+"""Class scores that others have computed: of videos for one set of classes, or over time for
+verbs and nouns."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from video_datasets.dataset import VideoDataset
 
 @dataclass(frozen=True)
 class ReleasedSource:
-    """Released classification results: logits of verbs and nouns on the run's grid, in pieces of some seconds.
+    """Released classification results: logits of verbs and nouns on the run's grid, in pieces of
+    some seconds.
 
     Attributes:
         pieces: of every video.
@@ -53,8 +55,8 @@ class VideoScoreSource:
 
     Attributes:
         scores: by video, columns in the order of the data set's classes.
-        temperature: scores are logits, of which softmax(temperature * logits) is taken; None: they are
-            probabilities, taken as they are.
+        temperature: scores are logits, of which softmax(temperature * logits) is taken; None: they
+            are probabilities, taken as they are.
     """
 
     scores: VideoScores
@@ -69,7 +71,8 @@ class VideoScoreSource:
 
 
 def score_files(path: Path) -> list[Path]:
-    """Return the files that `classification.class_scores` names: one of videos, or a folder over time.
+    """Return the files that `classification.class_scores` names: one of videos, or a folder over
+    time.
 
     Raises:
         InputError: if there are none.

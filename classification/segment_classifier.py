@@ -1,9 +1,10 @@
 """A classifier of segments on stored features: `classification.source=trained`.
 
-One linear layer over what `classification.segment_features` sees of a segment, with background as the last class of
-each head (softmax regression), trained on the labelled segments of the training subset and on background between them.
-It needs no video and no finetuned network, so imported features get labels in seconds to minutes on a CPU. The
-probability of background takes score away from false proposals, since only the classes become detections.
+One linear layer over what `classification.segment_features` sees of a segment, with background as
+the last class of each head (softmax regression), trained on the labelled segments of the training
+subset and on background between them. It needs no video and no finetuned network, so imported
+features get labels in seconds to minutes on a CPU. The probability of background takes score away
+from false proposals, since only the classes become detections.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from video_datasets.formats.format import Classes
 
 FILE_NAME = "classifier.pt"
 PENALTY = 40.0
-"""Half of it times the sum of squared weights is added to the sum of the losses of all segments: a Gaussian prior of
-the weights, which counts for less the more segments there are."""
+"""Half of it times the sum of squared weights is added to the sum of the losses of all segments: a
+Gaussian prior of the weights, which counts for less the more segments there are."""
 MAX_ITERATIONS = 100
 """Of L-BFGS; it ends earlier where nothing changes any more."""
 
@@ -130,7 +131,8 @@ def gather_samples(store: FeatureStore, dataset: VideoDataset, subset: str, seed
 
 
 def fit(samples: Samples, classes: Classes, penalty: float = PENALTY) -> SegmentClassifier:
-    """Fit the classifier: softmax regression with an L2 penalty, by L-BFGS from zero, so the same every time."""
+    """Fit the classifier: softmax regression with an L2 penalty, by L-BFGS from zero, so the
+    same every time."""
     features_NF = torch.from_numpy(np.concatenate(samples.features))
     targets = {head: torch.tensor(numbers) for head, numbers in samples.targets.items()}
     classifier = SegmentClassifier(features_NF.shape[1] // REGIONS, classes)

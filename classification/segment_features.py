@@ -1,4 +1,5 @@
-"""Features of a segment for a classifier: means inside it, just before and just after it. Arithmetic only.
+"""Features of a segment for a classifier: means inside it, just before and just after it.
+Arithmetic only.
 
 Axes: T rows in time, C channels, N segments.
 
@@ -21,8 +22,8 @@ def segment_features(
 ) -> NDArray[np.float32]:
     """Return the means (N, 3 C) over the rows inside, before and after each segment.
 
-    A region in which no row lies takes the one nearest to its middle: the first or last row of the video beyond its
-    ends.
+    A region in which no row lies takes the one nearest to its middle: the first or last row of the
+    video beyond its ends.
 
     Args:
         features_TC: of one video, T >= 1.

@@ -1,4 +1,5 @@
-"""The table of sources: where the labels of proposals come from (`classification.source`), and what each reads.
+"""The table of sources: where the labels of proposals come from (`classification.source`), and what
+each reads.
 
 A new source is an entry here. This file loads no arithmetic; what opens a source does so itself.
 """

@@ -1,7 +1,8 @@
-"""Class probabilities of the proposals of one video: from stored features, clips of the video, or released results.
+"""Class probabilities of the proposals of one video: from stored features, clips of the video, or
+released results.
 
-Each source gives head -> (N, classes): heads are "action", or "verb" and "noun". A video at a time is in memory: of
-an hour of EPIC-KITCHENS-100, 27,000 rows of logits (43 MB).
+Each source gives head -> (N, classes): heads are "action", or "verb" and "noun". A video at a time
+is in memory: of an hour of EPIC-KITCHENS-100, 27,000 rows of logits (43 MB).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ Logits = dict[str, NDArray[np.float32]]
 """Head -> (T, R, classes): rows in time, crops of a frame."""
 
 _LEAST = 1e-12
-"""Probabilities below it count as it, so that one proposal cannot rule a class out for its video."""
+"""Probabilities below it count as it, so that one proposal cannot rule a class out for its
+video."""
 _ROWS_AT_ONCE = 2048
 """Features read at a time: 17 MB of 2048 channels."""
 
@@ -53,8 +55,9 @@ class Sampling:
     """How a proposal is sampled.
 
     Attributes:
-        grid: of the run; the outermost points lie one of its strides inside the proposal's ends: the middles of
-            BMN's first and last cell, which hold two features each (EPIC-KITCHENS-100).
+        grid: of the run; the outermost points lie one of its strides inside the proposal's ends:
+            the middles of BMN's first and last cell, which hold two features each
+            (EPIC-KITCHENS-100).
         count: samples.
         temperature: of the softmax.
     """
@@ -75,7 +78,8 @@ class Sampling:
     def of_rows(
         self, logits: Logits, times_s: NDArray[np.float64], segments_s: NDArray[np.float64]
     ) -> Probabilities:
-        """Return the class probabilities of proposals (N, 2) from the logits of a video's rows at (T,) seconds."""
+        """Return the class probabilities of proposals (N, 2) from the logits of a video's rows
+        at (T,) seconds."""
         points = sample_times(segments_s, self.count * POINTS_PER_SAMPLE, self.grid.stride_s)
         return self.at_points(logits, times_s, points.reshape(-1, self.count, POINTS_PER_SAMPLE))
 
@@ -91,7 +95,8 @@ class Sampling:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """The finetuned head on the mean of a video's features: every proposal has the classes of its video.
+    """The finetuned head on the mean of a video's features: every proposal has the classes of its
+    video.
 
     Source: the HACS post-processing of TCANet (Qing et al. 2021), to which the TAda paper refers.
 
@@ -99,8 +104,8 @@ class VideoSource:
         store: features.
         head: in eval mode; it is linear, so a mean feature gives the mean logits.
         temperature: of the softmax.
-        top_proposals: the mean is over the features inside so many best proposals, which keeps the background
-            out; 0: over the whole video (paper).
+        top_proposals: the mean is over the features inside so many best proposals, which keeps the
+            background out; 0: over the whole video (paper).
     """
 
     store: FeatureStore
@@ -122,7 +127,8 @@ class VideoSource:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """The finetuned head on the stored features; several crops side by side are averaged as samples are.
+    """The finetuned head on the stored features; several crops side by side are averaged as samples
+    are.
 
     Attributes:
         store: features, R times as many channels as the head takes.
@@ -166,7 +172,8 @@ class ProposalClipSource:
     time_limit_s: float
 
     def __call__(self, video_id: str, segments_s: NDArray[np.float64]) -> Probabilities:
-        """Return the probabilities of proposals of a video; samples that share a frame share their clip."""
+        """Return the probabilities of proposals of a video; samples that share a frame share
+        their clip."""
         path, fps = self.videos[video_id].path, self.sampling.grid.fps
         if path is None:
             raise VideoError(video_id, "video file not found")
@@ -188,8 +195,9 @@ class ProposalClipSource:
 class WithVideoPrior:
     """Probabilities of single proposals, drawn towards those of their video.
 
-    p(class | proposal) is multiplied by p(class | video) ** weight, and the products made to sum to 1. The video's
-    are the geometric mean over its best proposals: where a video shows one class, they decide together.
+    p(class | proposal) is multiplied by p(class | video) ** weight, and the products made to sum to
+    1. The video's are the geometric mean over its best proposals: where a video shows one class,
+    they decide together.
 
     Attributes:
         source: of single proposals.
@@ -213,7 +221,8 @@ class WithVideoPrior:
 
 
 def head_logits(head: ClassificationHead, features_TC: NDArray[np.float32]) -> Logits:
-    """Return the logits of features, head -> (T, R, classes), for R crops side by side in the channels.
+    """Return the logits of features, head -> (T, R, classes), for R crops side by side in the
+    channels.
 
     Raises:
         InputError: if the channels are no multiple of what the head takes.

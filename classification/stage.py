@@ -1,9 +1,10 @@
 """Label the proposals of a run and write detections in the official submission format.
 
-`classification.source` says how (`classification/source_table.py`): one label for all proposals of a video
-(`video`, `proposals`), or every proposal by itself, on its features, on clips of the video, by a classifier trained on
-the stored features, by scores of others, or as the head says (`features`, `clips`, `trained`, `scores`, `head`). `auto`
-chooses what suits the training annotations."""
+`classification.source` says how (`classification/source_table.py`): one label for all proposals of
+a video (`video`, `proposals`), or every proposal by itself, on its features, on clips of the video,
+by a classifier trained on the stored features, by scores of others, or as the head says
+(`features`, `clips`, `trained`, `scores`, `head`). `auto` chooses what suits the training
+annotations."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def stage_spec(config: RunConfig) -> StageSpec:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     from classification.classify import classify
 
     classify(run)

@@ -1,7 +1,9 @@
-"""Segments that a classifier of proposals learns from: the labelled ones, moved ones, and background.
+"""Segments that a classifier of proposals learns from: the labelled ones, moved ones, and
+background.
 
-Proposals are never exact, and many are false. So each labelled segment also comes shifted and stretched a little, with
-its label, and for each there are segments that overlap no labelled one by more than a third: background.
+Proposals are never exact, and many are false. So each labelled segment also comes shifted and
+stretched a little, with its label, and for each there are segments that overlap no labelled one by
+more than a third: background.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from video_datasets.watched import lies_inside
 MOVED = 2
 """Moved copies of each labelled segment."""
 MOVED_SHARE = 0.15
-"""Largest shift of a start or an end, as a share of the segment's length: tIoU at least 0.7 / 1.3."""
+"""Largest shift of a start or an end, as a share of the segment's length: tIoU at least 0.7 /
+1.3."""
 TRIES = 6
 """Random segments drawn for each labelled one; those that are background stay."""
 NOTHING = np.zeros((0, 2))
@@ -45,7 +48,8 @@ def draw_training_segments(
         labelled_s: (n, 2), n >= 1.
         duration_s: of the video.
         generator: source of randomness.
-        watched_s: (m, 2) stretches outside of which nothing is known, so no background either; m = 0: there is no such.
+        watched_s: (m, 2) stretches outside of which nothing is known, so no background either; m =
+            0: there is no such.
     """
     count = len(labelled_s)
     lengths_s = np.diff(labelled_s)[:, 0]

@@ -31,9 +31,10 @@ def fuse_verb_noun(
 ) -> Actions:
     """Rank pairs of a likely verb and a likely noun by the product of their probabilities.
 
-    Source: `fuse_verb_noun_map` of the TAdaConv code, which keeps 20 pairs of the 10 x 30 likeliest for every
-    cell of the map and writes 5; here for the proposals that are left after the soft-NMS. Equal products are
-    ranked by the verb's rank, then by the noun's; equal probabilities by the lower class.
+    Source: `fuse_verb_noun_map` of the TAdaConv code, which keeps 20 pairs of the 10 x 30 likeliest
+    for every cell of the map and writes 5; here for the proposals that are left after the soft-NMS.
+    Equal products are ranked by the verb's rank, then by the noun's; equal probabilities by the
+    lower class.
 
     Args:
         verb_NV: probabilities of the verbs.
@@ -46,7 +47,8 @@ def fuse_verb_noun(
         The K likeliest actions of each proposal.
 
     Raises:
-        ValueError: if the shapes do not fit, there is no class, a number is below 1, or a value is nan.
+        ValueError: if the shapes do not fit, there is no class, a number is below 1, or a value is
+            nan.
 
     >>> fuse_verb_noun(np.array([[0.5, 0.25]]), np.array([[0.25, 0.75]]), num_actions=2)
     Actions(verb=array([[0, 1]]), noun=array([[1, 1]]), score=array([[0.375 , 0.1875]]))

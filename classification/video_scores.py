@@ -1,7 +1,9 @@
-"""Class scores of whole videos from a file of others: JSON as challenge winners publish it, or a CSV.
+"""Class scores of whole videos from a file of others: JSON as challenge winners publish it, or a
+CSV.
 
     {"class": [names], "results": {video id: [score, ..]}}      CUHK's of ActivityNet (probabilities); OpenTAD;
-                                                                TCANet's of HACS (logits, in one more list)
+                                                                TCANet's of HACS (logits, in one
+                                                                more list)
     video,label,score                                           CSV, a line for each video and class; what has
                                                                 no line scores nothing
 
@@ -13,8 +15,9 @@ How published code turns them into detections (the settings are of section `clas
     TCANet, HACS          logits            2            3            1
     OpenTAD, HACS         logits            1            3            1
 
-OpenTAD multiplies TCANet's softmax by 2 where TCANet multiplies the logits, which changes no order among its own
-detections. ActionFormer takes the best 200 segments of a video (`proposals.max_proposals`) with each class.
+OpenTAD multiplies TCANet's softmax by 2 where TCANet multiplies the logits, which changes no order
+among its own detections. ActionFormer takes the best 200 segments of a video
+(`proposals.max_proposals`) with each class.
 """
 
 from __future__ import annotations

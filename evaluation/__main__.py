@@ -1,4 +1,5 @@
-"""Entry of `python -m evaluation`: with --config the stage of a run, otherwise the command on files.
+"""Entry of `python -m evaluation`: with --config the stage of a run, otherwise the command on
+files.
 
 `--protocol behaviour` is a command of its own: it scores no ranking, and takes other words.
 """

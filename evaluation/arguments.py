@@ -14,7 +14,8 @@ from runtime.help_text import HelpText, program_name
 
 
 class Names:
-    """The names of a table, read when an argument is checked: --help need not wait for what the table imports."""
+    """The names of a table, read when an argument is checked: --help need not wait for what the
+    table imports."""
 
     def __init__(self, module: str, table: str) -> None:
         self.module, self.table = module, table
@@ -25,7 +26,8 @@ class Names:
 
 
 def make_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """Make the parser of `python -m NAME`: a description, its options, examples and the exit codes."""
+    """Make the parser of `python -m NAME`: a description, its options, examples and the exit
+    codes."""
     return argparse.ArgumentParser(
         prog=program_name(name),
         description=description,
@@ -80,7 +82,8 @@ def run_command(
 
 @contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Spare the collector its walks over the million objects of a parsed file; none of them is garbage."""
+    """Spare the collector its walks over the million objects of a parsed file; none of them is
+    garbage."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,14 +1,16 @@
-"""Numbers of people who watch behaviour: a labelling against a reference, frame by frame and bout by bout.
+"""Numbers of people who watch behaviour: a labelling against a reference, frame by frame and bout
+by bout.
 
     python -m evaluation --protocol behaviour --ground-truth FILE --predictions FILE
 
-Compared are the videos that both files name. They are of any labelling tool (docs/labels.md): two annotators, or an
-annotator and a model, of whose detections --min-score keeps the sure ones. Printed, and written as CSV (--csv) and as a
-page (--report):
+Compared are the videos that both files name. They are of any labelling tool (docs/labels.md): two
+annotators, or an annotator and a model, of whose detections --min-score keeps the sure ones.
+Printed, and written as CSV (--csv) and as a page (--report):
 
 - of every label precision, recall and F1 over cells of time (--cell, 0.1 s), and their mean;
 - bouts, their durations, the time budget, and the latency of the first bout, of both;
-- Cohen's kappa over cells, and over the starts of bouts with a window of tolerance (--tolerance, 1 s);
+- Cohen's kappa over cells, and over the starts of bouts with a window of tolerance (--tolerance, 1
+  s);
 - the confusion matrix of cells.
 """
 
@@ -169,7 +171,8 @@ def compare(
         other: another's, or a model's.
         cell_s: length of a cell.
         tolerance_s: half width of the window in which starts agree.
-        media: the videos, for lengths that no labelling tells; without them a video ends with its last bout.
+        media: the videos, for lengths that no labelling tells; without them a video ends with its
+            last bout.
 
     Raises:
         InputError: if there is none.

@@ -1,4 +1,5 @@
-"""`python -m evaluation.check`: say everything that is wrong or odd about a submission, without scoring it."""
+"""`python -m evaluation.check`: say everything that is wrong or odd about a submission, without
+scoring it."""
 
 from __future__ import annotations
 
@@ -89,8 +90,8 @@ def check_file(path: Path, protocol: Protocol) -> CheckedFile:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is none of them, or JSON in which a key is there twice, such as the id of a video: readers
-            keep the last one without a word.
+        InputError: if it is none of them, or JSON in which a key is there twice, such as the id of
+            a video: readers keep the last one without a word.
     """
     from evaluation.files.read import is_json_file, read_predictions_file
     from evaluation.files.refusals import not_finite_predictions
@@ -108,7 +109,8 @@ def check_file(path: Path, protocol: Protocol) -> CheckedFile:
 
 
 def check_content(content: Mapping[str, Any], rules: Rules) -> tuple[Predictions | None, Findings]:
-    """Check the parsed content of a submission: its predictions, if they are readable, and the findings."""
+    """Check the parsed content of a submission: its predictions, if they are readable, and the
+    findings."""
     from video_datasets.formats.submission_entries import read_entries
 
     findings = rules.check(content)

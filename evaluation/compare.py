@@ -1,4 +1,5 @@
-"""`python -m evaluation.compare`: runs or files of detections side by side, with confidence intervals over videos."""
+"""`python -m evaluation.compare`: runs or files of detections side by side, with confidence
+intervals over videos."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ def render_settings(settings: Mapping[str, Sequence[Any]]) -> str:
 
 
 def render_comparison(comparison: Comparison, paths: Sequence[Path]) -> str:
-    """Render the tables of the screen, in percent: figures, then differences from the first file."""
+    """Render the tables of the screen, in percent: figures, then differences from the first
+    file."""
     from evaluation.report.tables import align
 
     letters = ascii_uppercase[: len(paths)]
@@ -183,10 +185,11 @@ def comparison_to_json(comparison: Comparison, paths: Sequence[Path]) -> dict[st
     """Turn a comparison into the content of its JSON file.
 
     Returns:
-        {"protocol", "protocol_version", "method", "level", "resamples", "seed", "videos", "tiou_thresholds",
-        "files": [path], "tasks": {task: {"files": [figures], "differences": [figures]}}}, where figures are
-        {"mAP": [T], "mAP_interval": [T][2], "average_mAP": x, "average_mAP_interval": [2]} and, for
-        differences from the first file, "excludes_0": [T] and "average_excludes_0".
+        {"protocol", "protocol_version", "method", "level", "resamples", "seed", "videos",
+        "tiou_thresholds", "files": [path], "tasks": {task: {"files": [figures], "differences":
+        [figures]}}}, where figures are {"mAP": [T], "mAP_interval": [T][2], "average_mAP": x,
+        "average_mAP_interval": [2]} and, for differences from the first file, "excludes_0": [T] and
+        "average_excludes_0".
     """
     from evaluation.comparison.intervals import LEVEL
 

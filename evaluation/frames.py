@@ -18,22 +18,24 @@ def evaluate_detections(
 ) -> DetectionMetrics:
     """Compute AP of each class, mAP at each tIoU and average mAP.
 
-    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with EPIC-KITCHENS
-    C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
+    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with
+    EPIC-KITCHENS C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
 
     Args:
-        ground_truth: DataFrame or mapping of columns video_id, label, start_s, end_s (arrays or lists).
+        ground_truth: DataFrame or mapping of columns video_id, label, start_s, end_s (arrays or
+            lists).
         predictions: likewise, with score, in file order. Labels without annotations are ignored.
-        protocol: a name in `evaluation.files.protocols.PROTOCOLS`: "hacs" and "activitynet" (tIoU 0.5:0.05:0.95),
-            "thumos" (0.3:0.1:0.7), "ek100" and "ek100-separate" (0.1:0.1:0.5). EPIC-KITCHENS-100 has three tasks:
-            call once with verbs, nouns and actions as labels.
+        protocol: a name in `evaluation.files.protocols.PROTOCOLS`: "hacs" and "activitynet" (tIoU
+            0.5:0.05:0.95), "thumos" (0.3:0.1:0.7), "ek100" and "ek100-separate" (0.1:0.1:0.5).
+            EPIC-KITCHENS-100 has three tasks: call once with verbs, nouns and actions as labels.
         tiou_thresholds: other thresholds than the protocol's.
 
     Returns:
         The figures, as fractions.
 
     Raises:
-        InputError: if the protocol is unknown, a column is missing or not numeric, or there is no threshold.
+        InputError: if the protocol is unknown, a column is missing or not numeric, or there is no
+            threshold.
 
     >>> truth = {"video_id": ["a", "a"], "label": ["run", "run"], "start_s": [0, 20], "end_s": [10, 30]}
     >>> found = {"video_id": ["a"], "label": ["run"], "start_s": [0], "end_s": [8], "score": [0.9]}
@@ -57,19 +59,20 @@ def evaluate_proposals(
 ) -> ProposalMetrics:
     """Compute AR@AN and its area under the curve as the official ActivityNet evaluator does.
 
-    Kept on purpose: proposals of videos without annotations count in the share; numbers of proposals are
-    cut to whole ones by video, where 0.29 * 100 gives 28.
+    Kept on purpose: proposals of videos without annotations count in the share; numbers of
+    proposals are cut to whole ones by video, where 0.29 * 100 gives 28.
 
     Args:
         ground_truth: DataFrame or mapping of columns video_id, start_s, end_s.
         proposals: likewise, with score, in file order; of equal scores the later one ranks first.
-        protocol: a name in `evaluation.files.protocols.PROTOCOLS`: tIoU 0.5:0.05:0.95, of "thumos" 0.5:0.05:1.
+        protocol: a name in `evaluation.files.protocols.PROTOCOLS`: tIoU 0.5:0.05:0.95, of "thumos"
+            0.5:0.05:1.
         tiou_thresholds: other thresholds than the protocol's.
         max_avg_proposals: the last AN; None: all proposals.
 
     Raises:
-        InputError: if the protocol is unknown, a column is missing or not numeric, there is no annotation, or no
-            proposal is left in a video with annotations.
+        InputError: if the protocol is unknown, a column is missing or not numeric, there is no
+            annotation, or no proposal is left in a video with annotations.
 
     >>> truth = {"video_id": ["a", "b"], "start_s": [0, 0], "end_s": [10, 10]}
     >>> found = {"video_id": ["a"], "start_s": [0], "end_s": [10], "score": [0.9]}

@@ -1,4 +1,5 @@
-"""`python -m evaluation.pack`: check a submission and put it into the zip of its challenge's server."""
+"""`python -m evaluation.pack`: check a submission and put it into the zip of its challenge's
+server."""
 
 from __future__ import annotations
 

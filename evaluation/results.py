@@ -1,4 +1,5 @@
-"""Everything that was scored together: what a page of figures is made of, from files or from a run."""
+"""Everything that was scored together: what a page of figures is made of, from files or from a
+run."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class Results:
         proposals: likewise.
         separate: detections of each task alone, scored by the protocol beside this one.
         files: role -> file that the figures follow from.
-        names: label of the files -> its name for readers; labels that are not in it stand for themselves.
+        names: label of the files -> its name for readers; labels that are not in it stand for
+            themselves.
         class_names: per task, class that counts -> its name; likewise.
     """
 

@@ -1,8 +1,9 @@
-"""The one evaluation of a run: what its stages left, scored by its protocol against the raw annotations.
+"""The one evaluation of a run: what its stages left, scored by its protocol against the raw
+annotations.
 
-A run whose stages left a file a task (EPIC-KITCHENS-100) is scored twice: by the joint protocol of the challenge, all
-tasks from the one submission, and by the separate one that ActionFormer and OpenTAD report. The figures of the second
-must not be compared with those of the first.
+A run whose stages left a file a task (EPIC-KITCHENS-100) is scored twice: by the joint protocol of
+the challenge, all tasks from the one submission, and by the separate one that ActionFormer and
+OpenTAD report. The figures of the second must not be compared with those of the first.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         folder: name of a stage -> its folder.
 
     Raises:
-        InputError: if annotations or predictions are unsound, see `evaluation.files.evaluate.evaluate_tables`.
+        InputError: if annotations or predictions are unsound, see
+            `evaluation.files.evaluate.evaluate_tables`.
         FileNotFoundError: if there are no annotations.
     """
     protocol, subset = run_protocol(config), config.data.validation_subset
@@ -81,7 +83,8 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
 def _class_names(
     config: RunConfig, protocol: Protocol, names: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Name the classes of each task: after the lists of the data set's heads, or after the labels of the files."""
+    """Name the classes of each task: after the lists of the data set's heads, or after the
+    labels of the files."""
     if all(label == name for label, name in names.items()):
         return {}
     lists = format_of(config.data).class_names(config.data)
@@ -94,7 +97,8 @@ def _class_names(
 
 
 def _separate(annotations: AnnotationTable, joint: Protocol, subset: str, folder: Path) -> Scored | None:
-    """Score each task from its own file by the protocol beside the joint one; None where there are no such files."""
+    """Score each task from its own file by the protocol beside the joint one; None where there
+    are no such files."""
     if not joint.beside:
         return None
     protocol = PROTOCOLS[joint.beside]

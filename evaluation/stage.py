@@ -1,4 +1,5 @@
-"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and time-line pictures."""
+"""The last stage of a run: scores detections and proposals, leaves metrics.json, report.html and
+time-line pictures."""
 
 from __future__ import annotations
 

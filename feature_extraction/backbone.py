@@ -1,4 +1,5 @@
-"""The video model that features come from: as finetuning leaves it, from a file of weights, or with random ones."""
+"""The video model that features come from: as finetuning leaves it, from a file of weights, or
+with random ones."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _OF_FINETUNING = {"model", "name", "heads"}
 _OF_EARLIER_FILES = {"mean": NetworkInput().mean, "std": NetworkInput().std}
 """Files that do not tell their pixels are of a time when all networks saw TAda2D's."""
 _MAX_INPUT = 4096
-"""Frames or pixels of a clip, in files that may come from anybody (bundles): no memory is taken for more."""
+"""Frames or pixels of a clip, in files that may come from anybody (bundles): no memory is taken
+for more."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Backbone:
     Attributes:
         model: network with its head.
         name: for `create_model`.
-        heads: head -> class names, their position = index of the logit: {"action": ...}, or {"verb": ..., "noun":
+        heads: head -> class names, their position = index of the logit: {"action": ...}, or
+            {"verb": ..., "noun":
             ...}; empty where only finetuning would know.
         sha256: of the weights' content.
         weights: name of the file, or `RANDOM_WEIGHTS`.
@@ -50,7 +53,8 @@ class Backbone:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names of the one head "action"; none for two heads, or where only finetuning would know."""
+        """Class names of the one head "action"; none for two heads, or where only finetuning
+        would know."""
         return self.heads.get("action", ())
 
 
@@ -71,7 +75,8 @@ def save_backbone(
     heads: Mapping[str, tuple[str, ...]],
     config: dict[str, Any],
 ) -> None:
-    """Write weights, class names per head, facts of the input, and the run's configuration (a plain dict)."""
+    """Write weights, class names per head, facts of the input, and the run's configuration (a
+    plain dict)."""
     named = {head: list(labels) for head, labels in heads.items()}
     facts = model.input
     content = {
@@ -94,13 +99,16 @@ def load_backbone(path: Path) -> Backbone:
 
 
 def load_network(name: str, weights: Path | None, input_size: tuple[int, int, int] | None = None) -> Backbone:
-    """Make a network by name, with weights from a file or random ones (of seed 0, so the same every time).
+    """Make a network by name, with weights from a file or random ones (of seed 0, so the same every
+    time).
 
     Args:
         name: of the network, as in `tadaconv.list_models()`.
-        weights: of finetuning (`weights.pt` of a run), a released checkpoint, or an image ResNet's state dict
-            (`tadaconv.load_weights`; a head of other classes is left out, since features do without). None: random.
-        input_size: (T, H, W) of the clips to come, for networks that are built for one size; None: the usual one.
+        weights: of finetuning (`weights.pt` of a run), a released checkpoint, or an image ResNet's
+            state dict (`tadaconv.load_weights`; a head of other classes is left out, since features
+            do without). None: random.
+        input_size: (T, H, W) of the clips to come, for networks that are built for one size; None:
+            the usual one.
 
     Raises:
         InputError: if there is no such network or file, or they do not fit each other.

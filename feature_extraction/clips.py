@@ -15,11 +15,13 @@ from video_datasets.time_grid import TimeGrid
 class ClipAssembler:
     """Puts the clips of one video together while its frames stream by.
 
-    A clip is complete as soon as its last frame has come; clips that reach over the end of the video repeat its
-    last frame, so they wait for `finish`. Consecutive clips share frames: each frame is held once.
+    A clip is complete as soon as its last frame has come; clips that reach over the end of the
+    video repeat its last frame, so they wait for `finish`. Consecutive clips share frames: each
+    frame is held once.
 
     Args:
-        clips: grid frames (T,) of each clip, those before the video negative; first frames increase.
+        clips: grid frames (T,) of each clip, those before the video negative; first frames
+            increase.
         num_clips: how many of them a video of so many grid frames has.
         wait_frames: frames after its last one for which a clip waits.
     """
@@ -37,17 +39,20 @@ class ClipAssembler:
     @classmethod
     def at_every_stride(cls, grid: TimeGrid) -> ClipAssembler:
         """The clips of a time grid, from the beginning of a video to its end."""
-        # A clip of one frame may lie before its feature's place, which need not be in the video yet.
+        # A clip of one frame may lie before its feature's place, which need not be in the video
+        # yet.
         wait_frames = max(0, -int(grid.clip_offsets[-1]))
         return cls(map(grid.clip_frames_of, itertools.count()), grid.num_features, wait_frames)
 
     @classmethod
     def around(cls, centres: NDArray[np.int64], offsets: NDArray[np.int64]) -> ClipAssembler:
-        """The clips around given grid frames (U,), increasing, of frames at `offsets` (T,) from them."""
+        """The clips around given grid frames (U,), increasing, of frames at `offsets` (T,) from
+        them."""
         return cls(iter(centres[:, None] + offsets), lambda _: len(centres))
 
     def push(self, index: int, frame_CHW: Tensor) -> Iterator[list[Tensor]]:
-        """Take a grid frame (indices increasing, all that clips use) and yield the clips that are now complete.
+        """Take a grid frame (indices increasing, all that clips use) and yield the clips that are
+        now complete.
 
         A clip is the list of its T frames (C, H, W): the frames themselves, which many clips share.
         """

@@ -4,15 +4,17 @@
     dask worker tcp://10.0.0.5:8786 --nthreads 16        # one for each GPU (CUDA_VISIBLE_DEVICES), or each CPU machine
     python -m feature_extraction ... --scheduler tcp://host:8786
 
-Each worker process loads the network once and uses it from one thread; its other threads each feed it with a video
-that a child process decodes, so `--nthreads` is the number of decoders for one device. Batches hold clips of one
-video only and torch's threads are fixed, so features equal those of a single machine bit for bit (on the same
-kind of processor). All machines see the videos and the output folder under the same paths.
+Each worker process loads the network once and uses it from one thread; its other threads each feed
+it with a video that a child process decodes, so `--nthreads` is the number of decoders for one
+device. Batches hold clips of one video only and torch's threads are fixed, so features equal those
+of a single machine bit for bit (on the same kind of processor). All machines see the videos and the
+output folder under the same paths.
 
-A worker that is killed costs its videos one attempt: they are extracted again after all others, one at a time so
-that a video that kills its worker stops no other, and are listed if that fails, too. Dask alone would let such a
-video kill as many workers as the scheduler allows, so each attempt leaves a mark in the output folder. Nothing else
-is kept by the cluster: when it stops, the same command goes on from the folder.
+A worker that is killed costs its videos one attempt: they are extracted again after all others, one
+at a time so that a video that kills its worker stops no other, and are listed if that fails, too.
+Dask alone would let such a video kill as many workers as the scheduler allows, so each attempt
+leaves a mark in the output folder. Nothing else is kept by the cluster: when it stops, the same
+command goes on from the folder.
 """
 
 from __future__ import annotations
@@ -60,11 +62,12 @@ class Task:
 
 
 def extract_on_cluster(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Outcome]:
-    """Extract videos by id on the cluster of `runtime.scheduler`; a video that fails twice is listed.
+    """Extract videos by id on the cluster of `runtime.scheduler`; a video that fails twice is
+    listed.
 
     Raises:
-        InputError: if Dask is not installed, there is no such scheduler, or its workers have other versions or do
-            not see the output folder.
+        InputError: if Dask is not installed, there is no such scheduler, or its workers have other
+            versions or do not see the output folder.
     """
     recipe = loaded.recipe.for_workers(loaded.backbone.sha256)
     with _client(recipe.runtime.scheduler) as client:
@@ -165,7 +168,8 @@ def extract_here(task: Task) -> Outcome | None:
         task.mark.touch(exist_ok=False)
     except FileExistsError:
         return None
-    # Dask's workers are daemonic, to which Python denies children; ours end with their work or their parent.
+    # Dask's workers are daemonic, to which Python denies children; ours end with their work or
+    # their parent.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     with _LOADING:
         loaded = _load(task.recipe)

@@ -1,16 +1,18 @@
 """Sliding-window features of every video of a run (stage `features`).
 
-Each video is decoded once, in a child process; of its grid frames only those that some clip uses are converted,
-each scaled and normalised once. Every finished video is a file of its own, so a cut-off stage goes on with the
-next one; at the end they are merged into features.h5.
+Each video is decoded once, in a child process; of its grid frames only those that some clip uses
+are converted, each scaled and normalised once. Every finished video is a file of its own, so a
+cut-off stage goes on with the next one; at the end they are merged into features.h5.
 
 Policy for what is wrong with videos; each case is listed in stage.json with its reason:
 
     missing, unreadable, empty, no video stream             no features
     a decoder that crashed or hung, twice                   no features
     fewer frames decode than `features.min_decoded_share`   no features; decoded frames are counted against the
-        of those that the container promises (default 0.9)  container's number (less those that an edit list
-                                                            hides), or its duration where it has no number
+        of those that the container promises (default 0.9)  container's number (less those that an
+        edit list
+                                                            hides), or its duration where it has no
+                                                            number
     another length than annotated (over 1 s and over 2 %)   features, kept
     a picture that begins over 0.1 s after the sound        features, kept; times count from the first picture
     longer than `runtime.video_max_hours` or larger than    no features
@@ -61,7 +63,8 @@ def extract(run: StageRun) -> None:
 
 
 def preview(config: RunConfig) -> Preflight:
-    """Return what the stage would do, without doing it; before finetuning with random weights, as costly as any."""
+    """Return what the stage would do, without doing it; before finetuning with random weights,
+    as costly as any."""
     folder = Path(config.run_dir)
     weights = folder / "finetune" / "weights.pt"
     loaded = _recipe(config, weights if weights.is_file() else None, folder / "features").load()
@@ -102,7 +105,8 @@ def _on_disk(run: StageRun, videos: dict[str, Video]) -> dict[str, Path]:
 
 
 def _list_oddities(run: StageRun, videos: dict[str, Video]) -> None:
-    """List videos that begin or end at other times than an annotator may have seen; their features are kept."""
+    """List videos that begin or end at other times than an annotator may have seen; their
+    features are kept."""
     store = FeatureStore(run.folder)
     for name, video in videos.items():
         if name in store:

@@ -1,12 +1,14 @@
 """The network over the clips of videos, fed frame by frame.
 
-    extractor = Extractor(optimize_for_inference(model), grid, short_side_px=128, device=torch.device("cpu"))
+    extractor = Extractor(optimize_for_inference(model), grid, short_side_px=128,
+    device=torch.device("cpu"))
     video = extract_video(extractor, path)          # any length, in bounded memory
     video.features, video.times_s, video.duration_s
 
-Every source frame is decoded once, and each frame that clips use is converted, scaled and normalised once. What
-the network could compute once per frame as well (the stem and the first 1x1 convolution with its shortcut, a
-twentieth of TAda2D-R50's arithmetic) is computed per clip: it would save less than it costs in code.
+Every source frame is decoded once, and each frame that clips use is converted, scaled and
+normalised once. What the network could compute once per frame as well (the stem and the first 1x1
+convolution with its shortcut, a twentieth of TAda2D-R50's arithmetic) is computed per clip: it
+would save less than it costs in code.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ BATCH_CLIPS = 8
 """Most clips per forward pass; on a CPU more of them gain nothing."""
 
 _CPU_BATCH_PIXELS = 3_000_000
-"""On a CPU, less for large frames: TAda2D-R50 takes 1.8 GB for 8 clips of 8 frames of 224 x 398 px, 1.1 GB for 4."""
+"""On a CPU, less for large frames: TAda2D-R50 takes 1.8 GB for 8 clips of 8 frames of 224 x 398
+px, 1.1 GB for 4."""
 
 _PREPARED_TOGETHER = 16
-"""Frames; a block of decoded 32 x 32 px holds 1365 of them, which scaled to 224 px would take gigabytes."""
+"""Frames; a block of decoded 32 x 32 px holds 1365 of them, which scaled to 224 px would take
+gigabytes."""
 
 
 @dataclass
@@ -66,7 +70,8 @@ class Extractor:
             yield from self.model.input.normalise(scaled).unbind(1)
 
     def batch_clips(self, frame_CHW: Tensor) -> int:
-        """Clips per forward pass for frames of this size; depends on nothing else, so results are repeatable."""
+        """Clips per forward pass for frames of this size; depends on nothing else, so results
+        are repeatable."""
         if self.device.type != "cpu":
             return BATCH_CLIPS
         clip_pixels = self.grid.clip_frames * frame_CHW.shape[1] * frame_CHW.shape[2]
@@ -118,7 +123,8 @@ class VideoExtraction:
         self.features = _GrowingRows()
 
     def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
-        """Take decoded frames (n, H, W, 3) and their grid indices (n,), increasing over all calls."""
+        """Take decoded frames (n, H, W, 3) and their grid indices (n,), increasing over all
+        calls."""
         for index, frame in zip(indices.tolist(), self.extractor.prepare(frames_NHWC), strict=True):
             self._add_clips(self.assembler.push(index, frame))
 
@@ -153,8 +159,8 @@ class VideoExtraction:
 class _GrowingRows:
     """Rows of one array that doubles when it is full.
 
-    A list of small arrays, each of them allocated between the large ones of a batch, would keep the memory of those
-    from being used again: gigabytes in an hour of video.
+    A list of small arrays, each of them allocated between the large ones of a batch, would keep the
+    memory of those from being used again: gigabytes in an hour of video.
     """
 
     def __init__(self) -> None:

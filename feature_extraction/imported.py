@@ -1,4 +1,5 @@
-"""A finished store instead of an extraction (`features.store`): checked, and linked into the run."""
+"""A finished store instead of an extraction (`features.store`): checked, and linked into the
+run."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from video_datasets.time_grid import TimeGrid
 
 
 def store_file(config: FeaturesConfig) -> Path:
-    """Return the file that `features.store` names: itself, or the merged file in a folder of features.
+    """Return the file that `features.store` names: itself, or the merged file in a folder of
+    features.
 
     Raises:
         InputError: if it is not there.
@@ -51,8 +53,8 @@ def use_store(run: StageRun) -> None:
     Annotated videos that the store lacks are listed.
 
     Raises:
-        InputError: if features are on another grid, differ in their channels, or are not finite, or no
-            annotated video is in the store.
+        InputError: if features are on another grid, differ in their channels, or are not finite, or
+            no annotated video is in the store.
     """
     file = store_file(run.config.features)
     store = FeatureStore(file)

@@ -1,8 +1,9 @@
 """Integrity of stored features: complete, the video's own, and as they were written.
 
-Every video carries the sum of its values, taken as 8-byte words, modulo 2^64: one changed word always shows. Taking
-it costs about a tenth of a second a gigabyte at the first reading and nothing after it, where CRC-32 or SHA-256 would
-cost as much as reading or more. (That words have changed places would not show; disks and copies do not do that.)
+Every video carries the sum of its values, taken as 8-byte words, modulo 2^64: one changed word
+always shows. Taking it costs about a tenth of a second a gigabyte at the first reading and nothing
+after it, where CRC-32 or SHA-256 would cost as much as reading or more. (That words have changed
+places would not show; disks and copies do not do that.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SUM = "values_sum"
 
 
 def values_sum(*arrays: NDArray) -> int:
-    """Return the sum of the little-endian 8-byte words of arrays, modulo 2^64; each is filled up with zeros.
+    """Return the sum of the little-endian 8-byte words of arrays, modulo 2^64; each is filled up
+    with zeros.
 
     >>> values_sum(np.array([1, 2], dtype="<u8"), np.array([3, 1], dtype="u1"))
     262
@@ -65,7 +67,8 @@ def names_in(file: h5py.File) -> Iterator[str]:
 
 
 def has_whole_features(path: Path | str) -> bool:
-    """Whether a per-video file opens and holds its features, their times and the mark of a finished write.
+    """Whether a per-video file opens and holds its features, their times and the mark of a finished
+    write.
 
     Raises:
         InputError: if another process writes to it, or its values lie elsewhere.
@@ -79,7 +82,8 @@ def has_whole_features(path: Path | str) -> bool:
 
 
 def damage(recorded: int | None, features_TC: NDArray, times_s: NDArray) -> str:
-    """Say what is wrong with values as read; empty when they are those that were written, or finite at least.
+    """Say what is wrong with values as read; empty when they are those that were written, or finite
+    at least.
 
     Args:
         recorded: their `values_sum`; None where they were written before sums were.

@@ -50,7 +50,8 @@ def joined_features(stores: Sequence[FeatureStore], video_id: str) -> NDArray[np
 
 
 def write_joined(path: Path, stores: Sequence[FeatureStore], video_ids: Iterable[str]) -> dict[str, str]:
-    """Write one store of several, whole or not at all; grids, times and attributes are those of the first.
+    """Write one store of several, whole or not at all; grids, times and attributes are those of the
+    first.
 
     Returns:
         Reasons of the videos that were left out.

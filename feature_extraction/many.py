@@ -1,4 +1,5 @@
-"""Features of many videos on this machine: many decoders, one network, and nothing that one bad video can stop."""
+"""Features of many videos on this machine: many decoders, one network, and nothing that one bad
+video can stop."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from video_datasets.video.drive import drive
 
 
 def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Outcome]:
-    """Extract videos by id, `runtime.workers` at a time, or on the cluster of `runtime.scheduler`; write each.
+    """Extract videos by id, `runtime.workers` at a time, or on the cluster of `runtime.scheduler`;
+    write each.
 
     A video that fails is tried once more, after all others; then its reason is final.
     """

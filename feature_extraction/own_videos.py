@@ -1,8 +1,10 @@
-"""Features of a folder of videos, without annotations or a run: `python -m feature_extraction --videos DIR ...`.
+"""Features of a folder of videos, without annotations or a run: `python -m feature_extraction
+--videos DIR ...`.
 
-Finished videos wait in `FILE.h5.parts/`; at the end they become FILE.h5 and that folder goes away. The same command
-again extracts what is missing from FILE.h5: videos that failed, came since, or have another size than then. Features of
-a video whose file has gone bad since are kept, also with --force, unless they were made with other settings.
+Finished videos wait in `FILE.h5.parts/`; at the end they become FILE.h5 and that folder goes away.
+The same command again extracts what is missing from FILE.h5: videos that failed, came since, or
+have another size than then. Features of a video whose file has gone bad since are kept, also with
+--force, unless they were made with other settings.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
         Exit code: 0, or 1 when videos were left out, which are listed.
 
     Raises:
-        InputError: if the folder holds no videos, none of them gives features, FILE.h5 is a folder, in use or made with
-            other settings, or the weights do not fit the network.
+        InputError: if the folder holds no videos, none of them gives features, FILE.h5 is a folder,
+            in use or made with other settings, or the weights do not fit the network.
     """
     if asked.out.is_dir():
         raise InputError(
@@ -110,7 +112,8 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
 
 
 def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Find the video files below a folder; an id is a file's name without its suffix and a leading "v_".
+    """Find the video files below a folder; an id is a file's name without its suffix and a leading
+    "v_".
 
     Returns:
         Files by id, and reasons by file for those that have no usable id of their own.
@@ -170,7 +173,8 @@ def _extract(
 def _merge(
     asked: OwnVideos, loaded: LoadedRecipe, todo: Mapping[str, Path], failed: Mapping[str, str], force: bool
 ) -> tuple[int, set[str]]:
-    """Put new features and those of FILE.h5 together; return how many there are, and which failed but had some."""
+    """Put new features and those of FILE.h5 together; return how many there are, and which
+    failed but had some."""
     parts = loaded.recipe.folder
     earlier = parts / MERGED_NAME
     earlier.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """Forecast of an extraction: videos found and missing, features, storage, hours.
 
-Reads headers only, in worker processes; what they promise is believed here and nowhere else. The hours come from a
-short measurement on this machine: some seconds of one video of middling size through the decoder, and one batch of
-its size through the network; other videos are scaled by their pixels.
+Reads headers only, in worker processes; what they promise is believed here and nowhere else. The
+hours come from a short measurement on this machine: some seconds of one video of middling size
+through the decoder, and one batch of its size through the network; other videos are scaled by their
+pixels.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Preflight:
     other_lengths: dict[str, str]
     """Ids whose header differs from the annotated duration, in words."""
     notes: dict[str, str]
-    """Ids of files that a player shows from another moment, or that hold several videos, in words."""
+    """Ids of files that a player shows from another moment, or that hold several videos, in
+    words."""
     headers: dict[str, VideoInfo]
     """Of the videos that can be read and are still to be extracted."""
     finished: int
@@ -65,7 +67,8 @@ class Preflight:
     channels: int
     storage_bytes: int
     measured: dict[str, str] = field(default_factory=dict)
-    """"decoding" and "network": hours and how they were found; empty where nothing can be measured."""
+    """"decoding" and "network": hours and how they were found; empty where nothing can be
+    measured."""
 
     def __str__(self) -> str:
         lines = [
@@ -188,7 +191,8 @@ def read_headers(
 
 
 def other_length(found_s: float, annotated_s: float) -> str:
-    """Say in words that a video is not as long as annotated; empty when it is, or either is not known.
+    """Say in words that a video is not as long as annotated; empty when it is, or either is not
+    known.
 
     >>> other_length(94.1, 92.2), other_length(94.1, 93.5), other_length(94.1, float("nan"))
     ('lasts 94.1 s, annotated with 92.2 s', '', '')
@@ -284,7 +288,8 @@ class _Stopwatch:
 
 
 def _network_rate(extractor: Extractor, info: VideoInfo) -> float:
-    """Clips per second through the network, of the size of a video's; a batch on a GPU, one clip on a CPU."""
+    """Clips per second through the network, of the size of a video's; a batch on a GPU, one clip
+    on a CPU."""
     height, width = info.height, info.width
     frame = next(iter(extractor.prepare(np.zeros((1, height, width, 3), dtype=np.uint8))))
     batch = extractor.batch_clips(frame) if extractor.device.type == "cuda" else 1

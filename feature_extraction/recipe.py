@@ -1,7 +1,8 @@
 """All that features depend on besides the videos, in one small record that travels to any process.
 
-Whoever extracts a video (this process, or a worker of a cluster) loads the recipe's network once and then does
-`job` -> decode -> `writer` for each video, so the result is the same wherever it is made.
+Whoever extracts a video (this process, or a worker of a cluster) loads the recipe's network once
+and then does `job` -> decode -> `writer` for each video, so the result is the same wherever it is
+made.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ class Recipe:
         return LoadedRecipe(self, backbone, device)
 
     def for_workers(self, backbone_sha256: str) -> Recipe:
-        """The recipe for processes on other machines: with absolute paths, and everything fixed that they might
-        see differently."""
+        """The recipe for processes on other machines: with absolute paths, and everything fixed
+        that they might see differently."""
         threads = self.runtime.threads or cpu_count()
         return replace(
             self,
@@ -198,7 +199,8 @@ class FeatureWriter:
 
 
 def _refuse_other_sizes(recipe: Recipe, backbone: Backbone) -> None:
-    """Raise if a network of fixed size would be shown clips of another one, before any video is decoded."""
+    """Raise if a network of fixed size would be shown clips of another one, before any video is
+    decoded."""
     takes, features = backbone.model.input, recipe.features
     frames, height, width = takes.clip
     side_px = features.short_side_px
@@ -218,8 +220,8 @@ def source_attributes(path: Path) -> dict[str, str | int]:
     """Describe a video file by name, size, and a hash that costs little even for gigabytes.
 
     Returns:
-        `source`, `source_bytes`, and `source_ends_sha256`: SHA-256 of its first and its last MiB (of the whole file
-        if it is no longer than two).
+        `source`, `source_bytes`, and `source_ends_sha256`: SHA-256 of its first and its last MiB
+        (of the whole file if it is no longer than two).
     """
     size = path.stat().st_size
     digest = hashlib.sha256()

@@ -1,4 +1,5 @@
-"""The stage `features`: sliding-window clip features of every annotated video, or a finished store instead."""
+"""The stage `features`: sliding-window clip features of every annotated video, or a finished
+store instead."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from video_datasets.dataset import annotations_state, dataset_inputs
 
 
 def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: with `features.store` it reads that file, and no finetuning."""
+    """Return the stage as the config makes it: with `features.store` it reads that file, and no
+    finetuning."""
     if config.features.store is None:
         return SPEC
     from feature_extraction.imported import joined_files, store_file
@@ -25,7 +27,8 @@ def stage_spec(config: RunConfig) -> StageSpec:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     if run.config.features.store is not None:
         from feature_extraction.imported import use_store
 

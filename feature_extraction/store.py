@@ -1,18 +1,21 @@
-"""Feature store: HDF5 files that keep the features of each video with their times and their time grid.
+"""Feature store: HDF5 files that keep the features of each video with their times and their time
+grid.
 
     <id>.h5 while a run goes on               features.h5, merged
     ---------------------------               -------------------
     /<id>          T x C, attributes          /<id 1>          /<id 2>          ...
     /_times/<id>   T, float64, seconds        /_times/<id 1>   /_times/<id 2>   ...
 
-Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...; `complete`;
-`values_sum`, by which damage is noticed (`integrity`; older stores have none and open all the same); and what the
-writer adds (backbone fingerprint, source file, duration_s, ...; docs/features.md lists them). Any HDF5
-reader finds one dataset per video id at the root, the layout that ActionFormer reads.
+Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...;
+`complete`; `values_sum`, by which damage is noticed (`integrity`; older stores have none and open
+all the same); and what the writer adds (backbone fingerprint, source file, duration_s, ...;
+docs/features.md lists them). Any HDF5 reader finds one dataset per video id at the root, the layout
+that ActionFormer reads.
 
-One file per video, because a killed writer then costs one video and many processes may write at once; a file
-appears under its name only when it is whole. float16 halves the size at a relative error below 5e-4; filters
-would gain little more and cost most of the reading speed, so there are none.
+One file per video, because a killed writer then costs one video and many processes may write at
+once; a file appears under its name only when it is whole. float16 halves the size at a relative
+error below 5e-4; filters would gain little more and cost most of the reading speed, so there are
+none.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ def video_file_name(video_id: str) -> str:
     """Name of the per-video file: the id with ".h5" behind it.
 
     Raises:
-        InputError: if the id cannot be a file name and an HDF5 name as it is ("../x", "/x", "", ".hidden",
-            control characters), or is a name of the store's own.
+        InputError: if the id cannot be a file name and an HDF5 name as it is ("../x", "/x", "",
+            ".hidden", control characters), or is a name of the store's own.
     """
     refuse_unsafe_id(video_id, "feature store")
     if video_id in _RESERVED_IDS:
@@ -132,8 +135,9 @@ def merge_features(
 ) -> int:
     """Copy all complete videos of a folder into one file, one video at a time, whole or not at all.
 
-    For a while the features lie on the disk twice: a file that grows while its sources are deleted one by one
-    would lose all of them when the writer is killed (HDF5 keeps its tables in memory until the file is closed).
+    For a while the features lie on the disk twice: a file that grows while its sources are deleted
+    one by one would lose all of them when the writer is killed (HDF5 keeps its tables in memory
+    until the file is closed).
 
     Args:
         folder: folder of per-video files (an earlier merged file in it is taken along).
@@ -161,17 +165,19 @@ def merge_features(
 class FeatureStore(Mapping[str, FeatureRecord]):
     """Read features by video id, from a merged file or from a folder of per-video files.
 
-    In a folder, a per-video file goes before an entry of `features.h5`, and files that are incomplete or do
-    not open count as absent. Pickles as its path; a merged file is opened once per process, at the first
-    read. The list of ids is made once, at the first iteration. The values of a video are compared with their sum
-    the first time that a process reads any of them. Methods raise KeyError for other videos.
+    In a folder, a per-video file goes before an entry of `features.h5`, and files that are
+    incomplete or do not open count as absent. Pickles as its path; a merged file is opened once per
+    process, at the first read. The list of ids is made once, at the first iteration. The values of
+    a video are compared with their sum the first time that a process reads any of them. Methods
+    raise KeyError for other videos.
 
     Args:
         path: HDF5 file or folder.
 
     Raises:
-        InputError: if there is no such file or folder, or the file is no HDF5 file; from methods, if it is
-            damaged within (names the video), written by another process just now, or takes its values from elsewhere.
+        InputError: if there is no such file or folder, or the file is no HDF5 file; from methods,
+            if it is damaged within (names the video), written by another process just now, or takes
+            its values from elsewhere.
 
     Example:
         >>> store = FeatureStore("runs/hacs/features")            # doctest: +SKIP
@@ -215,7 +221,8 @@ class FeatureStore(Mapping[str, FeatureRecord]):
     def _values(
         self, file: h5py.File, dataset: h5py.Dataset, info: FeatureInfo
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Read features and times, compared with their sum when this process has not done so yet."""
+        """Read features and times, compared with their sum when this process has not done so
+        yet."""
         video_id = dataset.name[1:]
         features, times_s = dataset[()], file[f"{TIMES_GROUP}/{video_id}"][()]
         if video_id not in self._checked:
@@ -251,7 +258,8 @@ class FeatureStore(Mapping[str, FeatureRecord]):
             return read_info(file[video_id])
 
     def duration_s(self, video_id: str) -> float:
-        """Return the decoded duration of a video, without reading its features; KeyError if it is not recorded."""
+        """Return the decoded duration of a video, without reading its features; KeyError if it
+        is not recorded."""
         with self._damage_told(video_id), self._opened(video_id) as file:
             return float(file[video_id].attrs["duration_s"])
 
@@ -261,7 +269,8 @@ class FeatureStore(Mapping[str, FeatureRecord]):
             return file[f"{TIMES_GROUP}/{video_id}"][()].astype(np.float64, copy=False)
 
     def read_range(self, video_id: str, first: int, stop: int) -> NDArray[np.float32]:
-        """Read features `first` to `stop - 1` of a video from disk, float32 of shape (stop - first, C).
+        """Read features `first` to `stop - 1` of a video from disk, float32 of shape (stop - first,
+        C).
 
         Raises:
             IndexError: unless 0 <= first <= stop <= T; nothing is padded here.

@@ -1,4 +1,5 @@
-"""One-stage heads: ActionFormer, TemporalMaxer and TriDet, which give labels and segments at once."""
+"""One-stage heads: ActionFormer, TemporalMaxer and TriDet, which give labels and segments at
+once."""
 
 from __future__ import annotations
 

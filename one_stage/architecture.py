@@ -22,7 +22,8 @@ class Architecture:
     in_channels: int
     """Channels C of the features."""
     class_towers: tuple[int, ...]
-    """Classes of each class tower: one tower as published; (97, 300) for verbs and nouns on one trunk."""
+    """Classes of each class tower: one tower as published; (97, 300) for verbs and nouns on one
+    trunk."""
     channels: int = 512
     """Channels D of every level."""
     regression_ranges: tuple[tuple[float, float], ...] = (
@@ -33,7 +34,8 @@ class Architecture:
         (32, 64),
         (64, 10000),
     )
-    """A level learns segments whose farther boundary lies so many rows of the finest level from its point."""
+    """A level learns segments whose farther boundary lies so many rows of the finest level from
+    its point."""
     embedding_layers: int = 2
     embedding_kernel: int = 3
     stem_blocks: int = 2
@@ -48,7 +50,8 @@ class Architecture:
     heads: int = 4
     """Of the attention."""
     windows: tuple[int, ...] = (19, 19, 19, 19, 19, 19)
-    """Window of the attention, or kernel of SGP, at each level; attention: <= 1 means the whole video."""
+    """Window of the attention, or kernel of SGP, at each level; attention: <= 1 means the whole
+    video."""
     drop_path: float = 0.1
     dropout: float = 0.0
     input_dropout: float = 0.0
@@ -59,7 +62,8 @@ class Architecture:
     sgp_mlp_channels: int = 768
     sgp_init_std: float = 0.0
     bins: int = 0
-    """TriDet: positions around a point over which a boundary is spread; 0: plain offsets, no boundary heads."""
+    """TriDet: positions around a point over which a boundary is spread; 0: plain offsets, no
+    boundary heads."""
     boundary_kernel: int = 3
     """Kernel of TriDet's start and end heads."""
     padding: str = "right"

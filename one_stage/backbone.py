@@ -18,7 +18,8 @@ Pyramid = list[tuple[Tensor, Tensor]]
 
 
 class MaxPoolBlock(nn.Module):
-    """TemporalMaxer's block: a maximum over three rows, without parameters (Tang et al., 2023, Sec. 3.3)."""
+    """TemporalMaxer's block: a maximum over three rows, without parameters (Tang et al., 2023,
+    Sec. 3.3)."""
 
     def __init__(self, padding: Padding) -> None:
         super().__init__()

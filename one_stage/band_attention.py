@@ -1,13 +1,16 @@
-"""Attention in a band: every query sees the keys within `radius` rows, in memory that grows with T, not T x T.
+"""Attention in a band: every query sees the keys within `radius` rows, in memory that grows with T,
+not T x T.
 
-Axes: B batch, H heads, T rows, E channels of a head; N chunks of C queries, each beside its W = C + 2 radius keys.
+Axes: B batch, H heads, T rows, E channels of a head; N chunks of C queries, each beside its W = C +
+2 radius keys.
 
     radius 2, chunks of 4         keys    . . 0 1 2 3 4 5 6 7 8 9 . .
                                   chunk 0 [-----------]                   queries 0 to 3
                                   chunk 1         [-----------]           queries 4 to 7
 
-A chunk is a small dense problem with a constant band mask; what a chunk computes outside the band is the price for
-plain matrix products (for a radius of 9 and chunks of 32: 50 keys a query in place of 19).
+A chunk is a small dense problem with a constant band mask; what a chunk computes outside the band
+is the price for plain matrix products (for a radius of 9 and chunks of 32: 50 keys a query in place
+of 19).
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ CHUNK = 32
 """Queries of a chunk; 16 to 64 are about as fast on a CPU."""
 
 PIECE = 4096
-"""Rows that inference on long videos works on at a time: keys beside every chunk are copies, of one piece alone."""
+"""Rows that inference on long videos works on at a time: keys beside every chunk are copies, of
+one piece alone."""
 
 
 def band_attention(

@@ -22,8 +22,8 @@ def random_crop(
 ) -> tuple[int, int, NDArray[np.bool_]]:
     """Choose a crop that holds a segment.
 
-    Source: ActionFormer's released code (`truncate_feats`). A video of more than `max_length` rows is cut to that,
-    a shorter one to a random share of itself.
+    Source: ActionFormer's released code (`truncate_feats`). A video of more than `max_length` rows
+    is cut to that, a shorter one to a random share of itself.
 
     Args:
         length: rows of the video.

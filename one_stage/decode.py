@@ -1,4 +1,5 @@
-"""From the outputs of a one-stage network to candidate segments with scores and classes, level by level.
+"""From the outputs of a one-stage network to candidate segments with scores and classes, level by
+level.
 
 Axes: K classes of all towers, T positions of a level, M candidates.
 """
@@ -41,8 +42,8 @@ def decode(
 ) -> Found:
     """Take the best candidates of every level of one video.
 
-    Source: ActionFormer, Sec. 3.4, as released: the best are taken level by level. With two class towers a
-    candidate is a pair, whose score is the geometric mean of its two probabilities.
+    Source: ActionFormer, Sec. 3.4, as released: the best are taken level by level. With two class
+    towers a candidate is a pair, whose score is the geometric mean of its two probabilities.
 
     Args:
         outputs: of the network for a batch of one.

@@ -96,7 +96,8 @@ def load_head(folder: Path, config: OneStageConfig, device: torch.device) -> One
 
 
 def submission_labels(classes: Names) -> tuple[str, ...]:
-    """Return the labels of candidates as submissions name them: class names, or "verb,noun" indices.
+    """Return the labels of candidates as submissions name them: class names, or "verb,noun"
+    indices.
 
     >>> submission_labels({"action": ("run", "sit")}), submission_labels({"verb": ("take", "put"), "noun": ("cup",)})
     (('run', 'sit'), ('0,0', '1,0'))
@@ -108,7 +109,8 @@ def submission_labels(classes: Names) -> tuple[str, ...]:
 
 
 def released_length(arch: Architecture, length: int) -> int:
-    """Rows to which the released code pads a video: `max_length`, or a multiple that suits all windows.
+    """Rows to which the released code pads a video: `max_length`, or a multiple that suits all
+    windows.
 
     Released networks see the padding, so it has to be theirs.
     """

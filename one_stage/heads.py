@@ -1,4 +1,5 @@
-"""Heads that all levels share: classes, offsets to the two boundaries, and TriDet's boundary maps."""
+"""Heads that all levels share: classes, offsets to the two boundaries, and TriDet's boundary
+maps."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ class ClassHead(_Tower):
 
 
 class OffsetHead(_Tower):
-    """Distances to the boundaries, in strides of the level: 2, or 2 (bins + 1) values a position, never negative.
+    """Distances to the boundaries, in strides of the level: 2, or 2 (bins + 1) values a position,
+    never negative.
 
     Args:
         arch: sizes.

@@ -1,4 +1,5 @@
-"""Labels of one-stage heads: class and boundaries of the segment that each point of the pyramid answers for.
+"""Labels of one-stage heads: class and boundaries of the segment that each point of the pyramid
+answers for.
 
     rows            0   1   2   3   4   5   6   7          the features of a video or crop
     level 0, s = 1  .   .   .   .   .   .   .   .          a point of level l lies at every s = 2^l-th row,
@@ -50,13 +51,13 @@ def point_labels(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Label every point of a video.
 
-    Source: ActionFormer (Zhang et al., ECCV 2022), Sec. 3.4; arithmetic of the released code. A point learns a
-    segment if
+    Source: ActionFormer (Zhang et al., ECCV 2022), Sec. 3.4; arithmetic of the released code. A
+    point learns a segment if
 
     a) it lies inside the segment's centre region, borders excluded;
     b) its farther boundary is within the reach of its level, borders included;
-    c) no shorter segment fulfils a) and b); classes of segments of equal length are put together, the first
-       gives the boundaries.
+    c) no shorter segment fulfils a) and b); classes of segments of equal length are put together,
+       the first gives the boundaries.
 
     Args:
         points_P4: see `pyramid_points`.
@@ -64,8 +65,8 @@ def point_labels(
         classes_NK: the classes of each segment.
 
     Returns:
-        classes (P, K), all false where a point learns nothing; distances to start and end (P, 2) in strides,
-        without meaning there.
+        classes (P, K), all false where a point learns nothing; distances to start and end (P, 2) in
+        strides, without meaning there.
     """
     if not len(segments):
         return np.zeros((len(points_P4), classes_NK.shape[1]), bool), np.zeros(

@@ -1,6 +1,8 @@
-"""The small parts of the one-stage networks: masked convolution, norm over channels, towers, pool, drop path.
+"""The small parts of the one-stage networks: masked convolution, norm over channels, towers, pool,
+drop path.
 
-Axes: B batch, C channels, T positions of a level. A mask is (B, 1, T) bool, true where there is a feature.
+Axes: B batch, C channels, T positions of a level. A mask is (B, 1, T) bool, true where there is a
+feature.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class SequenceNorm(nn.Module):
 
 
 class MaskedConv1d(nn.Module):
-    """Convolution of odd kernel that keeps the length (divided by the stride, rounded up) and masks its output.
+    """Convolution of odd kernel that keeps the length (divided by the stride, rounded up) and masks
+    its output.
 
     Args:
         in_channels: channels in.
@@ -73,7 +76,8 @@ class MaskedConv1d(nn.Module):
 
 
 class Pointwise(nn.Conv1d):
-    """Convolution of kernel 1 as a matrix product, which takes the layout that norms leave without a copy."""
+    """Convolution of kernel 1 as a matrix product, which takes the layout that norms leave
+    without a copy."""
 
     def forward(self, values_BCT: Tensor) -> Tensor:
         """Multiply each position."""
@@ -81,7 +85,8 @@ class Pointwise(nn.Conv1d):
 
 
 class ChannelScale(nn.Conv1d):
-    """Depthwise convolution of kernel 1: a factor and a summand a channel (torch would loop over the channels)."""
+    """Depthwise convolution of kernel 1: a factor and a summand a channel (torch would loop over
+    the channels)."""
 
     def forward(self, values_BCT: Tensor) -> Tensor:
         """Scale each channel."""
@@ -127,7 +132,8 @@ def run_tower(
 
 
 def convolve(conv: nn.Conv1d, values_BCT: Tensor) -> Tensor:
-    """Convolve; in inference on long videos piece by piece, so that only pieces of the input are laid out anew."""
+    """Convolve; in inference on long videos piece by piece, so that only pieces of the input are
+    laid out anew."""
     length, reach = values_BCT.shape[2], conv.kernel_size[0] // 2
     if torch.is_grad_enabled() or length <= LONG or conv.stride != (1,):
         whole: Tensor = conv(values_BCT)
@@ -143,7 +149,8 @@ def convolve(conv: nn.Conv1d, values_BCT: Tensor) -> Tensor:
 def by_position(layers: nn.Module, values_BCT: Tensor) -> Tensor:
     """Apply layers that look at one position at a time; in inference on long videos piece by piece.
 
-    The hidden values of an MLP are the largest of a network: in pieces they take no memory that grows with T.
+    The hidden values of an MLP are the largest of a network: in pieces they take no memory that
+    grows with T.
     """
     if torch.is_grad_enabled() or values_BCT.shape[2] <= LONG:
         whole: Tensor = layers(values_BCT)
@@ -152,9 +159,11 @@ def by_position(layers: nn.Module, values_BCT: Tensor) -> Tensor:
 
 
 def halve(values_BCT: Tensor, mask_B1T: Tensor, padding: Padding) -> Tensor:
-    """Maximum over three rows around every second one, (B, C, ceil(T / 2)); zero where the new level has no feature.
+    """Maximum over three rows around every second one, (B, C, ceil(T / 2)); zero where the new
+    level has no feature.
 
-    Rows without a feature hold 0, which the original lets win over negative values of the last valid row.
+    Rows without a feature hold 0, which the original lets win over negative values of the last
+    valid row.
     """
     if padding.everywhere:
         values_BCT = values_BCT.masked_fill(~mask_B1T, -torch.inf)
@@ -204,7 +213,8 @@ class LevelScale(nn.Module):
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group norm of (B, C, T); with `padding.everywhere` its statistics are those of the rows with a feature.
+    """Group norm of (B, C, T); with `padding.everywhere` its statistics are those of the rows with
+    a feature.
 
     Args:
         channels: C.
@@ -222,7 +232,8 @@ class MaskedGroupNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        """Normalise each group of channels over its rows; the values behind the last feature must be zero."""
+        """Normalise each group of channels over its rows; the values behind the last feature
+        must be zero."""
         if not self.padding.everywhere:
             return F.group_norm(values_BCT, self.groups, self.weight, self.bias, self.EPS)
         batch, channels, length = values_BCT.shape

@@ -1,7 +1,7 @@
 """The losses of the one-stage heads: focal loss of the classes, DIoU of the boundaries.
 
-Axes: B batch, P points of all levels, K classes, M positives. Both losses are sums; a moving average of the number
-of positive points divides them (`moved_normalizer`), which the caller keeps.
+Axes: B batch, P points of all levels, K classes, M positives. Both losses are sums; a moving
+average of the number of positive points divides them (`moved_normalizer`), which the caller keeps.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def one_stage_losses(
         constants: weights.
 
     Returns:
-        Scalars "classes", "boundaries" and "loss", their weighted sum; not yet divided by the normaliser.
+        Scalars "classes", "boundaries" and "loss", their weighted sum; not yet divided by the
+        normaliser.
     """
     logits_BPK = torch.cat([level.transpose(1, 2) for level in outputs["logits"]], dim=1).float()
     valid_BP = points_valid(valid_BT, len(outputs["logits"]))
@@ -101,7 +102,8 @@ def overlap(predicted_M2: Tensor, wanted_M2: Tensor) -> Tensor:
 
 
 def diou_loss(predicted_M2: Tensor, wanted_M2: Tensor) -> Tensor:
-    """1 - IoU + (distance of centres / length of the hull)^2, (M,) (Zheng et al., AAAI 2020, in one dimension)."""
+    """1 - IoU + (distance of centres / length of the hull)^2, (M,) (Zheng et al., AAAI 2020, in
+    one dimension)."""
     hull = torch.maximum(predicted_M2, wanted_M2).sum(1)
     apart = ((predicted_M2[:, 1] - predicted_M2[:, 0]) - (wanted_M2[:, 1] - wanted_M2[:, 0])) / 2
     return 1.0 - overlap(predicted_M2, wanted_M2) + (apart / hull.clamp(min=SMALL)).square()
@@ -112,7 +114,8 @@ def _positives(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Predicted and wanted distances (M, 2) of the positives, and where they stand in (B, P, K).
 
-    A positive is a point; with boundary maps, which differ by class, a point and one of its classes.
+    A positive is a point; with boundary maps, which differ by class, a point and one of its
+    classes.
     """
     predicted, wanted, places = [], [], []
     for level, first, last in _level_bounds(outputs):

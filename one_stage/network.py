@@ -2,9 +2,11 @@
 
 Axes: B batch, C input channels, D channels, K classes, T positions, l levels.
 
-    feats (B,C,T) -> backbone -> pyramid (B,D,T_l) -> neck -+-> cls_head ---------------> logits (B,K,T_l)
-                                                            +-> reg_head ---------------> offsets (B,2,T_l)
-                                                            +-> start_head, end_head ---> start, end (TriDet)
+    feats (B,C,T) -> backbone -> pyramid (B,D,T_l) -> neck -+-> cls_head ---------------> logits
+    (B,K,T_l)
+                                                            +-> reg_head ---------------> offsets
+                                                            (B,2,T_l) +-> start_head, end_head --->
+                                                            start, end (TriDet)
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from one_stage.padding import PADDINGS, Padding
 
 NECK_GROUPS = 4
 Outputs = dict[str, list[Tensor]]
-"""Per level: "logits" (B, K, T_l), "offsets" (B, 2 or 2 (bins + 1), T_l), TriDet also "start", "end" (B, K, T_l)."""
+"""Per level: "logits" (B, K, T_l), "offsets" (B, 2 or 2 (bins + 1), T_l), TriDet also "start",
+"end" (B, K, T_l)."""
 
 
 class Neck(nn.Module):
@@ -55,16 +58,16 @@ def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:
 class OneStageNetwork(nn.Module):
     """Class and boundaries of an action at every position of every level.
 
-    Source: ActionFormer (Zhang et al., ECCV 2022), TriDet (Shi et al., CVPR 2023), TemporalMaxer (Tang et al.,
-    2023); names of parameters as released, norms and scales in one axis. Differences: attention in chunks, and by
-    default no influence of padded rows (`one_stage.padding`).
+    Source: ActionFormer (Zhang et al., ECCV 2022), TriDet (Shi et al., CVPR 2023), TemporalMaxer
+    (Tang et al., 2023); names of parameters as released, norms and scales in one axis. Differences:
+    attention in chunks, and by default no influence of padded rows (`one_stage.padding`).
 
     Args:
         arch: sizes.
 
     Attributes:
-        loss_normalizer: moving average of the positive points of a batch (`one_stage.losses`); part of the weights,
-            so that training goes on with it.
+        loss_normalizer: moving average of the positive points of a batch (`one_stage.losses`); part
+            of the weights, so that training goes on with it.
 
     >>> arch = Architecture(kind="temporalmaxer", in_channels=4, class_towers=(3,), channels=8, stem_blocks=0)
     >>> outputs = OneStageNetwork(arch)(torch.zeros(2, 4, 50), torch.ones(2, 50, dtype=torch.bool))
@@ -96,8 +99,8 @@ class OneStageNetwork(nn.Module):
             valid_BT: bool, true where there is a feature: a number of leading positions.
 
         Returns:
-            See `Outputs`; logits before the sigmoid, offsets in strides of their level (2^l positions). With
-            several class towers their classes follow each other along K.
+            See `Outputs`; logits before the sigmoid, offsets in strides of their level (2^l
+            positions). With several class towers their classes follow each other along K.
 
         Raises:
             ValueError: if the shapes are not (B, in_channels, T) and (B, T).

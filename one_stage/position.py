@@ -22,7 +22,8 @@ def sinusoid_table(length: int, channels: int) -> Tensor:
 def positions(table_CT: Tensor, lengths: list[int], padded_length: int) -> Tensor:
     """Return the table for each video of a batch, (B, C, padded_length), zeros behind its length.
 
-    A video that is longer than the table has it stretched linearly over its length, as in the released code.
+    A video that is longer than the table has it stretched linearly over its length, as in the
+    released code.
     """
     rows = []
     for length in lengths:

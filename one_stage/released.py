@@ -39,15 +39,17 @@ def from_released(settings: Mapping[str, Any], state_dict: Mapping[str, Any]) ->
     """Build a network as its authors trained it.
 
     Args:
-        settings: the `model` section of the original's YAML, with `input_dim`, `num_classes` and `max_seq_len` of
-            its `dataset` section where a table of positions needs the last; the originals' defaults where a key is
-            missing. Number of classes and channels are read off the weights.
-        state_dict: weights by name, or the whole checkpoint, of which the moving average is taken where there is
-            one; with or without "module." before each name; OpenTAD's names as well.
+        settings: the `model` section of the original's YAML, with `input_dim`, `num_classes` and
+            `max_seq_len` of its `dataset` section where a table of positions needs the last; the
+            originals' defaults where a key is missing. Number of classes and channels are read off
+            the weights.
+        state_dict: weights by name, or the whole checkpoint, of which the moving average is taken
+            where there is one; with or without "module." before each name; OpenTAD's names as well.
 
     Returns:
-        In eval mode, with padded rows treated as the weights were trained. Called with features (B, C, T) and
-        validity (B, T) it returns {"logits", "offsets"} per level, TriDet also "start" and "end".
+        In eval mode, with padded rows treated as the weights were trained. Called with features (B,
+        C, T) and validity (B, T) it returns {"logits", "offsets"} per level, TriDet also "start"
+        and "end".
 
     Raises:
         ValueError: if settings are unknown, or the weights do not fit them.

@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 
 
 def seconds_to_rows(times_s: Floats, stride_s: float, seconds: ArrayLike) -> Floats:
-    """Interpolate between the times of the features; before the first and behind the last by the stride.
+    """Interpolate between the times of the features; before the first and behind the last by the
+    stride.
 
     >>> seconds_to_rows(np.array([1.0, 2.0, 4.0]), 1.0, [0.0, 3.0, 5.0]).tolist()
     [-1.0, 1.5, 3.0]

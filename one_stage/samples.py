@@ -1,4 +1,5 @@
-"""Samples of one-stage heads: crops of videos at the features' own pace, with labels of their points."""
+"""Samples of one-stage heads: crops of videos at the features' own pace, with labels of their
+points."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ from training.loop import ItemKey
 from video_datasets.watched import lies_inside
 
 Sample = dict[str, Tensor]
-"""Of one item: "features" (C, T), "valid" (T,), "known" (T,), "classes" (P, K) bool, "offsets" (P, 2); zeros behind the
-video. The network sees the valid rows, and learns from those that are known: valid, and watched by somebody."""
+"""Of one item: "features" (C, T), "valid" (T,), "known" (T,), "classes" (P, K) bool, "offsets" (P,
+2); zeros behind the video. The network sees the valid rows, and learns from those that are known:
+valid, and watched by somebody."""
 
 
 class LabelledVideo(NamedTuple):
@@ -38,7 +40,8 @@ class LabelledVideo(NamedTuple):
 
 
 class CropSamples(Dataset[Sample]):
-    """One sample a video: all of it, or in training a random crop that follows from seed, epoch and item.
+    """One sample a video: all of it, or in training a random crop that follows from seed, epoch and
+    item.
 
     Args:
         videos: all in the store.
@@ -47,7 +50,8 @@ class CropSamples(Dataset[Sample]):
         config: crops and noise.
         length: rows T of every sample; longer videos are cut to it.
         seed: of the run.
-        augmented: false: no crop of videos that fit, no noise; longer ones are cut alike every time.
+        augmented: false: no crop of videos that fit, no noise; longer ones are cut alike every
+            time.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Settings of the one-stage heads; defaults are ActionFormer's and TriDet's on THUMOS14 with I3D."""
+"""Settings of the one-stage heads; defaults are ActionFormer's and TriDet's on THUMOS14 with
+I3D."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from training.settings import TrainingConfig
 @section("one_stage")
 @dataclass(frozen=True, kw_only=True)
 class OneStageConfig(TrainingConfig):
-    """ActionFormer, TemporalMaxer or TriDet, as the key `head` says, on features as they stand in time."""
+    """ActionFormer, TemporalMaxer or TriDet, as the key `head` says, on features as they stand
+    in time."""
 
     lowest_epochs: ClassVar[int] = 0
 
@@ -28,19 +30,23 @@ class OneStageConfig(TrainingConfig):
     clip_gradient_norm: float = 1.0
     weight_average_decay: float = 0.999
     init_weights: str | None = field(default=None, metadata=PLACE)
-    """Checkpoint to start from: of a run, or a released one with its settings in `init_settings`; none: random."""
+    """Checkpoint to start from: of a run, or a released one with its settings in
+    `init_settings`; none: random."""
     init_settings: str | None = field(default=None, metadata=PLACE)
-    """YAML of the original code that belongs to `init_weights`; its sizes replace those of this section."""
+    """YAML of the original code that belongs to `init_weights`; its sizes replace those of this
+    section."""
 
     classes: Literal["own", "none", "verb", "noun"] = "own"
-    """`own`: the head tells the classes of its segments, of EPIC-KITCHENS-100 verb and noun together, by two class
-    towers on one trunk; `verb`, `noun`: one of the two; `none`: segments of any action, for a classifier."""
+    """`own`: the head tells the classes of its segments, of EPIC-KITCHENS-100 verb and noun
+    together, by two class towers on one trunk; `verb`, `noun`: one of the two; `none`: segments of
+    any action, for a classifier."""
     channels: int = 512
     """Channels of the pyramid (512 for THUMOS14 and EPIC-KITCHENS-100, 256 for ActivityNet)."""
     levels: int = 6
     """Of the pyramid; each has half the positions of the one before."""
     regression_ranges: Literal["adjacent", "overlapping"] = "adjacent"
-    """Reach of the levels in features: 0-4, 4-8, 8-16, ... (THUMOS, HACS), or 0-4, 2-8, 4-16, ... (EK100)."""
+    """Reach of the levels in features: 0-4, 4-8, 8-16, ... (THUMOS, HACS), or 0-4, 2-8, 4-16,
+    ... (EK100)."""
     positions: bool = False
     """Whether the network gets the place of a feature in the video (ActivityNet, HACS)."""
     head_layers: int = 2
@@ -50,7 +56,8 @@ class OneStageConfig(TrainingConfig):
     heads: int = 4
     """Of ActionFormer's attention; a divisor of `channels`."""
     window: int = 19
-    """ActionFormer: features that the attention sees around each, at every level; 1 or less: all."""
+    """ActionFormer: features that the attention sees around each, at every level; 1 or less:
+    all."""
     last_level_sees_all: bool = False
     """ActionFormer: the attention of the last level has no window (ActivityNet, HACS)."""
     sgp_window: int = 1
@@ -58,7 +65,8 @@ class OneStageConfig(TrainingConfig):
     sgp_widening: float = 5.0
     """TriDet: the large window is about so many times the small one."""
     sgp_mlp_channels: int = 768
-    """Hidden channels behind TriDet's blocks (768 on THUMOS14, 1024 on EPIC-KITCHENS-100 and HACS)."""
+    """Hidden channels behind TriDet's blocks (768 on THUMOS14, 1024 on EPIC-KITCHENS-100 and
+    HACS)."""
     sgp_init_std: float = 0.0
     """TriDet: standard deviation of the depthwise weights at the start."""
     bins: int = 16
@@ -89,7 +97,8 @@ class OneStageConfig(TrainingConfig):
     iou_power: float = 0.2
     """TriDet: a class target counts as this power of the IoU of the predicted segment."""
     first_normalizer: float = 100.0
-    """Positive points of a batch, about: where the moving average that divides the losses begins."""
+    """Positive points of a batch, about: where the moving average that divides the losses
+    begins."""
 
     top_candidates: int = 2000
     """Best candidates of each level of a video."""

@@ -21,7 +21,8 @@ GROUPS = 16
 
 
 class SgpBlock(nn.Module):
-    """(B, D, T) to (B, D, ceil(T / stride)): an instant branch and a window branch of depthwise convolutions.
+    """(B, D, T) to (B, D, ceil(T / stride)): an instant branch and a window branch of depthwise
+    convolutions.
 
     Source: TriDet (Shi et al., CVPR 2023), Sec. 3.3; arithmetic and names of the released code.
 

@@ -1,8 +1,8 @@
-"""Train the run's one-stage head (`head=actionformer`, `temporalmaxer` or `tridet`) on the features of a run: it gives
-segments with their classes at once.
+"""Train the run's one-stage head (`head=actionformer`, `temporalmaxer` or `tridet`) on the features
+of a run: it gives segments with their classes at once.
 
-`one_stage.init_weights` starts from a checkpoint, also of the original code with its YAML as `one_stage.init_settings`;
-with `one_stage.epochs=0` it is used as it is."""
+`one_stage.init_weights` starts from a checkpoint, also of the original code with its YAML as
+`one_stage.init_settings`; with `one_stage.epochs=0` it is used as it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     if run.config.head not in KINDS:
         raise InputError(f"head is '{run.config.head}'; this stage trains head={'|'.join(KINDS)}")
     from one_stage.train import train

@@ -32,9 +32,10 @@ Batch = dict[str, Tensor]
 class OneStageTask:
     """A one-stage head, its samples and losses, for the training loop.
 
-    The losses of a batch are sums divided by the moving average of its positive points, which the network keeps as
-    `loss_normalizer`, so that checkpoints hold it. All pieces of a batch are divided by the same number: neither
-    the number of processes nor `micro_batch` changes the gradient.
+    The losses of a batch are sums divided by the moving average of its positive points, which the
+    network keeps as `loss_normalizer`, so that checkpoints hold it. All pieces of a batch are
+    divided by the same number: neither the number of processes nor `micro_batch` changes the
+    gradient.
 
     Args:
         model: the network.
@@ -68,7 +69,8 @@ class OneStageTask:
         self._batch_items = pieces[0].batch_size
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the losses of a piece, scaled to be a mean over its items of a whole batch's loss."""
+        """Return the losses of a piece, scaled to be a mean over its items of a whole batch's
+        loss."""
         outputs = model(batch["features"], batch["valid"])
         losses = one_stage_losses(outputs, batch["known"], batch["classes"], batch["offsets"], self.constants)
         share = self._batch_items / len(batch["features"]) / self.model.loss_normalizer
@@ -89,7 +91,8 @@ class OneStageTask:
 
 
 def train(run: StageRun) -> None:
-    """Train the run's head on the training subset; leaves weights.pt, checkpoint.pt and metrics.jsonl.
+    """Train the run's head on the training subset; leaves weights.pt, checkpoint.pt and
+    metrics.jsonl.
 
     The weights are the moving average after the last epoch (`one_stage.weight_average_decay`). With
     `one_stage.epochs=0` they are `one_stage.init_weights`, and weights.pt is all there is.

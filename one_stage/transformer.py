@@ -1,4 +1,5 @@
-"""The transformer block of ActionFormer: convolutional attention in a band, then an MLP, before each a norm."""
+"""The transformer block of ActionFormer: convolutional attention in a band, then an MLP, before
+each a norm."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ from one_stage.padding import Padding
 
 
 class ConvAttention(nn.Module):
-    """Attention whose queries, keys and values come from depthwise convolutions, which also halve the length.
+    """Attention whose queries, keys and values come from depthwise convolutions, which also halve
+    the length.
 
-    Source: ActionFormer (Zhang et al., ECCV 2022), Sec. 3.2; arithmetic and names of the released code.
+    Source: ActionFormer (Zhang et al., ECCV 2022), Sec. 3.2; arithmetic and names of the released
+    code.
 
     Args:
         channels: D.

@@ -1,4 +1,5 @@
-"""TriDet's boundaries: the expected distance over bins, from boundary maps and offset bins together.
+"""TriDet's boundaries: the expected distance over bins, from boundary maps and offset bins
+together.
 
 Axes: M chosen (video, class, position) triples; J = bins + 1 distances.
 

@@ -67,7 +67,8 @@ def usable_videos(
 
 
 def _segments_inside(video: Video, duration_s: float, run: StageRun) -> list[Segment]:
-    """Drop and list segments after the video's real end, which annotations without durations cannot show."""
+    """Drop and list segments after the video's real end, which annotations without durations
+    cannot show."""
     inside = []
     for segment in video.segments:
         if segment.start_s < duration_s:

@@ -1,4 +1,5 @@
-"""The weights of a one-stage head on disk, with all that applying them takes: sizes, time grid, classes."""
+"""The weights of a one-stage head on disk, with all that applying them takes: sizes, time grid,
+classes."""
 
 from __future__ import annotations
 
@@ -81,10 +82,12 @@ def configured_architecture(
 def initial_network(
     kind: str, in_channels: int, class_towers: tuple[int, ...], config: OneStageConfig, seed: int
 ) -> OneStageNetwork:
-    """Return the network that training starts from: random from the seed, or with `one_stage.init_weights`.
+    """Return the network that training starts from: random from the seed, or with
+    `one_stage.init_weights`.
 
     Raises:
-        InputError: if the weights are missing, damaged, or those of another network or other features.
+        InputError: if the weights are missing, damaged, or those of another network or other
+            features.
     """
     torch.manual_seed(derived_seed(seed, 0))
     arch = configured_architecture(kind, in_channels, class_towers, config)
@@ -138,7 +141,8 @@ def save_one_stage(
     classes: Names,
     resolved: dict[str, Any],
 ) -> None:
-    """Write the weights with sizes, grid, classes and the run's resolved configuration; whole or not at all."""
+    """Write the weights with sizes, grid, classes and the run's resolved configuration; whole or
+    not at all."""
     content = {
         "model": network.state_dict(),
         "architecture": network.arch.to_dict(),

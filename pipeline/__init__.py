@@ -1,4 +1,5 @@
-"""The top floor, the only one that knows all stages: detect a new video, bundle a run, report on a run.
+"""The top floor, the only one that knows all stages: detect a new video, bundle a run, report on a
+run.
 
 from pipeline import Detector
 
@@ -36,7 +37,8 @@ PACKAGES = (
 def _refuse_hidden_packages() -> None:
     """Stop a command one of whose packages is hidden by a file of the user.
 
-    `python -m` looks in the working directory first, so that a `runtime.py` there would be taken for our package.
+    `python -m` looks in the working directory first, so that a `runtime.py` there would be taken
+    for our package.
     """
     ours, here = Path(__file__).resolve().parents[1], Path.cwd()
     if (

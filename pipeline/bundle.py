@@ -1,7 +1,8 @@
 """Pack a trained run into one portable file that `python -m pipeline.detect --run FILE.zip` takes.
 
-The file holds the finetuned network, the head, class names, time grid and settings, as plain arrays and JSON: nothing
-in it is executed, and no path of this machine is in it. Its format: pipeline/bundle_file.py.
+The file holds the finetuned network, the head, class names, time grid and settings, as plain arrays
+and JSON: nothing in it is executed, and no path of this machine is in it. Its format:
+pipeline/bundle_file.py.
 """
 
 from __future__ import annotations

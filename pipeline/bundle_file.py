@@ -1,11 +1,13 @@
-"""The file of a bundled run: a zip of plain arrays (.npy) and one JSON, with nothing in it that could be executed.
+"""The file of a bundled run: a zip of plain arrays (.npy) and one JSON, with nothing in it that
+could be executed.
 
     bundle.json                  format, configuration, class names, sizes, and size and SHA-256 of every other member
     backbone/<parameter>.npy     of the finetuned network
     <head>/<parameter>.npy       of the head, e.g. bmn/
 
-Members are stored uncompressed, so that a small file cannot grow into a large one, and read into memory by the
-names that the JSON gives: no path of the file is ever written to, so that none can lead out of a folder.
+Members are stored uncompressed, so that a small file cannot grow into a large one, and read into
+memory by the names that the JSON gives: no path of the file is ever written to, so that none can
+lead out of a folder.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def pack(run_dir: Path, destination: Path, config: Mapping[str, Any], informatio
     Args:
         run_dir: with both weights.
         destination: zip file.
-        config: resolved configuration; paths in it lose their folders, which are nobody else's business.
+        config: resolved configuration; paths in it lose their folders, which are nobody else's
+            business.
         information: further entries of the JSON, for people.
 
     Returns:
@@ -120,8 +123,8 @@ def unpack(path: Path, folder: Path) -> None:
             weights, e.g. bmn/weights.pt.
 
     Raises:
-        InputError: if it is no such file, holds links, unknown, missing or oversized members, or one whose content
-            is not the one that its JSON describes.
+        InputError: if it is no such file, holds links, unknown, missing or oversized members, or
+            one whose content is not the one that its JSON describes.
     """
     try:
         with zipfile.ZipFile(path) as file:
@@ -192,7 +195,8 @@ def _array(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo, described
     if described != found:
         raise _refusal(path, f"member {member.filename!r} is not the one that {INDEX} describes (damaged?)")
     try:
-        # allow_pickle=False: numbers only; a header that promises more than there is ends in ValueError.
+        # allow_pickle=False: numbers only; a header that promises more than there is ends in
+        # ValueError.
         return torch.from_numpy(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
     except (ValueError, TypeError, MemoryError, OverflowError, EOFError) as error:
         raise _refusal(path, f"member {member.filename!r} is not a plain array ({error})") from error

@@ -1,8 +1,9 @@
-"""Check the plan of a whole run before hours are spent: data, weights, reach of the head, disk, time.
+"""Check the plan of a whole run before hours are spent: data, weights, reach of the head, disk,
+time.
 
-Nothing is trained or written, but for the built-in mini data set where the configuration asks for it.
-The hours come from a few real steps on random input on this machine; decoding is not in them, which
-`python -m feature_extraction --config CONFIG --dry-run` measures.
+Nothing is trained or written, but for the built-in mini data set where the configuration asks for
+it. The hours come from a few real steps on random input on this machine; decoding is not in them,
+which `python -m feature_extraction --config CONFIG --dry-run` measures.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _EPILOG = f"""examples:
 exit codes: 0 all in order, 1 something looks odd, 2 something cannot run"""
 
 LOW_BOUND = 0.9
-"""A mean bound of recall below this is odd: a tenth of the segments is lost before anything is learnt."""
+"""A mean bound of recall below this is odd: a tenth of the segments is lost before anything is
+learnt."""
 WIDTH = 80
 MAX_SAID = 8
 """Lines a finding may take."""
@@ -119,7 +121,8 @@ def plan_of(config: RunConfig) -> Plan:
 
 
 def time_line(config: RunConfig, todo: Sequence[str]) -> str:
-    """Return one line with the estimated time of the stages to do; empty where nothing can be measured.
+    """Return one line with the estimated time of the stages to do; empty where nothing can be
+    measured.
 
     Raises:
         InputError: if a stage could not start.

@@ -1,7 +1,7 @@
 """The corrector: a section of a page in which a person corrects detections while the video plays.
 
-It needs no server: what is done stays in the browser (`localStorage`) and is saved by download, as own CSV and as JSON,
-both of which `video_datasets` reads as labels.
+It needs no server: what is done stays in the browser (`localStorage`) and is saved by download, as
+own CSV and as JSON, both of which `video_datasets` reads as labels.
 """
 
 from __future__ import annotations

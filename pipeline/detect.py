@@ -1,22 +1,24 @@
-"""Detect actions in videos with a trained run (HACS-style whole videos, or EPIC-KITCHENS-100-style windows).
+"""Detect actions in videos with a trained run (HACS-style whole videos, or EPIC-KITCHENS-100-style
+windows).
 
-Each video is decoded once, in a process of its own, and streams through, whatever its length. For each video FILE
-this leaves in --out:
+Each video is decoded once, in a process of its own, and streams through, whatever its length. For
+each video FILE this leaves in --out:
 
     FILE.json   detections in the submission format of the run's data set
     FILE.csv    video,start_s,end_s,label,score
     FILE.png    time-line
     FILE_labelled.mp4   with --render: the video, without sound, with the labels burnt in
 
-and index.html, one page of all videos: time-lines with a player, a corrector in which a person moves, relabels, adds
-and deletes segments and saves them as labels, tables; it loads nothing from the network. With --format also
+and index.html, one page of all videos: time-lines with a player, a corrector in which a person
+moves, relabels, adds and deletes segments and saves them as labels, tables; it loads nothing from
+the network. With --format also
 
     found_boris.boris, found_elan/, found_via.json, ...   all videos' detections for labelling tools (docs/labels.md)
 
---min-score is compared with the score of a detection: the probability of its class (of its verb times that of its
-noun) times the score of its proposal. All of them are below 1, so the product is low where any is unsure, and with
-hundreds of classes, or verbs and nouns, good detections may lie far below the default. When nothing reaches it, the
-best score of the video is printed.
+--min-score is compared with the score of a detection: the probability of its class (of its verb
+times that of its noun) times the score of its proposal. All of them are below 1, so the product is
+low where any is unsure, and with hundreds of classes, or verbs and nouns, good detections may lie
+far below the default. When nothing reaches it, the best score of the video is printed.
 """
 
 from __future__ import annotations
@@ -135,7 +137,8 @@ def detect(arguments: argparse.Namespace) -> int:
 
 
 def refuse_foreign_files(out: Path, videos: Mapping[str, Path]) -> None:
-    """Refuse to replace files of --out that this command has not written, such as a person's labels beside a video.
+    """Refuse to replace files of --out that this command has not written, such as a person's labels
+    beside a video.
 
     Its own page tells that the folder is its own, and a score in a CSV that it holds no labels.
 
@@ -159,10 +162,11 @@ def _has_scores(path: Path) -> bool:
 
 
 def named_videos(paths: Sequence[Path]) -> dict[str, Path]:
-    """Find the videos and give each a name of its own: that of the file without suffix and leading "v_".
+    """Find the videos and give each a name of its own: that of the file without suffix and leading
+    "v_".
 
-    Files are taken as they are, even missing ones; of folders, all files with the suffix of a video, at any depth, but
-    not the videos that --render leaves.
+    Files are taken as they are, even missing ones; of folders, all files with the suffix of a
+    video, at any depth, but not the videos that --render leaves.
 
     Raises:
         InputError: if there is none.

@@ -32,7 +32,8 @@ def write_detect_page(
     threshold: str,
     failed: Mapping[str, str],
 ) -> None:
-    """Write the page of some videos; it is one file that loads nothing but, on a click, the videos beside it.
+    """Write the page of some videos; it is one file that loads nothing but, on a click, the videos
+    beside it.
 
     Args:
         path: HTML file.

@@ -1,11 +1,13 @@
-"""Detect the actions of a new video with a trained run: the stages features, proposals, classification in one go.
+"""Detect the actions of a new video with a trained run: the stages features, proposals,
+classification in one go.
 
-    video --child process--> grid frames --network--> features --head--> proposals --head on features--> detections
+    video --child process--> grid frames --network--> features --head--> proposals --head on
+    features--> detections
 
-The frames are decoded once and stream through. What grows with the video are its features alone: of an hour of
-EPIC-KITCHENS-100 at 2048 channels 220 MB, twice that for the moment in which they are put together; BMN then reads
-them from the disk, a few windows at a time. All settings are those of the run, so a video of the run's own data set
-gets the detections that the stages have given it.
+The frames are decoded once and stream through. What grows with the video are its features alone: of
+an hour of EPIC-KITCHENS-100 at 2048 channels 220 MB, twice that for the moment in which they are
+put together; BMN then reads them from the disk, a few windows at a time. All settings are those of
+the run, so a video of the run's own data set gets the detections that the stages have given it.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class VideoDetections:
         segments_s: (n, 2) start and end in seconds from the first shown frame.
         labels: n class names; of a verb and a noun "verb noun".
         scores: (n,) probability of the class * score of the proposal.
-        codes: n labels as submissions have them: the class name again, or "3,12" for a verb and a noun.
+        codes: n labels as submissions have them: the class name again, or "3,12" for a verb and a
+            noun.
     """
 
     path: Path

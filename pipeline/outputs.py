@@ -29,7 +29,8 @@ def write_submission(path: Path, video_id: str, found: VideoDetections, run: Tra
         path: JSON file.
         video_id: under which they stand in `results`.
         found: by score, descending.
-        run: that found them; named in `external_data`, which the format of EPIC-KITCHENS-100 does not have.
+        run: that found them; named in `external_data`, which the format of EPIC-KITCHENS-100 does
+            not have.
     """
     labels = tuple(dict.fromkeys(found.codes))
     position = {label: index for index, label in enumerate(labels)}
@@ -56,7 +57,8 @@ def write_submission(path: Path, video_id: str, found: VideoDetections, run: Tra
 
 
 def write_detections_csv(path: Path, video_id: str, found: VideoDetections) -> None:
-    """Write one detection a line: video, start_s, end_s, label, score; verb and noun where the run tells them."""
+    """Write one detection a line: video, start_s, end_s, label, score; verb and noun where the
+    run tells them."""
     header = ["video", "start_s", "end_s", "label", "score"]
     of_pairs = found.codes != found.labels
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -83,13 +85,15 @@ def draw(path: Path, video_id: str, found: VideoDetections) -> None:
 def write_tools(
     folder: Path, tools: Iterable[str], found: Mapping[str, VideoDetections], run: TrainedRun
 ) -> list[str]:
-    """Write the detections of all videos for labelling tools: found<suffix> or the folder found_<tool> each.
+    """Write the detections of all videos for labelling tools: found<suffix> or the folder
+    found_<tool> each.
 
     Args:
         folder: to write to.
         tools: names of `video_datasets.formats.tools.table.WRITERS`.
         found: video id -> detections.
-        run: that found them: its name is their source, its classes are what a person may choose from.
+        run: that found them: its name is their source, its classes are what a person may choose
+            from.
 
     Returns:
         What the tools cannot hold, and what was done about it.

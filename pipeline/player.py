@@ -1,7 +1,7 @@
 """A player on a page: plays the segment that is selected in a time-line, from a local file.
 
-The page names the files by relative addresses, so page and videos can be moved together. Without them, or where the
-browser does not know their format, the page says so and is whole otherwise.
+The page names the files by relative addresses, so page and videos can be moved together. Without
+them, or where the browser does not know their format, the page says so and is whole otherwise.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def player(files: Mapping[str, Path], folder: Path) -> Markup:
 
 
 def relative_address(path: Path, folder: Path) -> str:
-    """Address of a file as seen from a page in a folder; nothing in it can be taken for another scheme.
+    """Address of a file as seen from a page in a folder; nothing in it can be taken for another
+    scheme.
 
     >>> relative_address(Path("videos/a b#1.mp4"), Path("runs/x"))
     '../../videos/a%20b%231.mp4'

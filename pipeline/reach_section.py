@@ -1,4 +1,5 @@
-"""Section of the report: how much of the ground truth the time grid and the head can reach at all."""
+"""Section of the report: how much of the ground truth the time grid and the head can reach at
+all."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class Reach:
 
     Attributes:
         best: what may be said -> (n,) highest tIoU; 0 in videos without features.
-        lengths: (n,) length of the annotation in the head's own units; NaN in videos without features.
+        lengths: (n,) length of the annotation in the head's own units; NaN in videos without
+            features.
         head: whose.
     """
 
@@ -47,7 +49,8 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
     Args:
         config: of the run.
         truth: annotations of the subset that is evaluated.
-        features: folder of the run's feature store; where there is none, annotated durations stand in.
+        features: folder of the run's feature store; where there is none, annotated durations stand
+            in.
     """
     store = FeatureStore(features) if features.is_dir() and any(features.glob("*.h5")) else None
     reach = measure_reach(config, truth, store)

@@ -1,7 +1,8 @@
 """A copy of a video with the labels of its detections burnt in.
 
-Each label is drawn once, by matplotlib's font rendering, as a strip of pixels with transparency; what a frame costs is
-blending the strips of the moment onto it. Frames keep their own times, so videos of variable rate stay in step.
+Each label is drawn once, by matplotlib's font rendering, as a strip of pixels with transparency;
+what a frame costs is blending the strips of the moment onto it. Frames keep their own times, so
+videos of variable rate stay in step.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ FONT_SHARE = 0.05
 """Height of the letters as a share of the picture's shorter side."""
 MIN_FONT_PX = 10.0
 COLOURS = ("#0072b2", "#cc5500", "#009e73", "#8a4fb0", "#a3003f", "#5d7187")
-"""Backgrounds of the strips, by label in the order of the scores; white letters are readable on all."""
+"""Backgrounds of the strips, by label in the order of the scores; white letters are readable on
+all."""
 X264_OPTIONS = {"preset": "veryfast", "crf": "20"}
 
 
@@ -83,7 +85,8 @@ def render_video(
 
 
 def active(found: VideoDetections, time_s: float) -> list[int]:
-    """Return the detections to name at a time: the best of each class, at most `MAX_STRIPS`, by score."""
+    """Return the detections to name at a time: the best of each class, at most `MAX_STRIPS`, by
+    score."""
     rows = np.flatnonzero((found.segments_s[:, 0] <= time_s) & (time_s < found.segments_s[:, 1]))
     best: dict[str, int] = {}
     for row in rows.tolist():
@@ -103,7 +106,8 @@ def blend(picture_HWC: NDArray[np.uint8], strips: list[Strip]) -> None:
 
 
 def draw_strips(found: VideoDetections, width: int, height: int) -> list[Strip]:
-    """Draw the label and score of every detection, for a picture of some size; too long labels are shortened."""
+    """Draw the label and score of every detection, for a picture of some size; too long labels
+    are shortened."""
     font_px = max(MIN_FONT_PX, FONT_SHARE * min(width, height))
     colours = {label: COLOURS[n % len(COLOURS)] for n, label in enumerate(dict.fromkeys(found.labels))}
     texts = [

@@ -1,9 +1,10 @@
-"""Write the report of a run, RUN/report.html: one file with everything in it that loads nothing from the network.
+"""Write the report of a run, RUN/report.html: one file with everything in it that loads nothing
+from the network.
 
-It has the evaluation's figures, diagnosis and time-lines (docs/report.md), a player that plays the segment that is
-selected in a time-line from the local video files, how much of the ground truth the run's grid can reach at all,
-training curves, and of every stage state, duration, memory, skipped items, versions and configuration. A run that is
-not complete gets a report of what is there.
+It has the evaluation's figures, diagnosis and time-lines (docs/report.md), a player that plays the
+segment that is selected in a time-line from the local video files, how much of the ground truth the
+run's grid can reach at all, training curves, and of every stage state, duration, memory, skipped
+items, versions and configuration. A run that is not complete gets a report of what is there.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -
 
     Args:
         run_dir: with at least config.yaml.
-        videos: folder that is searched, at any depth, for video files named by id; None: that of the run's data.
+        videos: folder that is searched, at any depth, for video files named by id; None: that of
+            the run's data.
         out: HTML file, such as for a run folder that cannot be written; None: `report.html` in it.
 
     Raises:

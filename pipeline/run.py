@@ -1,7 +1,7 @@
 """Run all stages of a configuration in order, then write the report.
 
-A finished stage is skipped, a cut-off one goes on; code 1 (skipped items) does not stop, 2 or more does.
-Each stage that has work to do is a process of its own, so that its memory ends with it.
+A finished stage is skipped, a cut-off one goes on; code 1 (skipped items) does not stop, 2 or more
+does. Each stage that has work to do is a process of its own, so that its memory ends with it.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def _run_stage(
 
 def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> int:
     """Run a module of this package; where it is quiet, what it says counts only if it ends well."""
-    # -P: a folder of the user's that is called like one of our packages hides nothing; ours, and those of
-    # the stage's own children, are found where this one is.
+    # -P: a folder of the user's that is called like one of our packages hides nothing; ours, and
+    # those of the stage's own children, are found where this one is.
     home = str(Path(__file__).resolve().parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -40,7 +40,8 @@ from video_datasets.watched import take_stretches
 TIMELINE = "timeline"
 """Section that the player joins."""
 TO_CORRECT = 20
-"""Detections of a video that the corrector shows, as many as `python -m pipeline.detect` by default."""
+"""Detections of a video that the corrector shows, as many as `python -m pipeline.detect` by
+default."""
 
 
 def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...]:
@@ -93,7 +94,8 @@ def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str,
 
 
 def find(run_dir: Path, config: RunConfig) -> tuple[Results | None, AnnotationTable | None, list[str]]:
-    """Evaluate what the run has come to: the results, the evaluated subset, and what is missing and why."""
+    """Evaluate what the run has come to: the results, the evaluated subset, and what is missing
+    and why."""
     try:
         truth = select_subset(take_stretches(read_annotations(config.data))[0], config.data.validation_subset)
     except (InputError, FileNotFoundError) as error:
@@ -122,7 +124,8 @@ def _with_player(
 def _correctors(
     sections: Sequence[Section], files: dict[str, Path], name: str, folder: Path
 ) -> list[Section]:
-    """The best detections of the videos that have a time-line, to be corrected; none where classes have two parts."""
+    """The best detections of the videos that have a time-line, to be corrected; none where
+    classes have two parts."""
     for section in sections:
         content = section.data.get("action")
         if section.id == TIMELINE and content and len(section.data) == 1:

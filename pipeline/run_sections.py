@@ -1,4 +1,5 @@
-"""Sections of the report of a run that follow from its folder: training curves, stages, versions, configuration."""
+"""Sections of the report of a run that follow from its folder: training curves, stages,
+versions, configuration."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     python -m pipeline.settings bmn             those of one section, or whose name holds a word
     python -m pipeline.settings --markdown      the page docs/configuration.md
 
-What a key means is said where it is defined, beside its default: in the `settings.py` of the package that
-reads it.
+What a key means is said where it is defined, beside its default: in the `settings.py` of the
+package that reads it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _MISSING = "???"
 
 @dataclass(frozen=True)
 class Key:
-    """One key: its name with the section in front, its default as YAML has it, and what it means."""
+    """One key: its name with the section in front, its default as YAML has it, and what it
+    means."""
 
     name: str
     default: str
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def all_keys() -> dict[str, list[Key]]:
-    """Return the keys of every section, in the order of their definition; "" holds those of the run itself."""
+    """Return the keys of every section, in the order of their definition; "" holds those of the
+    run itself."""
     defaults = default_values()
     return {
         section: [
@@ -109,7 +111,8 @@ def readers(section: str) -> list[str]:
 
 
 def listing(words: Sequence[str]) -> str:
-    """Return the keys as text: all of them, or those of some sections or with some words in their names.
+    """Return the keys as text: all of them, or those of some sections or with some words in their
+    names.
 
     Raises:
         InputError: if a word fits no key.

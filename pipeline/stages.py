@@ -2,9 +2,9 @@
 
     finetune -> features -> (the head's training) -> proposals -> classification -> evaluation
 
-A new stage is a `StageSpec` in a package of its own and a line here. Importing this module also loads
-the settings of every package, so that configurations of whole runs can be read; commands do that, being
-the top of the house wherever their file lies.
+A new stage is a `StageSpec` in a package of its own and a line here. Importing this module also
+loads the settings of every package, so that configurations of whole runs can be read; commands do
+that, being the top of the house wherever their file lies.
 """
 
 from __future__ import annotations

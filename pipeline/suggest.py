@@ -1,11 +1,13 @@
 """Suggest what to label next: stretches of videos, in the order in which to watch them.
 
---by random (the default) draws them evenly over time. --by uncertainty detects with the run, and puts first where the
-model is unsure whether, or which, action takes place. Whether that saves labelling depends on the data, and has not
-been measured for this program's models: compare both on your own before you rely on it.
+--by random (the default) draws them evenly over time. --by uncertainty detects with the run, and
+puts first where the model is unsure whether, or which, action takes place. Whether that saves
+labelling depends on the data, and has not been measured for this program's models: compare both on
+your own before you rely on it.
 
-Printed, and with --csv written as labels to begin with: each stretch is a segment "(watched)", which says that it, and
-nothing else of its video, is labelled (docs/labels.md). Delete what you have not watched.
+Printed, and with --csv written as labels to begin with: each stretch is a segment "(watched)",
+which says that it, and nothing else of its video, is labelled (docs/labels.md). Delete what you
+have not watched.
 """
 
 from __future__ import annotations
@@ -145,7 +147,8 @@ def _by_uncertainty(
 
 
 def _not_labelled(stretches: Sequence[Stretch], path: Path) -> list[Stretch]:
-    """Leave out videos that are labelled, and of partly labelled ones what overlaps their watched stretches."""
+    """Leave out videos that are labelled, and of partly labelled ones what overlaps their
+    watched stretches."""
     labelled = {video.video_id: video for video in tool_of(path).read(path, LabelReading()).videos}
 
     def is_new(stretch: Stretch) -> bool:

@@ -1,4 +1,5 @@
-"""A trained run as detection takes it: configuration, finetuned network and head; from its folder or a bundle."""
+"""A trained run as detection takes it: configuration, finetuned network and head; from its
+folder or a bundle."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class TrainedRun:
 
     Attributes:
         name: of the folder or bundle, for people.
-        config: as the run resolved it, but for the device, on this machine alone, and the source of labels,
-            which looks at features.
+        config: as the run resolved it, but for the device, on this machine alone, and the source of
+            labels, which looks at features.
         backbone: finetuned network with its head.
         head: finds segments, on the device.
         classifier: of segments, where `classification.source` trains one.
@@ -71,7 +72,8 @@ def open_run(path: str | Path, device: str = "cpu") -> TrainedRun:
         device: where the head is to compute, as the key `runtime.device`.
 
     Raises:
-        InputError: if it is neither, finetuning or the head is not complete, or the two do not belong together.
+        InputError: if it is neither, finetuning or the head is not complete, or the two do not
+            belong together.
     """
     path = Path(path)
     if path.is_dir():
@@ -126,7 +128,8 @@ def _need(folder: Path, file: str) -> None:
 
 
 def _refuse_other_training(folder: Path, head_stage: str) -> None:
-    """Refuse a run one of whose stages was redone after the stages that read it; a bundle has no records."""
+    """Refuse a run one of whose stages was redone after the stages that read it; a bundle has no
+    records."""
     for stage, upstream in (("features", "finetune"), (head_stage, "features")):
         made_from = read_record(folder / stage).get("fingerprint_parts", {}).get(f"stage.{upstream}")
         found = read_record(folder / upstream).get("fingerprint")

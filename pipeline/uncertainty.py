@@ -49,7 +49,8 @@ def cell_scores(
 def uncertainty(best_TK: NDArray[np.float64]) -> NDArray[np.float64]:
     """Uncertainty of each cell, the larger of two reasons: (T,) in [0, 1].
 
-    a) Is there something? The entropy, in bits, of the best score p: 1 at p = 0.5, 0 where the model is sure.
+    a) Is there something? The entropy, in bits, of the best score p: 1 at p = 0.5, 0 where the
+        model is sure.
     b) What is it? Twice the second class's score: 1 where two classes are both at 0.5.
 
     >>> uncertainty(np.array([[0.5, 0.0], [1.0, 0.25], [0.0, 0.0]])).tolist()

@@ -2,9 +2,10 @@
 
 Axes: G classes of a block, M columns of candidates, W of them in front.
 
-Taking the best, decaying the rest and taking the next is sequential only between segments that overlap: a candidate
-that no better one overlaps keeps its score whatever happens elsewhere. So each round looks at the W best candidates of
-every class, and takes all that no better one among them overlaps; nothing behind the W can be better.
+Taking the best, decaying the rest and taking the next is sequential only between segments that
+overlap: a candidate that no better one overlaps keeps its score whatever happens elsewhere. So each
+round looks at the W best candidates of every class, and takes all that no better one among them
+overlaps; nothing behind the W can be better.
 
     scores      0.9   0.8   0.7   0.6        0.9 and 0.7 are taken in one round,
     segments    [---]       [---]            0.8, decayed by the first of them, comes later
@@ -57,8 +58,8 @@ def gaussian_soft_nms(
 ) -> Kept:
     """Lower the scores of segments by their overlap with better ones: score * exp(-iou^2 / sigma).
 
-    Source: Bodla et al., "Soft-NMS", ICCV 2017, as in the released code of ActionFormer: a candidate whose decayed
-    score falls below `min_score` is dropped at once, and lengths get 1e-6.
+    Source: Bodla et al., "Soft-NMS", ICCV 2017, as in the released code of ActionFormer: a
+    candidate whose decayed score falls below `min_score` is dropped at once, and lengths get 1e-6.
 
     Args:
         segments: (N, 2), start and end in any unit.
@@ -68,8 +69,8 @@ def gaussian_soft_nms(
         min_score: lowest decayed score.
         max_segments: kept of each class, and of all together.
         per_class: whether segments of different classes leave each other alone.
-        voting_threshold: if above 0 and not per class, each kept segment becomes the mean of all given ones that
-            overlap it by at least this IoU, weighted by score times IoU.
+        voting_threshold: if above 0 and not per class, each kept segment becomes the mean of all
+            given ones that overlap it by at least this IoU, weighted by score times IoU.
 
     Returns:
         Kept segments by descending score.
@@ -103,7 +104,8 @@ def _suppress(
     min_score: float,
     max_segments: int,
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Return candidates and their decayed scores, all that could be among the best `max_segments`."""
+    """Return candidates and their decayed scores, all that could be among the best
+    `max_segments`."""
     _, group_N, counts = np.unique(groups_N, return_inverse=True, return_counts=True)
     members = np.split(np.argsort(group_N, kind="stable"), np.cumsum(counts)[:-1])
     members.sort(key=len)  # classes of a block are about as large: little padding
@@ -190,9 +192,11 @@ def _enough(decayed: list[Floats], scores_GM: Floats, max_segments: int) -> bool
 def _matrix(
     members: Sequence[NDArray[np.int64]], scores_N: Floats, min_score: float
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Arrange candidates by class: their indices and scores (G, M), padded with index 0 and score GONE.
+    """Arrange candidates by class: their indices and scores (G, M), padded with index 0 and score
+    GONE.
 
-    The best of a class stays whatever its score, as in the released code, where only decaying drops.
+    The best of a class stays whatever its score, as in the released code, where only decaying
+    drops.
     """
     index_GM = np.zeros((len(members), max(map(len, members))), dtype=np.int64)
     scores_GM = np.full(index_GM.shape, GONE)

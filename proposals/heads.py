@@ -1,7 +1,8 @@
 """The table of heads: networks that find segments in the features of a video.
 
-A new head is a package that trains it (a stage of its own) and an entry here. Nothing else knows heads by
-name: stages, detection, bundles and reports ask the entry. This file loads no arithmetic of any head.
+A new head is a package that trains it (a stage of its own) and an entry here. Nothing else knows
+heads by name: stages, detection, bundles and reports ask the entry. This file loads no arithmetic
+of any head.
 """
 
 from __future__ import annotations
@@ -40,14 +41,16 @@ class TrainedHead(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Table of labels of its candidates, as submissions name them; empty for segments of any action."""
+        """Table of labels of its candidates, as submissions name them; empty for segments of any
+        action."""
 
     @property
     def looks_at(self) -> str:
         """What it sees at a time, in words, such as "windows of 53.3 s"."""
 
     def candidates(self, store: FeatureStore, video_id: str) -> Candidates:
-        """Find the candidates of a video; the store has at least one feature of it, on the head's grid."""
+        """Find the candidates of a video; the store has at least one feature of it, on the
+        head's grid."""
 
 
 class HeadReach(Protocol):
@@ -103,11 +106,12 @@ class Head:
         load: reads what the training left in the stage's folder, onto a device (`torch.device`).
         suppress: keeps the best candidates of a video, by score, descending.
         settings: sections of the configuration that `load` and `suppress` read.
-        tells_classes: whether its candidates have labels, so that nothing else needs to classify them, from the
-            configuration of a run.
+        tells_classes: whether its candidates have labels, so that nothing else needs to classify
+            them, from the configuration of a run.
         reach: what it can say at best, from the configuration of a run.
-        weights: file of its weights, a `training.checkpoint`: "model" (a state dict), "config" (the run's), and
-            what else it takes to load it, as plain values that JSON can hold, so that bundles can carry it.
+        weights: file of its weights, a `training.checkpoint`: "model" (a state dict), "config" (the
+            run's), and what else it takes to load it, as plain values that JSON can hold, so that
+            bundles can carry it.
     """
 
     name: str

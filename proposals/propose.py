@@ -46,11 +46,12 @@ class ProposeVideo:
 
 
 def propose(run: StageRun) -> None:
-    """Run the head over the features of all videos outside the training subset; leaves proposals.h5.
+    """Run the head over the features of all videos outside the training subset; leaves
+    proposals.h5.
 
-    Videos are taken one at a time, and a cut-off stage goes on with the first one that is not finished. (The
-    TAdaConv code finishes a video when the windows of the next one begin, and loses videos whose windows do not
-    follow one another.)
+    Videos are taken one at a time, and a cut-off stage goes on with the first one that is not
+    finished. (The TAdaConv code finishes a video when the windows of the next one begin, and loses
+    videos whose windows do not follow one another.)
     """
     device = prepare_device(run.config.runtime)
     store = FeatureStore(run.upstream("features"))

@@ -23,20 +23,23 @@ def soft_nms(
     iou_power: float = 2.0,
     max_proposals: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the best proposal again and again, each time lowering the scores of those that overlap it.
+    """Pick the best proposal again and again, each time lowering the scores of those that overlap
+    it.
 
-    A picked proposal m multiplies the score of every other proposal j by exp(-IoU(m, j) ** iou_power / alpha)
-    if IoU(m, j) > low_threshold + (high_threshold - low_threshold) * width(m). The pick ends with
-    `max_proposals` or when all are picked.
+    A picked proposal m multiplies the score of every other proposal j by exp(-IoU(m, j) **
+    iou_power / alpha) if IoU(m, j) > low_threshold + (high_threshold - low_threshold) * width(m).
+    The pick ends with `max_proposals` or when all are picked.
 
-    Source: Soft-NMS (Bodla et al., ICCV 2017) as BMN uses it, with the width-dependent threshold of the
-    released code (TAdaConv `tal_tools.py`, JJBOY `post_processing.py`). Differences: the last remaining
-    proposal is kept (the loop `while len > 1` of that code drops it, and fails on a single one); scores that are
-    equal up to rounding are picked in the order of the undecayed scores, those that were equal then in the order
-    of the input (that code's sort is not stable); scores too small for a float still have their order.
+    Source: Soft-NMS (Bodla et al., ICCV 2017) as BMN uses it, with the width-dependent threshold of
+    the released code (TAdaConv `tal_tools.py`, JJBOY `post_processing.py`). Differences: the last
+    remaining proposal is kept (the loop `while len > 1` of that code drops it, and fails on a
+    single one); scores that are equal up to rounding are picked in the order of the undecayed
+    scores, those that were equal then in the order of the input (that code's sort is not stable);
+    scores too small for a float still have their order.
 
     Args:
-        segments: (n, 2) start and end as fractions of the video: the thresholds depend on the width.
+        segments: (n, 2) start and end as fractions of the video: the thresholds depend on the
+            width.
         scores: (n,).
         alpha: decay constant, finite, > 0; smaller suppresses more.
         low_threshold: IoU threshold at width 0.
@@ -45,12 +48,12 @@ def soft_nms(
         max_proposals: at most so many are returned, >= 1.
 
     Returns:
-        Indices of the kept proposals (k,) int64 and their decayed scores (k,) float64, in the order in which
-        they were picked, which is by decayed score, descending.
+        Indices of the kept proposals (k,) int64 and their decayed scores (k,) float64, in the order
+        in which they were picked, which is by decayed score, descending.
 
     Raises:
-        ValueError: if shapes do not fit, a value is not finite, a score is negative, an end lies before its
-            start, or alpha, iou_power or max_proposals is out of range.
+        ValueError: if shapes do not fit, a value is not finite, a score is negative, an end lies
+            before its start, or alpha, iou_power or max_proposals is out of range.
 
     >>> settings = dict(alpha=0.4, low_threshold=0.25, high_threshold=0.9, max_proposals=10)
     >>> kept, scores = soft_nms([[0.1, 0.3], [0.1, 0.28], [0.6, 0.7]], [0.9, 0.8, 0.5], **settings)
@@ -73,9 +76,11 @@ def soft_nms(
 
 
 class _Pool:
-    """Proposals by start, so that those that can overlap a short one of a long video stand side by side.
+    """Proposals by start, so that those that can overlap a short one of a long video stand side by
+    side.
 
-    Scores are kept as alpha * log(score): a decay subtracts IoU ** iou_power, and no score underflows.
+    Scores are kept as alpha * log(score): a decay subtracts IoU ** iou_power, and no score
+    underflows.
     """
 
     def __init__(self, segments: np.ndarray, scores: np.ndarray, alpha: float) -> None:
@@ -93,7 +98,8 @@ class _Pool:
         self.taken_logs: list[float] = []
 
     def take_best(self) -> int:
-        """Take out the highest score; among equals the one higher before any decay, else the first of the input."""
+        """Take out the highest score; among equals the one higher before any decay, else the
+        first of the input."""
         best = int(self.log_scores.argmax())
         log_score = float(self.log_scores[best])
         self.log_scores[best] = -np.inf
@@ -107,7 +113,8 @@ class _Pool:
         return best
 
     def overlaps(self, index: int) -> tuple[slice, np.ndarray]:
-        """Return where those that may overlap a proposal are, itself among them, and their IoU with it.
+        """Return where those that may overlap a proposal are, itself among them, and their IoU with
+        it.
 
         They start before its end and, being no wider than the widest, not long before its start.
         """
@@ -131,7 +138,8 @@ class _Pool:
 
 
 def _power(base: np.ndarray, exponent: float) -> np.ndarray:
-    """base ** exponent; square roots are five times faster than the general power, most of the time for HACS."""
+    """base ** exponent; square roots are five times faster than the general power, most of the
+    time for HACS."""
     if exponent != 2.5:
         return np.asarray(base**exponent)
     power = np.sqrt(base)

@@ -1,5 +1,5 @@
-"""Find scored proposals with the run's head, and suppress those that overlap, for every video outside the training
-subset. The key `head` names the network (`proposals.heads`)."""
+"""Find scored proposals with the run's head, and suppress those that overlap, for every video
+outside the training subset. The key `head` names the network (`proposals.heads`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def stage_spec(config: RunConfig) -> StageSpec:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     from proposals.propose import propose
 
     propose(run)

@@ -11,7 +11,8 @@ from video_datasets.predictions import Candidates
 
 
 def suppress_by_width(candidates: Candidates, config: RunConfig) -> Candidates:
-    """Keep the best candidates by soft-NMS whose threshold grows with the width: section `proposals`.
+    """Keep the best candidates by soft-NMS whose threshold grows with the width: section
+    `proposals`.
 
     Returns:
         By score, descending.
@@ -31,7 +32,8 @@ def suppress_by_width(candidates: Candidates, config: RunConfig) -> Candidates:
 
 
 def suppress_by_class(candidates: Candidates, config: RunConfig) -> Candidates:
-    """Keep the best candidates by Gaussian soft-NMS, class by class or all together: section `one_stage`.
+    """Keep the best candidates by Gaussian soft-NMS, class by class or all together: section
+    `one_stage`.
 
     Returns:
         By score, descending.

@@ -1,4 +1,5 @@
-"""The resumable loop over the videos of a stage: one function of a video, its results kept until all are done."""
+"""The resumable loop over the videos of a stage: one function of a video, its results kept until
+all are done."""
 
 from __future__ import annotations
 
@@ -23,14 +24,14 @@ def finish_videos(
 ) -> Iterator[dict[str, VideoResults]]:
     """Apply a function to every video, and hand over what it found.
 
-    A cut-off stage goes on with the first video that is not finished. What is kept of finished videos goes away
-    when the block ends, so that the stage's outputs are to be written inside it.
+    A cut-off stage goes on with the first video that is not finished. What is kept of finished
+    videos goes away when the block ends, so that the stage's outputs are to be written inside it.
 
     Args:
         run: of the stage.
         videos: ids, in the order in which they are taken.
-        work: the function; an InputError of it is the video's fault, which is listed and left out. Any other
-            error is the program's, and ends the stage.
+        work: the function; an InputError of it is the video's fault, which is listed and left out.
+            Any other error is the program's, and ends the stage.
 
     Yields:
         Video id -> results, for the videos that could be done.

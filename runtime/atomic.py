@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
-Everything a stage leaves behind is written under a temporary name beside its destination, flushed to
-the disk and renamed; a reader, or the same command after a crash, never sees half a file. Of a symbolic link it is
-the target that is replaced; pipes and devices are written into.
+Everything a stage leaves behind is written under a temporary name beside its destination, flushed
+to the disk and renamed; a reader, or the same command after a crash, never sees half a file. Of a
+symbolic link it is the target that is replaced; pipes and devices are written into.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from runtime.errors import InputError
 TEMPORARY_SUFFIX = ".part"
 _LONG_NAME_BYTES = 200
 _FULL_BELOW_BYTES = 64 * 1024
-"""Free space that a failed write may have left on a full disk: less than a file system block or two."""
+"""Free space that a failed write may have left on a full disk: less than a file system block or
+two."""
 
 
 class DiskFullError(OSError):
@@ -32,14 +33,15 @@ class DiskFullError(OSError):
 
 @contextmanager
 def atomic_path(destination: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on success it becomes `destination`, on an error it is removed.
+    """Give a temporary path to write to; on success it becomes `destination`, on an error it is
+    removed.
 
     Args:
         destination: final path; its folder is made when missing.
 
     Yields:
-        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes never share one. For
-        a pipe or a device, one elsewhere.
+        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes
+        never share one. For a pipe or a device, one elsewhere.
 
     Raises:
         DiskFullError: if the disk is full.

@@ -1,4 +1,5 @@
-"""The command line that every stage has: `--config FILE [key=value ...] [--force]`, with one set of exit codes."""
+"""The command line that every stage has: `--config FILE [key=value ...] [--force]`, with one set
+of exit codes."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def run_of_words(
         config_file: YAML file.
         overrides: `key=value`.
         force: redo the stage.
-        whole_run: whether the words are meant for all stages; otherwise each must belong to this one.
+        whole_run: whether the words are meant for all stages; otherwise each must belong to this
+            one.
 
     Raises:
         InputError: as `runtime.stage.run_stage`, and for words of other stages.
@@ -99,10 +101,11 @@ def refuse_foreign_keys(
 
 
 def limit_spinning() -> None:
-    """Let torch's waiting threads (GNU OpenMP on Linux) give their core away soon; read when torch is loaded.
+    """Let torch's waiting threads (GNU OpenMP on Linux) give their core away soon; read when torch
+    is loaded.
 
-    While they spin, a training step takes ten times as long where other programs want the cores; with short
-    spins it loses a tenth on a quiet machine.
+    While they spin, a training step takes ten times as long where other programs want the cores;
+    with short spins it loses a tenth on a quiet machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

@@ -1,7 +1,7 @@
 """From defaults, a YAML file and `key=value` words to one typed, frozen `RunConfig`.
 
-Order: the defaults of the sections (`runtime.sections`), then the YAML file, then the command line. Everything is type
-checked; an unknown key is refused with the closest known one.
+Order: the defaults of the sections (`runtime.sections`), then the YAML file, then the command line.
+Everything is type checked; an unknown key is refused with the closest known one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read the configuration of a run.
 
     `model=` or `seed=` among the overrides without `run_dir=` names another run folder: with
-    `run_dir: runs/hacs_mini` in the file, `seed=1` gives `runs/hacs_mini-seed1`. In `run_dir` and other places
-    (`schema_checks.PLACE`) "~" is the home folder.
+    `run_dir: runs/hacs_mini` in the file, `seed=1` gives `runs/hacs_mini-seed1`. In `run_dir` and
+    other places (`schema_checks.PLACE`) "~" is the home folder.
 
     Args:
         path: YAML file; only keys that differ from the defaults need to be there.
@@ -44,8 +44,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         The resolved configuration, plain dataclasses without any reference to the YAML library.
 
     Raises:
-        InputError: file missing or not YAML, unknown key (the closest known one is named), value of the
-            wrong type, out of range or not finite, or a mandatory key left out.
+        InputError: file missing or not YAML, unknown key (the closest known one is named), value of
+            the wrong type, out of range or not finite, or a mandatory key left out.
     """
     file = Path(path)
     layers = [_read_yaml(file), _read_overrides(overrides)]
@@ -95,7 +95,8 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 
 def config_to_yaml(config: RunConfig) -> str:
-    """Render the resolved configuration as YAML that `load_config` reads back to the same values."""
+    """Render the resolved configuration as YAML that `load_config` reads back to the same
+    values."""
     return yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True)
 
 
@@ -172,7 +173,8 @@ def _read_overrides(overrides: Iterable[str]) -> DictConfig:
 
 
 def _drop_retired_keys(layer: DictConfig, origin: str) -> None:
-    """Take out keys of earlier versions whose value still says what is done (`retired` of a section)."""
+    """Take out keys of earlier versions whose value still says what is done (`retired` of a
+    section)."""
     for section, settings in SECTIONS.items():
         found = layer.get(section)
         for name, value in getattr(settings, "retired", {}).items():

@@ -1,4 +1,5 @@
-"""Exit codes of every command, and how exceptions become them. Light: loads neither the configuration nor a stage."""
+"""Exit codes of every command, and how exceptions become them. Light: loads neither the
+configuration nor a stage."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ BAD_INPUT = (
     NotADirectoryError,
     PermissionError,
 )
-"""What the user can mend: a wrong path or value, a full disk; the message suffices without a traceback."""
+"""What the user can mend: a wrong path or value, a full disk; the message suffices without a
+traceback."""
 
 REMEDIES = {
     errno.EROFS: "name a place that can be written",
@@ -51,9 +53,11 @@ REMEDIES = {
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything uncaught.
+    """Call `action` and turn what it raises into the exit codes: 2 for bad input, 3 for anything
+    uncaught.
 
-    Ctrl-C gives 130, SIGTERM and SIGHUP 128 and their number, as shells have it; child processes end with it.
+    Ctrl-C gives 130, SIGTERM and SIGHUP 128 and their number, as shells have it; child processes
+    end with it.
     """
     try:
         with ended_by_signals():
@@ -78,7 +82,8 @@ def _interrupted(word: str, code: int) -> int:
 
 
 def _is_the_users(error: Exception) -> bool:
-    """Whether the message is all that is needed: bad input, an error of a named file, or one of the machine."""
+    """Whether the message is all that is needed: bad input, an error of a named file, or one of
+    the machine."""
     if isinstance(error, BAD_INPUT):
         return True
     return isinstance(error, OSError) and (error.filename is not None or error.errno in REMEDIES)

@@ -1,7 +1,7 @@
 """Fingerprint of a stage's result, as one flat table, so that a change can be named.
 
-Fingerprint = the stage's own config sections + the fingerprints of the stages that it reads + names and
-sizes of its input files.
+Fingerprint = the stage's own config sections + the fingerprints of the stages that it reads + names
+and sizes of its input files.
 """
 
 from __future__ import annotations

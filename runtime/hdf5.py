@@ -1,7 +1,8 @@
-"""HDF5 files that survive a full disk, a file system without locks, and what strangers may have put into them.
+"""HDF5 files that survive a full disk, a file system without locks, and what strangers may have put
+into them.
 
-HDF5 crashes the process when a write fails under it. So it writes through a Python file here that keeps the first
-failure to itself, and the failure is raised when HDF5 has closed the file.
+HDF5 crashes the process when a write fails under it. So it writes through a Python file here that
+keeps the first failure to itself, and the failure is raised when HDF5 has closed the file.
 """
 
 from __future__ import annotations
@@ -108,10 +109,11 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """Return a dataset whose values are in the file that names it; None if there is none of that name.
+    """Return a dataset whose values are in the file that names it; None if there is none of that
+    name.
 
-    A link or a virtual dataset of a stranger's file would read other files of whoever opens it, and a shape without
-    values would fill the memory with nothing.
+    A link or a virtual dataset of a stranger's file would read other files of whoever opens it, and
+    a shape without values would fill the memory with nothing.
 
     Args:
         file: open for reading.

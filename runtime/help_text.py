@@ -14,7 +14,8 @@ _COMMAND = re.compile(r"\s*(python -m|tadaloc|torchrun|bash) ")
 
 
 def program_name(module: str) -> str:
-    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME` where installed."""
+    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME`
+    where installed."""
     called = Path(sys.argv[0]).name
     return called if called.startswith("tadaloc ") else f"python -m {module}"
 
@@ -29,7 +30,8 @@ class HelpText(argparse.HelpFormatter):
 def fitted(text: str, width: int) -> Iterator[str]:
     """Yield the lines of a text that is at most `width` columns wide.
 
-    A second column of a table stays one, and a command that does not fit goes on behind a backslash.
+    A second column of a table stays one, and a command that does not fit goes on behind a
+    backslash.
     """
     for paragraph in re.split(r"\n{2,}", text.strip("\n")):
         lines = paragraph.split("\n")
@@ -41,7 +43,8 @@ def fitted(text: str, width: int) -> Iterator[str]:
 
 
 def _is_prose(lines: list[str], width: int) -> bool:
-    """Whether lines are one paragraph: neither indented nor in columns, begun with a capital or too wide anyway."""
+    """Whether lines are one paragraph: neither indented nor in columns, begun with a capital or
+    too wide anyway."""
     is_plain = not any(line.startswith(" ") or "  " in line for line in lines)
     return is_plain and (lines[0][:1].isupper() or all(len(line) > width for line in lines[:-1]))
 

@@ -1,4 +1,5 @@
-"""Results of single videos on their way to one file, so that a cut-off stage goes on from the last finished video."""
+"""Results of single videos on their way to one file, so that a cut-off stage goes on from the
+last finished video."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ Arrays = dict[str, np.ndarray]
 
 
 class FinishedItems:
-    """Named arrays of finished items, one `<item>.npz` each in a folder that goes away with `clear`.
+    """Named arrays of finished items, one `<item>.npz` each in a folder that goes away with
+    `clear`.
 
     Args:
         folder: made when the first item is saved.

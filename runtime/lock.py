@@ -1,7 +1,7 @@
 """Lock of a run folder: one process at a time works in it; the second learns who holds it.
 
-Some network file systems have no locks (Lustre without `-o flock`, NFS without its lock service): there a warning
-stands in for the lock, and the work goes on.
+Some network file systems have no locks (Lustre without `-o flock`, NFS without its lock service):
+there a warning stands in for the lock, and the work goes on.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _warned: set[Path] = set()
 def hold(run_dir: Path, command: str) -> Iterator[None]:
     """Hold the run folder while the context is open.
 
-    The lock belongs to the open file, so the operating system releases it even after `kill -9`. Where the file
-    system has no locks, this is said once, and nothing is held.
+    The lock belongs to the open file, so the operating system releases it even after `kill -9`.
+    Where the file system has no locks, this is said once, and nothing is held.
 
     Raises:
         InputError: if another process holds it; the message names host, process and command.

@@ -1,4 +1,5 @@
-"""Work on many videos at once, where one failing video never stops the others, not even one that kills its worker."""
+"""Work on many videos at once, where one failing video never stops the others, not even one that
+kills its worker."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 NO_WORKERS_LIMIT_S = 60.0
-"""How long a cluster may be without any worker; those that died are started again within seconds, if at all."""
+"""How long a cluster may be without any worker; those that died are started again within
+seconds, if at all."""
 
 _POLL_S = 2.0
 
@@ -28,10 +30,11 @@ class WorkerDiedError(RuntimeError):
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], *, workers: int
 ) -> Iterator[tuple[Item, Result | Exception]]:
-    """Apply `function` to every item in worker processes; yield (item, result or exception) in order.
+    """Apply `function` to every item in worker processes; yield (item, result or exception) in
+    order.
 
-    An item whose worker dies is tried once more, in a process of its own; if that dies, too, its result is
-    `WorkerDiedError`.
+    An item whose worker dies is tried once more, in a process of its own; if that dies, too, its
+    result is `WorkerDiedError`.
 
     Args:
         function: module-level function of one item.
@@ -78,10 +81,12 @@ def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Excepti
 def cluster_map(
     client: Any, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[tuple[Item, Result | Exception]]:
-    """Apply `function` to every item on the workers of a Dask cluster; yield (item, result or exception) as they come.
+    """Apply `function` to every item on the workers of a Dask cluster; yield (item, result or
+    exception) as they come.
 
-    Dask gives the item of a worker that dies to another one, and gives up on it (`WorkerDiedError`) after as many
-    deaths as the scheduler allows. joblib on top of Dask would wait for ever then, so this is Dask's own client.
+    Dask gives the item of a worker that dies to another one, and gives up on it (`WorkerDiedError`)
+    after as many deaths as the scheduler allows. joblib on top of Dask would wait for ever then, so
+    this is Dask's own client.
 
     Args:
         client: `distributed.Client`.

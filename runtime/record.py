@@ -1,4 +1,5 @@
-"""The record of a stage, `stage.json`: what it was made from, what it left, and whether that is still so."""
+"""The record of a stage, `stage.json`: what it was made from, what it left, and whether that is
+still so."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def is_complete(folder: Path) -> bool:
 
 
 def holds_results(folder: Path) -> bool:
-    """Whether anything was made: a stage that failed at once, say on a bad key, has nothing to protect."""
+    """Whether anything was made: a stage that failed at once, say on a bad key, has nothing to
+    protect."""
     return folder.is_dir() and any(not path.name.startswith(RECORD_NAME) for path in folder.iterdir())
 
 
@@ -113,8 +115,8 @@ def upstream_fingerprint(folder: Path, command: str) -> str:
 def changes(before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
     """Name every entry of a fingerprint that changed, in words for the user.
 
-    Only what counts now is compared: earlier versions recorded keys that a stage does not read. A key
-    that they did not know had its default, and files that they knew by name and size alone are
+    Only what counts now is compared: earlier versions recorded keys that a stage does not read. A
+    key that they did not know had its default, and files that they knew by name and size alone are
     compared by these.
 
     Args:

@@ -11,7 +11,8 @@ RECORDED_PACKAGES = ("tadaloc", "torch", "numpy", "h5py", "av", "pandas", "scipy
 
 
 def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process or of one finished child, in MB (10^6 bytes)."""
+    """Return the largest resident memory of this process or of one finished child, in MB (10^6
+    bytes)."""
     # Linux counts kilobytes, macOS bytes.
     unit = 1.0 if sys.platform == "darwin" else 1024.0
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,5 @@
-"""Checks of settings, whose messages name the key and what was found; `runtime.config` makes bad input of them."""
+"""Checks of settings, whose messages name the key and what was found; `runtime.config` makes bad
+input of them."""
 
 from __future__ import annotations
 

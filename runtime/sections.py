@@ -1,4 +1,5 @@
-"""Sections of the configuration: each belongs to the package that reads it, and registers itself here.
+"""Sections of the configuration: each belongs to the package that reads it, and registers itself
+here.
 
     @section("toy")
     @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,8 @@ def section(name: str) -> Callable[[Settings], Settings]:
 
 
 def arrange(order: Sequence[type]) -> None:
-    """Put the sections into an order, whichever was loaded first; those that it does not name come last."""
+    """Put the sections into an order, whichever was loaded first; those that it does not name
+    come last."""
     named = {settings: name for name, settings in SECTIONS.items()}
     names = [named[settings] for settings in order]
     for name in [*names, *(name for name in list(SECTIONS) if name not in names)]:

@@ -11,33 +11,38 @@ from runtime.sections import section
 @section("runtime")
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
-    """How a run uses the machine; results depend on it by rounding, and by videos that meet the time limit."""
+    """How a run uses the machine; results depend on it by rounding, and by videos that meet the
+    time limit."""
 
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""
     threads: int = 0
-    """Threads of torch in each process; 0: all cores, divided among the processes of this machine."""
+    """Threads of torch in each process; 0: all cores, divided among the processes of this
+    machine."""
     workers: int = 2
     """Processes that decode videos for extraction."""
     scheduler: str = ""
-    """Address (tcp://host:port) of a running Dask cluster that extracts the features; empty: this machine does. See
-    `feature_extraction.cluster`."""
+    """Address (tcp://host:port) of a running Dask cluster that extracts the features; empty: this
+    machine does. See `feature_extraction.cluster`."""
     loader_workers: int = 0
     """Processes that load training items; 0: the training process itself."""
     checkpoint_every_s: float = 60.0
     """Seconds of training between two checkpoints."""
     process_timeout_s: float = 1800.0
-    """How long processes started by `torchrun` wait for one another before they give up: longer than the slowest
-    share of a validation, and than what the first process does alone (rendering, decoding to a cache)."""
+    """How long processes started by `torchrun` wait for one another before they give up: longer
+    than the slowest share of a validation, and than what the first process does alone (rendering,
+    decoding to a cache)."""
     tensorboard: bool = False
-    """True: training also writes `<stage>/tensorboard/` (needs `pip install tadaloc[tensorboard]`)."""
+    """True: training also writes `<stage>/tensorboard/` (needs `pip install
+    tadaloc[tensorboard]`)."""
     video_time_limit_s: float = 300.0
     """A decoder that shows no progress for so long is stopped and its video listed."""
     video_max_hours: float = 24.0
-    """A longer video file is listed instead of extracted: a few kilobytes can promise days of video."""
+    """A longer video file is listed instead of extracted: a few kilobytes can promise days of
+    video."""
     video_max_megapixels: float = 36.0
-    """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes up to 80 bytes a
-    pixel, 3 GB at this limit."""
+    """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes up
+    to 80 bytes a pixel, 3 GB at this limit."""
 
     def __post_init__(self) -> None:
         require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)

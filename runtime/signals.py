@@ -1,4 +1,5 @@
-"""SIGTERM and SIGHUP (Slurm, systemd, a closed terminal) end a command as Ctrl-C does, with its child processes."""
+"""SIGTERM and SIGHUP (Slurm, systemd, a closed terminal) end a command as Ctrl-C does, with its
+child processes."""
 
 from __future__ import annotations
 
@@ -22,10 +23,11 @@ class EndedError(KeyboardInterrupt):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """While the context is open, the first ending signal raises `EndedError` in the main thread; more are ignored.
+    """While the context is open, the first ending signal raises `EndedError` in the main thread;
+    more are ignored.
 
-    A signal that is ignored already (`nohup`) or that somebody else handles stays so. Processes that are forked
-    meanwhile die of the signals as they would without this.
+    A signal that is ignored already (`nohup`) or that somebody else handles stays so. Processes
+    that are forked meanwhile die of the signals as they would without this.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,21 +1,24 @@
-"""Running one stage: skip it when it is done, go on when it was cut off, refuse when its inputs changed.
+"""Running one stage: skip it when it is done, go on when it was cut off, refuse when its inputs
+changed.
 
     runs/<name>/<stage>/stage.json    state, fingerprint, resolved config, versions, duration, skipped items
 
-A stage names the keys and upstream stages that its result depends on (`runtime.stage_spec`). Their flat
-table of values is the fingerprint. Running a stage again then means:
+A stage names the keys and upstream stages that its result depends on (`runtime.stage_spec`). Their
+flat table of values is the fingerprint. Running a stage again then means:
 
     complete, same fingerprint     nothing is done; skipped items are listed again
     complete, but a result is gone the stage's own work makes it again
     cut off, same fingerprint      the stage's own work goes on where it stopped
     other fingerprint              the change is named and nothing is touched, unless forced
 
-A complete stage that is forced is set aside as `<stage>.replaced` until the new one is complete; where the
-new one ends before it has made anything, say on a bad key, it comes back (`runtime.stage_folder`).
+A complete stage that is forced is set aside as `<stage>.replaced` until the new one is complete;
+where the new one ends before it has made anything, say on a bad key, it comes back
+(`runtime.stage_folder`).
 
-A stage that trains may be started with several processes (`torchrun`): all of them call the stage's work, or
-skip a complete stage, but process 0 alone decides, writes and speaks. The work begins by waiting for process
-0 (`training.device.prepare_device`); where that refuses, `torchrun` ends the others there.
+A stage that trains may be started with several processes (`torchrun`): all of them call the stage's
+work, or skip a complete stage, but process 0 alone decides, writes and speaks. The work begins by
+waiting for process 0 (`training.device.prepare_device`); where that refuses, `torchrun` ends the
+others there.
 """
 
 from __future__ import annotations
@@ -81,9 +84,9 @@ def run_stage(
         0, or 1 when the stage is complete but items were skipped.
 
     Raises:
-        InputError: an upstream stage is not complete or its results were changed, the stage's inputs
-            changed since it was last run, another process holds the run folder, the run folder holds
-            what is not a run's, or `torchrun` started a stage that does not train.
+        InputError: an upstream stage is not complete or its results were changed, the stage's
+            inputs changed since it was last run, another process holds the run folder, the run
+            folder holds what is not a run's, or `torchrun` started a stage that does not train.
     """
     if not is_main():
         return _help_out(spec, config, force)
@@ -136,7 +139,8 @@ def stands_complete(spec: StageSpec, config: RunConfig, commands: Mapping[str, s
 def _help_out(spec: StageSpec, config: RunConfig, force: bool) -> int:
     """Do a stage's work beside process 0, in silence, unless there is nothing to do.
 
-    A record is complete here only if it was so when process 0 looked: it completes none without our help.
+    A record is complete here only if it was so when process 0 looked: it completes none without our
+    help.
     """
     folder = Path(config.run_dir) / spec.name
     complete = not force and read_record(folder).get("state") == "complete"
@@ -218,7 +222,8 @@ def _carry_out(
 
 @contextmanager
 def _timed(record: dict[str, Any], folder: Path) -> Iterator[None]:
-    """Add duration (over all attempts) and peak memory to the record, whole or cut off, and write it."""
+    """Add duration (over all attempts) and peak memory to the record, whole or cut off, and
+    write it."""
     start = time.monotonic()
     try:
         yield

@@ -67,14 +67,16 @@ def has_leftovers(folder: Path) -> bool:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process would have removed; replaced results only where new ones are complete."""
+    """Remove what a killed process would have removed; replaced results only where new ones are
+    complete."""
     _discard(_removed_folder(folder))
     if is_complete(folder):
         remove(replaced_folder(folder))
 
 
 def set_aside(folder: Path) -> None:
-    """Clear the way for a forced stage: complete results are kept until the new ones are complete."""
+    """Clear the way for a forced stage: complete results are kept until the new ones are
+    complete."""
     if is_complete(folder):
         folder.rename(replaced_folder(folder))
     else:

@@ -101,7 +101,8 @@ class StageSpec:
         return self.configured(config) if self.configured else self
 
     def settings(self, config: RunConfig) -> dict[str, Any]:
-        """Return the keys that shape the result, `section.key` -> plain value; not where things lie."""
+        """Return the keys that shape the result, `section.key` -> plain value; not where things
+        lie."""
         left_out = {*self.unread(config), *places()}
         resolved = config_to_dict(config)
         found: dict[str, Any] = {}
@@ -115,7 +116,8 @@ class StageSpec:
         return {key: value for key, value in found.items() if key not in left_out}
 
     def owns(self, key: str, config: RunConfig) -> bool:
-        """Whether a key belongs to this stage: it shapes the result, or says where an input lies."""
+        """Whether a key belongs to this stage: it shapes the result, or says where an input
+        lies."""
         section = key.partition(".")[0]
         if key in self.settings(config):
             return True

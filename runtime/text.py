@@ -33,7 +33,8 @@ def examples(names: Iterable[str]) -> str:
 def spreadsheet_text(text: str) -> str:
     """Put a quote sign before what a spreadsheet would take for a formula, and run.
 
-    Ids such as "-AbC_1" stay, since a sign before a plain word computes nothing. Source: OWASP, "CSV Injection".
+    Ids such as "-AbC_1" stay, since a sign before a plain word computes nothing. Source: OWASP,
+    "CSV Injection".
 
     >>> spreadsheet_text("=1+1"), spreadsheet_text("open door"), spreadsheet_text("-AbC_1")
     ("'=1+1", 'open door', '-AbC_1')

@@ -24,8 +24,8 @@ class Aggregation:
 
     Only the first starts as the network without aggregation (b_avgpool_bn begins at zero).
 
-    Source: TAda! (ICLR 2022), Eq. 7 and Table 3b. The public code has the default alone; "mix" is taken as the
-    mean of the two others.
+    Source: TAda! (ICLR 2022), Eq. 7 and Table 3b. The public code has the default alone; "mix" is
+    taken as the mean of the two others.
 
     Raises:
         ValueError: if pool is unknown, or separate_bn is asked for without the shortcut.
@@ -46,7 +46,8 @@ class Aggregation:
 
 
 def temporal_max(x_BCTHW: Tensor) -> Tensor:
-    """Maximum of each frame and its two neighbours, those within the clip. Keeps the shape; any T >= 1.
+    """Maximum of each frame and its two neighbours, those within the clip. Keeps the shape; any T
+    >= 1.
 
     >>> temporal_max(torch.tensor([3.0, -6.0, -9.0]).view(1, 1, 3, 1, 1)).flatten()
     tensor([ 3.,  3., -6.])

@@ -1,7 +1,8 @@
 """Layers of video transformers: attention over all tokens, or divided between time and space.
 
-Axes: B clips (or frames), N tokens of them, D channels, H heads of d channels. The class token comes first.
-Attention is torch's fused `scaled_dot_product_attention`; names of the parameters are the released ones.
+Axes: B clips (or frames), N tokens of them, D channels, H heads of d channels. The class token
+comes first. Attention is torch's fused `scaled_dot_product_attention`; names of the parameters are
+the released ones.
 """
 
 from __future__ import annotations
@@ -37,14 +38,16 @@ class Attention(nn.Module):
         return self._joined(self._attend(*self._heads(tokens_BND)))
 
     def divided(self, tokens_BND: Tensor, n_frames: int, *, over_time: bool) -> Tensor:
-        """(B, 1 + T L, D) to the same shape; patches see those of their place, or of their frame, and the class token.
+        """(B, 1 + T L, D) to the same shape; patches see those of their place, or of their frame,
+        and the class token.
 
         The class token itself sees everything, once.
 
         Args:
             tokens_BND: the class token, then the L patches of each of the T frames.
             n_frames: T.
-            over_time: whether patches see the T patches of their place; otherwise the L patches of their frame.
+            over_time: whether patches see the T patches of their place; otherwise the L patches of
+                their frame.
         """
         query, key, value = self._heads(tokens_BND)
         whole_clip = self._attend(query[:, :, :1], key, value)
@@ -131,8 +134,8 @@ class TransformerLayer(nn.Module):
 class DividedLayer(TransformerLayer):
     """Attention over time, then over space, then the perceptron: TimeSformer's layer, as released.
 
-    (The published TimeSformer averages the class token over frames and has a linear layer more behind the attention
-    over time.)
+    (The published TimeSformer averages the class token over frames and has a linear layer more
+    behind the attention over time.)
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, drop_path: float = 0.0) -> None:

@@ -1,10 +1,12 @@
-"""The residual branches: what happens inside a bottleneck block, between its input and the shortcut's addition.
+"""The residual branches: what happens inside a bottleneck block, between its input and the
+shortcut's addition.
 
-    a (1x1, or kt x 1 x 1) --> one or two convolutions in the middle, the first with the stride --> c (1x1)
+    a (1x1, or kt x 1 x 1) --> one or two convolutions in the middle, the first with the stride -->
+    c (1x1)
 
-each with its batch normalisation, and a ReLU behind all but the last. The parameters have the released names:
-a, a_bn, b, b_bn, c, c_bn; a calibrated convolution b has its router b_rf beside it. A new kind of block is one
-more Branch, an entry of data.
+each with its batch normalisation, and a ReLU behind all but the last. The parameters have the
+released names: a, a_bn, b, b_bn, c, c_bn; a calibrated convolution b has its router b_rf beside it.
+A new kind of block is one more Branch, an entry of data.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from tadaconv.layers import ClipConv
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """What distinguishes one bottleneck from another; the default is that of a per-frame ResNet (R2D)."""
+    """What distinguishes one bottleneck from another; the default is that of a per-frame ResNet
+    (R2D)."""
 
     a_frames: int = 1
     """Temporal kernel of ``a``."""
@@ -52,7 +55,8 @@ TADA2D = Branch(calibrated=("b",), aggregation=Aggregation())
 
 
 def calibrate(branch: Branch, *names: str) -> Branch:
-    """The branch with TAdaConvs in place of these convolutions of its middle; none named: of the spatial one.
+    """The branch with TAdaConvs in place of these convolutions of its middle; none named: of the
+    spatial one.
 
     That is all the paper's plug-in comparison changes (TAda!, Table 2); there is no aggregation.
 
@@ -63,13 +67,15 @@ def calibrate(branch: Branch, *names: str) -> Branch:
 
 
 class Bottleneck(nn.Module):
-    """The residual branch that a :class:`Branch` describes; the strides are those of the middle's first convolution.
+    """The residual branch that a :class:`Branch` describes; the strides are those of the middle's
+    first convolution.
 
     With the branch TADA2D (TAda!, Sec. 4, Eq. 7), neighbouring frames are aggregated behind ``b``:
 
         x = relu(b_bn(y) + b_avgpool_bn(average of y over 3 frames)),   y = TAdaConv2d(x, router(x))
 
-    Until they are trained, the router gives alpha = 1 and b_avgpool_bn gives 0: it starts as the branch R2D.
+    Until they are trained, the router gives alpha = 1 and b_avgpool_bn gives 0: it starts as the
+    branch R2D.
     """
 
     def __init__(
@@ -131,7 +137,8 @@ class Bottleneck(nn.Module):
         return y
 
     def normalise(self, name: str, y: Tensor) -> Tensor:
-        """Batch normalisation behind one convolution of the middle; behind ``b``, aggregation as well."""
+        """Batch normalisation behind one convolution of the middle; behind ``b``, aggregation as
+        well."""
         bn, aggregation = self.get_submodule(f"{name}_bn"), self.branch.aggregation
         if aggregation is None or name != "b":
             z: Tensor = bn(y)

@@ -34,8 +34,8 @@ def calibrated_conv(
 ) -> tuple[TAdaConv2d | TAdaConv3d, RouteFuncMLP]:
     """The calibrated form of :class:`tadaconv.layers.ClipConv` and the router that belongs to it.
 
-    A kernel of one frame becomes a TAdaConv2d, a longer one a TAdaConv3d. As long as the router is untrained
-    (alpha = 1), the convolution is the plain one.
+    A kernel of one frame becomes a TAdaConv2d, a longer one a TAdaConv3d. As long as the router is
+    untrained (alpha = 1), the convolution is the plain one.
     """
     frames, pixels = kernel
     conv = (TAdaConv2d if frames == 1 else TAdaConv3d)(

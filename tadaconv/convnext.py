@@ -1,13 +1,14 @@
 """ConvNeXts over clips, whose depthwise convolutions are TAdaConvs.
 
-    clips (B, 3, T, H, W) --patches of 3 frames, 4 x 4 pixels, every second frame--> stages --mean, norm--> head
+    clips (B, 3, T, H, W) --patches of 3 frames, 4 x 4 pixels, every second frame--> stages --mean,
+    norm--> head
 
-TAdaConvNeXtV2 has TAdaConv v2, aggregation of frames and the QuickGELU; TAdaConvNeXt, the first version, a plain
-router and no aggregation. Names of the parameters are the released ones.
+TAdaConvNeXtV2 has TAdaConv v2, aggregation of frames and the QuickGELU; TAdaConvNeXt, the first
+version, a plain router and no aggregation. Names of the parameters are the released ones.
 
-Source: ConvNeXt (Liu et al., CVPR 2022); TAda! (ICLR 2022), Sec. 5; Temporally-Adaptive Models (arXiv
-2308.05787). No configuration or weights of the first version are public: its stem, depths and rates are those of
-the second here, its router that of TAda2D.
+Source: ConvNeXt (Liu et al., CVPR 2022); TAda! (ICLR 2022), Sec. 5; Temporally-Adaptive Models
+(arXiv 2308.05787). No configuration or weights of the first version are public: its stem, depths
+and rates are those of the second here, its router that of TAda2D.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class ConvNeXtSpec:
     """Pixels and usual clip."""
 
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
-        """The network, with random weights; it takes any input size and disregards the one given."""
+        """The network, with random weights; it takes any input size and disregards the one
+        given."""
         network = ConvNeXt(ConvNeXtBackbone(self), ClassificationHead(self.widths[-1], num_classes))
         initialise_like_transformers_(network)
         return network
@@ -96,7 +98,8 @@ class TAdaConvNeXtBlock(nn.Module):
 
 
 class TAdaConvNeXtV2Block(TAdaConvNeXtBlock):
-    """The same with TAdaConv v2, and norm(y) + norm_avgpool(average of y over 3 frames) behind it."""
+    """The same with TAdaConv v2, and norm(y) + norm_avgpool(average of y over 3 frames) behind
+    it."""
 
     def __init__(self, channels: int, drop_path: float, head_dim: int) -> None:
         super().__init__(channels, drop_path)

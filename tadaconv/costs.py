@@ -54,7 +54,8 @@ PAPER_FIGURES: Mapping[str, PaperFigures] = {
 
 
 def count_costs(name: str, clip: tuple[int, int, int]) -> Costs:
-    """Parameters (400 classes), and multiply-accumulates of convolutions and matrix products for one clip.
+    """Parameters (400 classes), and multiply-accumulates of convolutions and matrix products for
+    one clip.
 
     Nothing is computed and no memory taken: tensors have shapes only.
 

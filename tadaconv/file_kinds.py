@@ -1,4 +1,5 @@
-"""The kind of a file that is no file of weights, by its first bytes and in words that say what to do."""
+"""The kind of a file that is no file of weights, by its first bytes and in words that say what
+to do."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def kind_of_file(path: Path) -> str:
         path: an existing file.
 
     Returns:
-        Words that go on a sentence "it is ...", with what to do; empty where the bytes tell nothing.
+        Words that go on a sentence "it is ...", with what to do; empty where the bytes tell
+        nothing.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)

@@ -12,8 +12,9 @@ from torch import Tensor
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and values of a state dict.
 
-    Does not depend on the order of the keys, the device, the memory layout or the file format. Values are
-    hashed in the byte order of the machine, which is little-endian wherever PyTorch runs in practice.
+    Does not depend on the order of the keys, the device, the memory layout or the file format.
+    Values are hashed in the byte order of the machine, which is little-endian wherever PyTorch runs
+    in practice.
 
     Args:
         state: what ``module.state_dict()`` gives.

@@ -1,11 +1,12 @@
 """Frames as a batch of images, and the average over neighbouring frames.
 
-Axes: B clips, C channels, T frames, H x W pixels. Between the layers a clip batch is a (B, C, T, H, W) tensor
-whose memory is laid out as B, T, H, W, C (``torch.channels_last_3d``). In that layout the frames can be
-folded into the batch without moving a byte, and what comes out is an ordinary channels-last image batch:
+Axes: B clips, C channels, T frames, H x W pixels. Between the layers a clip batch is a (B, C, T, H,
+W) tensor whose memory is laid out as B, T, H, W, C (``torch.channels_last_3d``). In that layout the
+frames can be folded into the batch without moving a byte, and what comes out is an ordinary
+channels-last image batch:
 
-    (B, C, T, H, W) --fold_frames--> (B * T, C, H, W) --conv2d--> (B * T, C', H', W') --unfold_frames-->
-    (B, C', T, H', W')
+    (B, C, T, H, W) --fold_frames--> (B * T, C, H, W) --conv2d--> (B * T, C', H', W')
+    --unfold_frames--> (B, C', T, H', W')
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def unfold_frames(images: Tensor, n_clips: int) -> Tensor:
 def spatial_mean(x_BCTHW: Tensor) -> Tensor:
     """Mean over the pixels of each frame: (B, C, T, H, W) to (B, C, T).
 
-    Channels-last clips are summed row by row, all channels of a pixel at once, which on CPU is ten times faster
-    than a mean over the axes H and W; the result is then laid out as B, T, C.
+    Channels-last clips are summed row by row, all channels of a pixel at once, which on CPU is ten
+    times faster than a mean over the axes H and W; the result is then laid out as B, T, C.
 
     >>> spatial_mean(torch.ones(2, 3, 8, 4, 5)).shape
     torch.Size([2, 3, 8])
@@ -61,8 +62,8 @@ def spatial_mean(x_BCTHW: Tensor) -> Tensor:
 def gather_windows(x_BCTHW: Tensor, kernel_t: int, stride: int = 1) -> Tensor:
     """The frames around every stride-th frame as channels, with zeros outside the clip.
 
-    Channel c * kernel_t + k holds channel c of the frame k - kernel_t // 2 away, the order of a (C, kernel_t)
-    kernel.
+    Channel c * kernel_t + k holds channel c of the frame k - kernel_t // 2 away, the order of a (C,
+    kernel_t) kernel.
 
     Args:
         x_BCTHW: clips, (B, C, T, H, W).
@@ -90,7 +91,8 @@ def gather_windows(x_BCTHW: Tensor, kernel_t: int, stride: int = 1) -> Tensor:
 def temporal_average(x_BCTHW: Tensor) -> Tensor:
     """Mean of each frame and its two neighbours; outside the clip there are zeros.
 
-    y[t] = (x[t - 1] + x[t] + x[t + 1]) / 3, at the first and the last frame as well. Any T >= 1 will do.
+    y[t] = (x[t - 1] + x[t] + x[t + 1]) / 3, at the first and the last frame as well. Any T >= 1
+    will do.
 
     Source: TAda! (ICLR 2022), Eq. 7; what the paper calls strided average pooling has stride 1.
 
@@ -108,10 +110,11 @@ def temporal_average(x_BCTHW: Tensor) -> Tensor:
 
 
 class _TemporalAverage(torch.autograd.Function):
-    """The average with its gradient, which is the same average: the matrix of the three taps is symmetric.
+    """The average with its gradient, which is the same average: the matrix of the three taps is
+    symmetric.
 
-    On CPU this is 5 times faster than autograd through shifted slices, and avg_pool3d is far slower still on
-    channels-last tensors (and refuses T < 3).
+    On CPU this is 5 times faster than autograd through shifted slices, and avg_pool3d is far slower
+    still on channels-last tensors (and refuses T < 3).
     """
 
     @staticmethod

@@ -1,8 +1,10 @@
-"""Convolutions for inference that add their bias, a shortcut and a ReLU while they write their output.
+"""Convolutions for inference that add their bias, a shortcut and a ReLU while they write their
+output.
 
-On a CPU, oneDNN then goes over the output once in place of two or three times, and finds the kernel in the order
-in which it reads it, which it would otherwise make anew for every call. Both together save 7 to 15 % of a ResNet-50.
-(The operators are those that torch's own compiler puts in; compiling brings no more and takes a minute.)
+On a CPU, oneDNN then goes over the output once in place of two or three times, and finds the kernel
+in the order in which it reads it, which it would otherwise make anew for every call. Both together
+save 7 to 15 % of a ResNet-50. (The operators are those that torch's own compiler puts in; compiling
+brings no more and takes a minute.)
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from tadaconv.layers import ClipConv
 class FusedConv(nn.Module):
     """A ClipConv, without gradient, that can go on with a ReLU, or with a sum and a ReLU.
 
-    On a CPU each frame of the kernel is kept in oneDNN's order as well, for the size of the last input: the best order
-    depends on it, and that of another size would take half as long again.
+    On a CPU each frame of the kernel is kept in oneDNN's order as well, for the size of the last
+    input: the best order depends on it, and that of another size would take half as long again.
 
     Args:
         conv: its weights.

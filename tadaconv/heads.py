@@ -13,10 +13,11 @@ _TASKS = ("verb", "noun")
 
 
 class ClassificationHead(nn.Module):
-    """Dropout and one linear layer, or one for verbs and one for nouns behind the same dropout mask.
+    """Dropout and one linear layer, or one for verbs and one for nouns behind the same dropout
+    mask.
 
-    Gives logits in training and in evaluation alike (the released heads apply a softmax when in evaluation
-    mode).
+    Gives logits in training and in evaluation alike (the released heads apply a softmax when in
+    evaluation mode).
 
     Args:
         num_features: C, length of the feature.

@@ -1,13 +1,14 @@
 """A network for inference only: every batch normalisation folded into what precedes it.
 
-In evaluation mode a batch normalisation is a fixed scale and shift per channel. Behind a convolution, plain or
-calibrated, both go into its weights and a bias. Behind the calibrated convolution of TAda2D, the sum of the
-two normalised paths
+In evaluation mode a batch normalisation is a fixed scale and shift per channel. Behind a
+convolution, plain or calibrated, both go into its weights and a bias. Behind the calibrated
+convolution of TAda2D, the sum of the two normalised paths
 
-    b_bn(y) + b_avgpool_bn(average of y over 3 frames)  =  side y[t - 1] + centre y[t] + side y[t + 1] + bias
+    b_bn(y) + b_avgpool_bn(average of y over 3 frames)  =  side y[t - 1] + centre y[t] + side y[t +
+    1] + bias
 
-is one filter of three temporal taps per channel. ReLUs and shortcuts go into the convolution in front of them
-(`tadaconv.fused`).
+is one filter of three temporal taps per channel. ReLUs and shortcuts go into the convolution in
+front of them (`tadaconv.fused`).
 
 TAda2D then costs a few percent more than a plain per-frame ResNet treated the same way.
 """
@@ -38,15 +39,16 @@ def optimize_for_inference(
 ) -> VideoNetwork:
     """Copy a network into an equivalent one that is faster and can only be evaluated.
 
-    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no gradient; its
-    state dict has other keys than the model's, so save the model, not the copy. On a CPU it is fastest for inputs
-    of one size; where the size changes, weights are put into another order, once.
+    Features agree within 1e-5 of their maximum. The copy is in evaluation mode and needs no
+    gradient; its state dict has other keys than the model's, so save the model, not the copy. On a
+    CPU it is fastest for inputs of one size; where the size changes, weights are put into another
+    order, once.
 
     Args:
         model: a network of ``create_model``; left as it is.
-        dtype: what the backbone computes in, for example ``torch.bfloat16``: faster where the processor has
-            instructions for it (and several times slower where it has not), at errors of about half a
-            percent; None: as the model. Clips and features keep the model's type.
+        dtype: what the backbone computes in, for example ``torch.bfloat16``: faster where the
+            processor has instructions for it (and several times slower where it has not), at errors
+            of about half a percent; None: as the model. Clips and features keep the model's type.
         device: where the copy computes; None: where the model is.
 
     Returns:
@@ -100,7 +102,8 @@ def _folded(conv: Convolution, bn: nn.BatchNorm3d) -> Convolution:
 
 
 def _scale_and_shift(bn: nn.Module) -> tuple[Tensor, Tensor]:
-    """What the normalisation does in evaluation mode, per channel and in float64: x * scale + shift."""
+    """What the normalisation does in evaluation mode, per channel and in float64: x * scale +
+    shift."""
     assert isinstance(bn, nn.BatchNorm3d)  # for the type checker, as are the next two
     assert bn.running_mean is not None
     assert bn.running_var is not None
@@ -141,7 +144,8 @@ class _FusedStem(nn.Module):
 class _FusedBlock(nn.Module):
     """A residual block whose last convolution adds the shortcut.
 
-    Overwrites its input where that is the shortcut: the output of the block before, which nobody else needs.
+    Overwrites its input where that is the shortcut: the output of the block before, which nobody
+    else needs.
     """
 
     def __init__(self, block: ResidualBlock) -> None:
@@ -189,10 +193,11 @@ class _PlainMiddle(nn.Module):
 
 
 class _FoldedTAda2D(nn.Module):
-    """The middle of the branch TADA2D, whose two normalisations and temporal average are three taps and a bias.
+    """The middle of the branch TADA2D, whose two normalisations and temporal average are three taps
+    and a bias.
 
-    Nobody else needs the input of the calibrated convolution, so alpha scales it in place, which leaves an
-    ordinary convolution.
+    Nobody else needs the input of the calibrated convolution, so alpha scales it in place, which
+    leaves an ordinary convolution.
     """
 
     side: Tensor

@@ -13,13 +13,14 @@ TRANSFORMER_STD = 0.02
 
 
 def initialise_(network: nn.Module) -> None:
-    """Draw weights in place: Kaiming normal (fan out) for convolutions, standard deviation 0.01 for the head.
+    """Draw weights in place: Kaiming normal (fan out) for convolutions, standard deviation 0.01 for
+    the head.
 
-    Calibrated convolutions are drawn like the plain ones that they replace. That is a deliberate difference
-    from the released code, which leaves TAdaConv with a bound many times smaller (1 / sqrt(Co * Ci * kh *
-    kw)): harmless where trained weights are loaded, but a network trained from scratch would start with
-    almost dead 3x3 layers. What makes TAda2D start as R2D stays: the router's last layer is zero (alpha = 1),
-    so is the normalisation of the average.
+    Calibrated convolutions are drawn like the plain ones that they replace. That is a deliberate
+    difference from the released code, which leaves TAdaConv with a bound many times smaller (1 /
+    sqrt(Co * Ci * kh * kw)): harmless where trained weights are loaded, but a network trained from
+    scratch would start with almost dead 3x3 layers. What makes TAda2D start as R2D stays: the
+    router's last layer is zero (alpha = 1), so is the normalisation of the average.
 
     Batch normalisations are left as their classes made them.
     """
@@ -36,10 +37,11 @@ def initialise_(network: nn.Module) -> None:
 
 
 def initialise_like_transformers_(network: nn.Module) -> None:
-    """Draw weights in place: truncated normal of standard deviation 0.02, biases zero (ConvNeXt, ViT).
+    """Draw weights in place: truncated normal of standard deviation 0.02, biases zero (ConvNeXt,
+    ViT).
 
-    Calibrated convolutions are drawn like plain ones here, too. Normalisations and embeddings are left as
-    their classes made them.
+    Calibrated convolutions are drawn like plain ones here, too. Normalisations and embeddings are
+    left as their classes made them.
     """
     for module in network.modules():
         if isinstance(module, TAdaConv | nn.Conv3d | nn.Linear):

@@ -1,8 +1,8 @@
 """Released weights that these networks can load: facts, not code. ``load_weights`` reads the files.
 
-None is downloaded by this package, and their checksums are not published except in part of a file name. The
-licences are those of the files; the images and videos behind them have terms of their own. Mean and deviation of
-the pixels are the network's (``tadaconv.inputs``).
+None is downloaded by this package, and their checksums are not published except in part of a file
+name. The licences are those of the files; the images and videos behind them have terms of their
+own. Mean and deviation of the pixels are the network's (``tadaconv.inputs``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class KnownWeights:
     clip: tuple[int, int, int]
     """(T, H, W) of the input that it was trained on."""
     frame_step: int | None = None
-    """Frames of the video from one input frame to the next; None: spread over the whole video, or an image."""
+    """Frames of the video from one input frame to the next; None: spread over the whole video,
+    or an image."""
     top1: float | None = None
     """Published accuracy in percent, on the data set it was trained on."""
     sha256: str | None = None

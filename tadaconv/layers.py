@@ -20,7 +20,8 @@ class HasNorms(Protocol):
     """A module that names its batch normalisations, so that they can be folded for inference."""
 
     norm_of: Mapping[str, str]
-    """Name of a convolution -> name of the normalisation right behind it, both among the children."""
+    """Name of a convolution -> name of the normalisation right behind it, both among the
+    children."""
 
     def get_submodule(self, target: str) -> nn.Module:
         """As of every module."""
@@ -32,8 +33,9 @@ class ClipConv(nn.Conv3d):
 
         y[t] = sum_k W[k] * x[s t + k - kt // 2],   T frames to ceil(T / s)
 
-    The parameters keep the names and shapes of ``Conv3d``. On CPU, this form is a fifth faster for kernels of
-    one frame and up to five times for 3x3x3, and unlike ``conv3d`` it leaves the memory channels-last.
+    The parameters keep the names and shapes of ``Conv3d``. On CPU, this form is a fifth faster for
+    kernels of one frame and up to five times for 3x3x3, and unlike ``conv3d`` it leaves the memory
+    channels-last.
 
     Args:
         in_channels: Ci.
@@ -86,7 +88,8 @@ class ClipConv(nn.Conv3d):
         return y
 
     def _strided(self, x_BCTHW: Tensor) -> Tensor:
-        """The same where frames are left out: each tap sees those frames only that it is needed for."""
+        """The same where frames are left out: each tap sees those frames only that it is needed
+        for."""
         n_clips, n_frames, stride = x_BCTHW.shape[0], x_BCTHW.shape[2], self.stride[0]
         reach, taps = self.kernel_size[0] // 2, self.weight.unbind(2)
         y = self._convolve(fold_frames(x_BCTHW[:, :, ::stride]), taps[reach], self.bias, n_clips)
@@ -111,8 +114,9 @@ class ClipConv(nn.Conv3d):
 class PatchConv(nn.Conv3d):
     """A ``Conv3d`` with a stride along time as well, run as one conv2d over gathered frames.
 
-    Time is padded by half the kernel, so T frames give ceil(T / stride) of them; height and width are cut into
-    patches, without padding. Used by stems of patches, by downsampling and by the fusions of SlowFast.
+    Time is padded by half the kernel, so T frames give ceil(T / stride) of them; height and width
+    are cut into patches, without padding. Used by stems of patches, by downsampling and by the
+    fusions of SlowFast.
 
     Args:
         in_channels: Ci.
@@ -179,7 +183,8 @@ class QuickGELU(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, drops a residual branch for whole clips, and scales up the others.
+    """Stochastic depth: in training, drops a residual branch for whole clips, and scales up the
+    others.
 
     Args:
         probability: of dropping, 0 <= probability < 1.

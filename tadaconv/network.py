@@ -1,4 +1,5 @@
-"""The base of all networks: a backbone, the feature of a clip, a head, and the facts of the input."""
+"""The base of all networks: a backbone, the feature of a clip, a head, and the facts of the
+input."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ class VideoNetwork(nn.Module):
         backbone: the layers up to the feature.
         head: from the feature to logits.
         num_features: C, length of the feature.
-        input: statistics of the pixels, size of the clips (``create_model`` takes them from the network's entry).
+        input: statistics of the pixels, size of the clips (``create_model`` takes them from the
+            network's entry).
     """
 
     input = NetworkInput()
@@ -32,11 +34,13 @@ class VideoNetwork(nn.Module):
         return feats_BC
 
     def feature_map(self) -> nn.Module | None:
-        """The module whose output (B, C, T', h, w) is averaged into the feature; None: there is no such map."""
+        """The module whose output (B, C, T', h, w) is averaged into the feature; None: there is
+        no such map."""
         return None
 
     def forward(self, clips_BCTHW: Tensor) -> Tensor | dict[str, Tensor]:
-        """Logits (B, classes) of clips (B, 3, T, H, W), or {"verb": (B, n), "noun": (B, m)} for two heads."""
+        """Logits (B, classes) of clips (B, 3, T, H, W), or {"verb": (B, n), "noun": (B, m)} for
+        two heads."""
         logits: Tensor | dict[str, Tensor] = self.head(self.forward_features(clips_BCTHW))
         return logits
 

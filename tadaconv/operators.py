@@ -1,27 +1,32 @@
-"""Temporally-adaptive convolutions (TAdaConv): one kernel per frame, at the price of an ordinary convolution.
+"""Temporally-adaptive convolutions (TAdaConv): one kernel per frame, at the price of an ordinary
+convolution.
 
-The kernel of frame t is one kernel W calibrated by a factor per channel. Convolution is linear, so those
-kernels never have to be formed. With * for convolution over pixels, i for input and o for output channels:
+The kernel of frame t is one kernel W calibrated by a factor per channel. Convolution is linear, so
+those kernels never have to be formed. With * for convolution over pixels, i for input and o for
+output channels:
 
     cal_dim "cin"   y[t, o] = sum_i (alpha[t, i] W[o, i]) * x[t, i] = sum_i W[o, i] * (alpha[t, i] x[t, i])
-    cal_dim "cout"  y[t, o] = sum_i (alpha[t, o] W[o, i]) * x[t, i] = alpha[t, o] sum_i W[o, i] * x[t, i]
+    cal_dim "cout"  y[t, o] = sum_i (alpha[t, o] W[o, i]) * x[t, i] = alpha[t, o] sum_i W[o, i] *
+    x[t, i]
 
-So "cin" scales the input, "cout" scales the output, and one channels-last ``conv2d`` runs over all frames of
-all clips. The released code forms B * T kernels and runs a convolution with B * T groups instead: the same
-results and gradients, several times slower.
+So "cin" scales the input, "cout" scales the output, and one channels-last ``conv2d`` runs over all
+frames of all clips. The released code forms B * T kernels and runs a convolution with B * T groups
+instead: the same results and gradients, several times slower.
 
 Two more kinds of the paper's Table 4, of which no code is public:
 
-    cal_dim "cin_cout"  both of the above, alpha[t, i] beta[t, o] W[o, i]: the rank-1 calibration of all
+    cal_dim "cin_cout"  both of the above, alpha[t, i] beta[t, o] W[o, i]: the rank-1 calibration of
+    all
                         Ci x Co pairs, still without per-frame kernels
     cal_dim "k2"        alpha[t, p] W[o, i, p] for each position p of the kernel: neither input nor output
                         alone can be scaled, so this one does form a kernel per frame (and is slow)
 
-A kernel that spans kt frames (``TAdaConv3d``) is calibrated as a whole by the alpha of the frame in its
-middle. A frame then takes part in kt windows, each with its own alpha, so the windows are gathered as kt * Ci
-channels first; the rest is the same.
+A kernel that spans kt frames (``TAdaConv3d``) is calibrated as a whole by the alpha of the frame in
+its middle. A frame then takes part in kt windows, each with its own alpha, so the windows are
+gathered as kt * Ci channels first; the rest is the same.
 
-Source: TAda! (ICLR 2022), Sec. 3.  Axes: B clips, Ci and Co channels in and out, T frames, H x W pixels.
+Source: TAda! (ICLR 2022), Sec. 3.  Axes: B clips, Ci and Co channels in and out, T frames, H x W
+pixels.
 """
 
 from __future__ import annotations
@@ -114,8 +119,8 @@ class TAdaConv(nn.Module):
 
         Args:
             x: clips, (B, Ci, T, H, W).
-            alpha: factors, (B, ``num_factors``, T, 1, 1): Ci of them for cal_dim "cin", Co for "cout", Ci
-                and then Co for "cin_cout", one per position of the kernel for "k2".
+            alpha: factors, (B, ``num_factors``, T, 1, 1): Ci of them for cal_dim "cin", Co for
+                "cout", Ci and then Co for "cin_cout", one per position of the kernel for "k2".
 
         Returns:
             Tensor (B, Co, T, H', W'), in ``channels_last_3d`` memory format.
@@ -202,7 +207,8 @@ class TAdaConv(nn.Module):
 
 
 class TAdaConv2d(TAdaConv):
-    """Temporally-adaptive convolution: the spatial kernel of each frame is calibrated by that frame's alpha.
+    """Temporally-adaptive convolution: the spatial kernel of each frame is calibrated by that
+    frame's alpha.
 
     Takes the place of a (1, kh, kw) ``Conv3d``; with alpha = 1 it is that convolution.
 
@@ -213,14 +219,16 @@ class TAdaConv2d(TAdaConv):
         stride: one int or three, 1 along time.
         padding: one int or three, 0 along time.
         dilation: one int or three, 1 along time.
-        groups: groups of channels, as in ``torch.nn.Conv3d`` (the released code fails for "cin" with groups).
+        groups: groups of channels, as in ``torch.nn.Conv3d`` (the released code fails for "cin"
+            with groups).
         bias: whether to add a bias, which alpha never scales.
-        cal_dim: what alpha scales, "cin" (Ci factors), "cout" (Co), "cin_cout" (Ci + Co) or "k2" (kh * kw).
+        cal_dim: what alpha scales, "cin" (Ci factors), "cout" (Co), "cin_cout" (Ci + Co) or "k2"
+            (kh * kw).
 
-    Parameters are ``weight`` (1, 1, Co, Ci / groups, kh, kw) and ``bias`` (1, 1, Co), drawn as in the
-    released code: uniform within 1 / sqrt(number of weights), whose fan counts Co as well. That is far less
-    than usual and suits layers about to receive trained weights; networks of ``create_model`` draw theirs
-    anew (``tadaconv.initialisation``).
+    Parameters are ``weight`` (1, 1, Co, Ci / groups, kh, kw) and ``bias`` (1, 1, Co), drawn as in
+    the released code: uniform within 1 / sqrt(number of weights), whose fan counts Co as well. That
+    is far less than usual and suits layers about to receive trained weights; networks of
+    ``create_model`` draw theirs anew (``tadaconv.initialisation``).
 
     Raises:
         ValueError: if an argument along time, groups or cal_dim has another value than those above.
@@ -246,15 +254,15 @@ class TAdaConv3d(TAdaConv):
         out_channels: Co.
         kernel_size: one int or (kt, kh, kw), kt odd.
         stride: one int or three, 1 along time.
-        padding: one int or three, kt // 2 along time. (The released code pads by kt // 2 frames whatever is
-            given here; this class refuses any other value.)
+        padding: one int or three, kt // 2 along time. (The released code pads by kt // 2 frames
+            whatever is given here; this class refuses any other value.)
         dilation: one int or three, 1 along time.
         groups: as in :class:`TAdaConv2d`.
         bias: as in :class:`TAdaConv2d`.
         cal_dim: as in :class:`TAdaConv2d`.
 
-    Parameters are ``weight`` (1, 1, Co, Ci / groups, kt, kh, kw) and ``bias`` (1, 1, Co), drawn as in
-    TAdaConv2d.
+    Parameters are ``weight`` (1, 1, Co, Ci / groups, kt, kh, kw) and ``bias`` (1, 1, Co), drawn as
+    in TAdaConv2d.
 
     Raises:
         ValueError: if an argument along time, groups or cal_dim has another value than those above.

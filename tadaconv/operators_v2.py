@@ -35,7 +35,8 @@ class TAdaConv2dV2(TAdaConv):
 
         Args:
             x: clips, (B, Ci, T, H, W).
-            alpha: factors of the weight, (B, ``num_factors``, T, 1, 1), and of the bias, (B, Co, T, 1, 1).
+            alpha: factors of the weight, (B, ``num_factors``, T, 1, 1), and of the bias, (B, Co, T,
+                1, 1).
 
         Returns:
             Tensor (B, Co, T, H', W'), in ``channels_last_3d`` memory format.
@@ -53,8 +54,8 @@ class SelfCalibratedConv2d(TAdaConv2dV2):
 
         out = bn_a(y) + bn_b(average of y over 3 frames)
 
-    bn_b starts at zero. The factors do not start at one: the block of TAdaFormer that holds this layer starts
-    at zero as a whole.
+    bn_b starts at zero. The factors do not start at one: the block of TAdaFormer that holds this
+    layer starts at zero as a whole.
 
     Args:
         channels: C.

@@ -27,18 +27,19 @@ def create_model(
     Args:
         name: one of :func:`list_models`.
         num_classes: an int, or {"verb": n, "noun": m} for two heads.
-        input_size: (T, H, W), for networks of a fixed input size; the ResNets take any, and disregard it. None:
-            the size at which the network is usually compared.
+        input_size: (T, H, W), for networks of a fixed input size; the ResNets take any, and
+            disregard it. None: the size at which the network is usually compared.
 
     Returns:
-        A module in training mode.  Input: clips (B, 3, T, H, W), float32 RGB, already normalised; SlowFast
-        takes the fast clip (32 frames) and picks the slow frames itself.
-        ``forward_features`` gives (B, ``num_features``), calling it gives logits (B, num_classes) or
-        {"verb": (B, n), "noun": (B, m)}. ``input`` tells how pixels are normalised, and the size of clips.
+        A module in training mode.  Input: clips (B, 3, T, H, W), float32 RGB, already normalised;
+        SlowFast takes the fast clip (32 frames) and picks the slow frames itself.
+        ``forward_features`` gives (B, ``num_features``), calling it gives logits (B, num_classes)
+        or {"verb": (B, n), "noun": (B, m)}. ``input`` tells how pixels are normalised, and the size
+        of clips.
 
     Raises:
-        ValueError: if there is no such network, num_classes is not as above, or a network of fixed size
-            cannot have this input_size.
+        ValueError: if there is no such network, num_classes is not as above, or a network of fixed
+            size cannot have this input_size.
 
     >>> import torch
     >>> model = create_model("tada2d_mini", num_classes=10).eval()

@@ -1,10 +1,11 @@
 """ResNets over clips: one definition, described by a small specification.
 
-    clips (B, 3, T, H, W) --> conv1 (stem) --> conv2 .. conv5 (residual blocks) --mean--> (B, C) --> head
+    clips (B, 3, T, H, W) --> conv1 (stem) --> conv2 .. conv5 (residual blocks) --mean--> (B, C) -->
+    head
 
 Names of modules and shapes of parameters are those of the released checkpoints
-(backbone.conv2.res_1.conv_branch.a.weight). Any H, W and T >= 1 will do; T is kept up to the last mean, but for the
-temporal strides of ir-CSN and the small networks.
+(backbone.conv2.res_1.conv_branch.a.weight). Any H, W and T >= 1 will do; T is kept up to the last
+mean, but for the temporal strides of ir-CSN and the small networks.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ INPUT = NetworkInput(clip=(8, 256, 256), frame_step=8)
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetSpec:
-    """What distinguishes one ResNet from another; the defaults are the paper's R2D-50 (Table A1)."""
+    """What distinguishes one ResNet from another; the defaults are the paper's R2D-50 (Table
+    A1)."""
 
     branches: tuple[Branch | SimpleBranch, ...] = (R2D,) * 4
     """The residual branch of each stage."""
@@ -48,22 +50,25 @@ class ResNetSpec:
     stem_pool: bool = False
     """Whether a 3x3 max pooling of stride 2 ends the stem."""
     factorised_stem: bool = False
-    """Whether a convolution over 3 frames follows the stem's own, with as many channels between as keep the number of
-    weights of one 3x7x7 convolution."""
+    """Whether a convolution over 3 frames follows the stem's own, with as many channels between as
+    keep the number of weights of one 3x7x7 convolution."""
     strides: tuple[int, ...] = (2, 2, 2, 2)
     """Spatial stride of the first block of each stage."""
     strides_frames: tuple[int, ...] = (1, 1, 1, 1)
     """Temporal stride of the same."""
     drawn_as_layers: bool = False
-    """Whether weights start as torch's layers draw them, as in the original's configurations of some networks."""
+    """Whether weights start as torch's layers draw them, as in the original's configurations of
+    some networks."""
     zero_init_residual: bool = False
-    """Whether the last normalisation of every branch starts at zero, so that blocks begin as their shortcuts."""
+    """Whether the last normalisation of every branch starts at zero, so that blocks begin as
+    their shortcuts."""
 
     input: NetworkInput = INPUT
     """Pixels and usual clip."""
 
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
-        """The network, with random weights; it takes any input size and disregards the one given."""
+        """The network, with random weights; it takes any input size and disregards the one
+        given."""
         return ResNet(self, num_classes)
 
     def out_channels(self, stage: int) -> int:
@@ -95,7 +100,8 @@ class Stem(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """relu(shortcut + branch); the shortcut is a convolution where the channels or the size change."""
+    """relu(shortcut + branch); the shortcut is a convolution where the channels or the size
+    change."""
 
     def __init__(
         self,
@@ -123,7 +129,8 @@ class ResidualBlock(nn.Module):
 
 
 def make_stage(spec: ResNetSpec, stage: int, in_channels: int) -> nn.Sequential:
-    """Stage 1 .. 4 of a ResNet: blocks res_1, res_2, ...; the first of them changes channels and size."""
+    """Stage 1 .. 4 of a ResNet: blocks res_1, res_2, ...; the first of them changes channels and
+    size."""
     index, out_channels = stage - 1, spec.out_channels(stage)
     blocks = nn.Sequential()
     for n in range(spec.depths[index]):
@@ -162,8 +169,8 @@ class ResNet(MapNetwork):
         spec: the network.
         num_classes: an int, or {"verb": n, "noun": m} for two heads.
 
-    The paper's ablations are specifications too. TAda2D that calibrates output channels, in the last two
-    stages only:
+    The paper's ablations are specifications too. TAda2D that calibrates output channels, in the
+    last two stages only:
 
     >>> from dataclasses import replace
     >>> from tadaconv.branches import TADA2D, Calibration

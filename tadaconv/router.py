@@ -20,13 +20,14 @@ class RouteFuncMLP(nn.Module):
         g = mean of x over T, H, W       (B, C, 1)
         alpha = b(relu(bn(a(v + G(g))))) + 1
 
-    with two temporal convolutions a: C -> C / ratio and b: C / ratio -> C and a linear layer G: C -> C. b
-    starts at zero, so that at first alpha = 1 and the calibrated convolution is an ordinary one.
+    with two temporal convolutions a: C -> C / ratio and b: C / ratio -> C and a linear layer G: C
+    -> C. b starts at zero, so that at first alpha = 1 and the calibrated convolution is an ordinary
+    one.
 
-    Source: TAda! (ICLR 2022), Eq. 5 and 6, in the form of the released code: the paper adds the global
-    descriptor after ``a``, the code (and every released weight) before it. The options behind ``bn_mmt`` are
-    the paper's ablations (Table 3a, Fig. 3), of which no code is public; without them this is the released
-    router.
+    Source: TAda! (ICLR 2022), Eq. 5 and 6, in the form of the released code: the paper adds the
+    global descriptor after ``a``, the code (and every released weight) before it. The options
+    behind ``bn_mmt`` are the paper's ablations (Table 3a, Fig. 3), of which no code is public;
+    without them this is the released router.
 
     Args:
         c_in: C, channels of the input.
@@ -37,7 +38,8 @@ class RouteFuncMLP(nn.Module):
         c_out: number of factors per frame; None: C. A TAdaConv tells its own as ``num_factors``.
         nonlinear: whether batch normalisation and ReLU stand between ``a`` and ``b``.
         global_context: whether g is added.
-        share: part of the factors that is computed, 0 < share <= 1; the others, which come last, are 1.
+        share: part of the factors that is computed, 0 < share <= 1; the others, which come last,
+            are 1.
 
     Raises:
         ValueError: if a kernel size is even, c_in is not at least ratio, or share is out of range.
@@ -97,7 +99,8 @@ class RouteFuncMLP(nn.Module):
 
 
 def temporal_conv(x_BCT: Tensor, conv: nn.Conv3d) -> Tensor:
-    """Apply a (k, 1, 1) convolution, zero padded to the same T, to descriptors without spatial axes.
+    """Apply a (k, 1, 1) convolution, zero padded to the same T, to descriptors without spatial
+    axes.
 
     As a matrix product: conv1d falls back to a slow kernel for a single clip.
     """

@@ -21,16 +21,18 @@ class RouteFuncTransformer(nn.Module):
         h = h + attn_out(attention(norm_transformer(h)))
         alpha = b(h) (+ 1),   beta = b_bias(h) (+ 1)          (B, C, T)
 
-    Source: Temporally-Adaptive Models (Huang et al., arXiv 2308.05787), in the form of the released code, two
-    oddities of which the released weights depend on: the attention is scaled by R ** -0.5 (not by the width of
-    a head), and channels are read as (head_dim, heads) but written back as (heads, head_dim).
+    Source: Temporally-Adaptive Models (Huang et al., arXiv 2308.05787), in the form of the released
+    code, two oddities of which the released weights depend on: the attention is scaled by R ** -0.5
+    (not by the width of a head), and channels are read as (head_dim, heads) but written back as
+    (heads, head_dim).
 
     Args:
         c_in: C, channels of the input and of the factors.
         ratio: reduction of the channels inside.
         kernels: temporal kernel sizes of ``a`` and of ``b`` and ``b_bias``, odd.
         head_dim: channels of one attention head, a divisor of R.
-        start_at_one: whether b and b_bias start at zero and 1 is added, so that at first nothing is calibrated.
+        start_at_one: whether b and b_bias start at zero and 1 is added, so that at first nothing is
+            calibrated.
 
     Raises:
         ValueError: if a kernel size is even, or head_dim does not divide R.
@@ -74,7 +76,8 @@ class RouteFuncTransformer(nn.Module):
             nn.init.zeros_(self.b_bias.weight)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Factors of the weight and of the bias, each (B, C, T, 1, 1), for clips x (B, C, T, H, W)."""
+        """Factors of the weight and of the bias, each (B, C, T, 1, 1), for clips x (B, C, T, H,
+        W)."""
         hidden_BRT = temporal_conv(x.mean((3, 4)), self.a)
         hidden_BTR = self.gelu(self.norm(hidden_BRT.transpose(1, 2)))
         hidden_BTR = hidden_BTR + self._attention(self.norm_transformer(hidden_BTR))

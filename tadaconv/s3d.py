@@ -1,11 +1,14 @@
 """S3D-G: Inception over clips, its convolutions factorised into space and time, its channels gated.
 
-    clips (B, 3, T, H, W) --> block1 (stem) --> block2 --> block3 .. block5 (inception blocks) --mean--> (B, 1024)
+    clips (B, 3, T, H, W) --> block1 (stem) --> block2 --> block3 .. block5 (inception blocks)
+    --mean--> (B, 1024)
 
-Released files hold every layer twice, under a block (block3.1) and under its name in Inception (Mixed_3b); so does this
-network, and the parameters behind both names are the same. Where a file's copies differ, the block's is taken.
+Released files hold every layer twice, under a block (block3.1) and under its name in Inception
+(Mixed_3b); so does this network, and the parameters behind both names are the same. Where a file's
+copies differ, the block's is taken.
 
-Source: Rethinking Spatiotemporal Feature Learning (Xie et al., ECCV 2018); names as in the released TAdaConv code.
+Source: Rethinking Spatiotemporal Feature Learning (Xie et al., ECCV 2018); names as in the released
+TAdaConv code.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ class S3DSpec:
     """Pixels and usual clip."""
 
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
-        """The network, with random weights; it takes any input size from 5 frames and 17 pixels on."""
+        """The network, with random weights; it takes any input size from 5 frames and 17 pixels
+        on."""
         network = MapNetwork(S3DBackbone(self.gated), ClassificationHead(NUM_FEATURES, num_classes))
         for module in network.modules():
             if isinstance(module, ClipConv):
@@ -75,7 +79,8 @@ class PointConv(nn.Module):
 
 
 class SeparableConv(nn.Module):
-    """A spatial, then a temporal convolution of one size and stride, each with its normalisation and ReLU."""
+    """A spatial, then a temporal convolution of one size and stride, each with its normalisation
+    and ReLU."""
 
     norm_of = {"conv1": "bn1", "conv2": "bn2"}  # noqa: RUF012
 

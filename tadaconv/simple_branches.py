@@ -1,10 +1,12 @@
-"""The residual branches of shallow ResNets: two convolutions, plain or factorised, without a bottleneck.
+"""The residual branches of shallow ResNets: two convolutions, plain or factorised, without a
+bottleneck.
 
     R-2D3D     a (kt x 3 x 3), b (kt x 3 x 3)                           each with its batch normalisation, and a ReLU
     R(2+1)D    a1 (1 x 3 x 3), a2 (3 x 1 x 1), b1, b2 likewise          behind all but the last
 
-The first convolution carries the spatial stride, and the temporal one too; factorised, the second has the latter.
-Names of the parameters are those of the released code (Huang et al., MoSI, CVPR 2021).
+The first convolution carries the spatial stride, and the temporal one too; factorised, the second
+has the latter. Names of the parameters are those of the released code (Huang et al., MoSI, CVPR
+2021).
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ class FactorisedStem(ConvChain):
 def factorised(
     name: str, in_channels: int, out_channels: int, kernel: tuple[int, int], strides: tuple[int, int]
 ) -> dict[str, ClipConv]:
-    """A spatial and a temporal convolution that together have as many weights as one over (kt, k, k).
+    """A spatial and a temporal convolution that together have as many weights as one over (kt, k,
+    k).
 
     Source: R(2+1)D (Tran et al., CVPR 2018), Sec. 3.5.
 

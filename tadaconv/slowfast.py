@@ -4,10 +4,11 @@
               |                                       ^ slowfast_fusion1 .. 4                     cat --> head
               +----------------------------------> fast_conv1 --> ... fast_conv5 --mean-->  256 --+
 
-After the stem and the first three stages, the fast maps are brought to the slow frame rate by a strided
-temporal convolution and appended to the slow channels.
+After the stem and the first three stages, the fast maps are brought to the slow frame rate by a
+strided temporal convolution and appended to the slow channels.
 
-Source: SlowFast (Feichtenhofer et al., ICCV 2019); names of the parameters as in the released TAdaConv code.
+Source: SlowFast (Feichtenhofer et al., ICCV 2019); names of the parameters as in the released
+TAdaConv code.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class SlowFastSpec:
     """Pixels and usual clip."""
 
     def build(self, num_classes: NumClasses, input_size: tuple[int, int, int] | None = None) -> VideoNetwork:
-        """The network, with random weights; it takes any input size and disregards the one given."""
+        """The network, with random weights; it takes any input size and disregards the one
+        given."""
         return SlowFast(self, num_classes)
 
 

@@ -1,8 +1,9 @@
 """The networks by name: each is an entry of data, built by the code of its family.
 
-``..._tada`` is a network with TAdaConvs plugged in for the spatial convolutions of its blocks (TAda!, Table 2).
-Of those no code or weights are public; they follow the paper's plug-in rule: each convolution replaced by a
-TAdaConv of the same shape with a router of its own (ratio 4, kernels 3, 3), and nothing else changed.
+``..._tada`` is a network with TAdaConvs plugged in for the spatial convolutions of its blocks
+(TAda!, Table 2). Of those no code or weights are public; they follow the paper's plug-in rule: each
+convolution replaced by a TAdaConv of the same shape with a router of its own (ratio 4, kernels 3,
+3), and nothing else changed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tadaconv.vivit import FactorisedSpec, TimeSformerSpec, ViViTSpec
 
 
 class NetworkSpec(Protocol):
-    """The description of a network of any family, which can build it; add one to ``SPECS`` and all commands know it."""
+    """The description of a network of any family, which can build it; add one to ``SPECS`` and
+    all commands know it."""
 
     @property
     def input(self) -> NetworkInput:

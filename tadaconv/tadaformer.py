@@ -1,12 +1,13 @@
 """TAdaFormer: CLIP's vision transformer over the frames of a clip, with a TAdaConv in every layer.
 
-    clips (B, 3, T, H, W) --patches of 3 frames, every second frame--> B * T' images of L patches and a class token
-    --> layers --> the class tokens' mean over frames, normalised: (B, D) --> head
+    clips (B, 3, T, H, W) --patches of 3 frames, every second frame--> B * T' images of L patches
+    and a class token --> layers --> the class tokens' mean over frames, normalised: (B, D) --> head
 
-Frames meet in the patches and in the TAdaConvs only; attention stays within a frame. Any T will do; H and W are
-fixed when the network is built, since every patch has its own positional embedding.
+Frames meet in the patches and in the TAdaConvs only; attention stays within a frame. Any T will do;
+H and W are fixed when the network is built, since every patch has its own positional embedding.
 
-Source: Temporally-Adaptive Models (Huang et al., arXiv 2308.05787); names of the parameters are the released ones.
+Source: Temporally-Adaptive Models (Huang et al., arXiv 2308.05787); names of the parameters are the
+released ones.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ INPUT = NetworkInput(clip=(16, 224, 224), frame_step=None, mean=CLIP_MEAN, std=C
 
 @dataclass(frozen=True, kw_only=True)
 class TAdaFormerSpec:
-    """What distinguishes one TAdaFormer from another; the defaults are B/16 as trained on Kinetics-400."""
+    """What distinguishes one TAdaFormer from another; the defaults are B/16 as trained on
+    Kinetics-400."""
 
     width: int = 768
     """D, channels of a token."""
@@ -42,9 +44,11 @@ class TAdaFormerSpec:
     router_head_dim: int = 64
     """Channels of one attention head in the routers."""
     temporal_projection: bool = False
-    """Whether the projection in front of a TAdaConv spans 3 frames (as trained on Something-Something V2)."""
+    """Whether the projection in front of a TAdaConv spans 3 frames (as trained on
+    Something-Something V2)."""
     two_tadas: bool = False
-    """Whether a second TAdaConv stands behind the attention (as trained on Something-Something V2)."""
+    """Whether a second TAdaConv stands behind the attention (as trained on Something-Something
+    V2)."""
 
     input: NetworkInput = INPUT
     """Pixels and usual clip."""
@@ -94,7 +98,8 @@ class TAdaBlock(nn.Module):
 
 
 class TAdaFormerLayer(nn.Module):
-    """TAdaConv over the patches (not the class token), attention within each frame, a two-layer perceptron."""
+    """TAdaConv over the patches (not the class token), attention within each frame, a two-layer
+    perceptron."""
 
     def __init__(self, spec: TAdaFormerSpec) -> None:
         super().__init__()

@@ -1,15 +1,17 @@
-"""ViViT, its factorised encoder, and TimeSformer: transformers over the patches of all frames of a clip.
+"""ViViT, its factorised encoder, and TimeSformer: transformers over the patches of all frames of a
+clip.
 
-    clips (B, 3, T, H, W) --tubelets of t frames, p x p pixels--> class token + T/t * L patches + positions
+    clips (B, 3, T, H, W) --tubelets of t frames, p x p pixels--> class token + T/t * L patches +
+    positions
         ViViT         layers over all tokens together                        --norm--> class token (B, D) --> head
         factorised    layers over each step's L patches --norm--> T/t class tokens --temporal layers--> (B, D)
         TimeSformer   layers whose attention is divided between time and space
 
-Positions are learnt for the size that a network is built for. The factorised encoder takes other H and W, too: its
-positions are interpolated, bilinearly.
+Positions are learnt for the size that a network is built for. The factorised encoder takes other H
+and W, too: its positions are interpolated, bilinearly.
 
-Source: ViViT (Arnab et al., ICCV 2021), models 1 and 2; TimeSformer (Bertasius et al., ICML 2021). Names of the
-parameters, and differences from the papers, are the released TAdaConv code's.
+Source: ViViT (Arnab et al., ICCV 2021), models 1 and 2; TimeSformer (Bertasius et al., ICML 2021).
+Names of the parameters, and differences from the papers, are the released TAdaConv code's.
 """
 
 from __future__ import annotations
@@ -135,7 +137,8 @@ class TubeletStem(nn.Module):
 
 
 class ViViT(nn.Module):
-    """Patches, positions, layers over all tokens, and the class token; TimeSformer differs in its layers."""
+    """Patches, positions, layers over all tokens, and the class token; TimeSformer differs in
+    its layers."""
 
     def __init__(self, spec: ViViTSpec, steps: int, rows: int, columns: int) -> None:
         super().__init__()
@@ -235,7 +238,8 @@ def drop_path_rates(last: float, count: int) -> list[float]:
 
 
 def positions_for(pos_embd: Tensor, built: tuple[int, ...], size: tuple[int, int]) -> Tensor:
-    """Positions (1, 1 + rows * columns, D) for another grid than the one built for; the class token keeps its own."""
+    """Positions (1, 1 + rows * columns, D) for another grid than the one built for; the class
+    token keeps its own."""
     if built == size:
         return pos_embd
     grid = pos_embd[:, 1:].unflatten(1, built).movedim(-1, 1)
@@ -244,7 +248,8 @@ def positions_for(pos_embd: Tensor, built: tuple[int, ...], size: tuple[int, int
 
 
 def refuse_other_clips(stem: TubeletStem, clips_BCTHW: Tensor, grid: tuple[int, ...]) -> None:
-    """Raise ValueError unless clips can be cut into patches, so many of them along time (height and width)."""
+    """Raise ValueError unless clips can be cut into patches, so many of them along time (height
+    and width)."""
     sizes, found = stem.conv1.kernel_size, tuple(clips_BCTHW.shape[2:])
     built = [count * size for count, size in zip(grid, sizes, strict=False)]
     if list(found[: len(built)]) != built or any(n % size for n, size in zip(found, sizes, strict=True)):

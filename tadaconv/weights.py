@@ -1,6 +1,7 @@
 """Loading weights: released checkpoints, our own files, ResNets of torchvision and timm.
 
-Nothing is lost in silence: what does not fit is an error, and what may be left out stands in the report.
+Nothing is lost in silence: what does not fit is an error, and what may be left out stands in the
+report.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from torch import Tensor, nn
 from tadaconv.torchvision_names import from_torchvision, is_torchvision_resnet
 from tadaconv.weights_files import read_weights_file
 
-# A file may lack these: they change nothing until trained, so TAda2D with R2D weights starts as that R2D.
+# A file may lack these: they change nothing until trained, so TAda2D with R2D weights starts as
+# that R2D.
 _NEUTRAL_UNTIL_TRAINED = ("_rf.", ".b_avgpool_bn.", ".num_batches_tracked")
 _TEMPORAL_ONLY = (".b2.", ".b2_bn.")  # of R(2+1)D; image networks have no such layers
 _HEADS = ("head.", "fc.")  # ours and torchvision's
 _WRAPPERS = ("model_state", "model", "state_dict", "model_state_dict")
 _AVERAGES = ("model_ema_state", "state_dict_ema", "model_ema")
-"""Entries of checkpoints that hold the weights, or their moving average, in the order in which they are looked for."""
+"""Entries of checkpoints that hold the weights, or their moving average, in the order in which
+they are looked for."""
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 """Of data parallelism, Lightning and compiled networks; dropped where all keys begin with one."""
 _SHOWN_KEYS = 4
@@ -37,7 +40,8 @@ class LoadReport:
     matched: tuple[str, ...]
     """Keys of the model that were loaded."""
     reshaped: tuple[str, ...]
-    """Those among them that had other axes of length 1 in the file (Conv2d weights for a TAdaConv2d)."""
+    """Those among them that had other axes of length 1 in the file (Conv2d weights for a
+    TAdaConv2d)."""
     missing: tuple[str, ...]
     """Keys of the model that the file lacks; they keep their values."""
     unexpected: tuple[str, ...]
@@ -75,29 +79,33 @@ def load_weights(
 
     The source may be
     a) a released checkpoint, {"model_state": state dict, ...}, perhaps with "model_ema_state";
-    b) a file of ours: a state dict, or {"model": state dict}; others have state_dict, model_state_dict;
+    b) a file of ours: a state dict, or {"model": state dict}; others have state_dict,
+        model_state_dict;
     c) a state dict of a torchvision or timm ResNet, whose names are translated.
 
-    A prefix "module.", "model." or "_orig_mod." is dropped, axes of length 1 may differ. A kernel of one frame is
-    inflated where the network's spans kt: repeated kt times and divided by kt. The file may lack what changes
-    nothing before it is trained, routers and the normalisation of the average (b_rf, b_avgpool_bn): that is
-    how plain ResNet weights go into TAda2D. An image ResNet has no temporal convolutions (b2) for R(2+1)D
-    either; they keep their random values. All else has to fit.
+    A prefix "module.", "model." or "_orig_mod." is dropped, axes of length 1 may differ. A kernel
+    of one frame is inflated where the network's spans kt: repeated kt times and divided by kt. The
+    file may lack what changes nothing before it is trained, routers and the normalisation of the
+    average (b_rf, b_avgpool_bn): that is how plain ResNet weights go into TAda2D. An image ResNet
+    has no temporal convolutions (b2) for R(2+1)D either; they keep their random values. All else
+    has to fit.
 
     Args:
         model: the network, changed in place (not at all if an error is raised).
-        source: a file (.pt, .pth, .pyth, or .safetensors if that package is installed), or its content.
-        use_ema: take the moving average of the weights (model_ema_state, state_dict_ema); without it, they are
-            taken only where there is nothing else.
-        drop_mismatched_head: where the file has no head or one for other classes, leave the model's head
-            as it is instead of raising.
+        source: a file (.pt, .pth, .pyth, or .safetensors if that package is installed), or its
+            content.
+        use_ema: take the moving average of the weights (model_ema_state, state_dict_ema); without
+            it, they are taken only where there is nothing else.
+        drop_mismatched_head: where the file has no head or one for other classes, leave the model's
+            head as it is instead of raising.
 
     Returns:
         Which keys were loaded and which were not.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no weights, weights that do not fit the network, or values that are not finite.
+        ValueError: if it holds no weights, weights that do not fit the network, or values that are
+            not finite.
     """
     if isinstance(source, Mapping):
         label, content = "state dict", source
@@ -146,7 +154,8 @@ def load_weights(
 def refuse_not_finite(state: Mapping[str, Tensor], label: str) -> None:
     """Raise ValueError, with the keys, if a tensor holds nan or infinity.
 
-    A network may hide it: fused convolutions on a CPU make 0 of nan, and the features look like any others.
+    A network may hide it: fused convolutions on a CPU make 0 of nan, and the features look like any
+    others.
     """
     bad = [key for key, tensor in state.items() if not bool(tensor.isfinite().all())]
     if bad:
@@ -156,7 +165,8 @@ def refuse_not_finite(state: Mapping[str, Tensor], label: str) -> None:
 
 
 def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> tuple[str, Mapping[str, Tensor]]:
-    """The state dict within a file's content, and the name of its entry ("" for the content itself)."""
+    """The state dict within a file's content, and the name of its entry ("" for the content
+    itself)."""
     if use_ema and not any(key in content for key in _AVERAGES):
         raise ValueError(
             f'{label}: has no "model_ema_state" to take, only {_listing(content)}; set use_ema=False'
@@ -183,7 +193,8 @@ def _without_prefix(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Tens
 
 
 def _inflated(found: Tensor, expected: Tensor | None) -> Tensor:
-    """The kernel repeated over time, if the network's spans several frames and this one a single frame."""
+    """The kernel repeated over time, if the network's spans several frames and this one a single
+    frame."""
     kernel_has_time = expected is not None and expected.dim() in (5, 7)  # Conv3d, TAdaConv3d
     if expected is None or not kernel_has_time or found.numel() == expected.numel():
         return found

@@ -14,7 +14,8 @@ from tadaconv.file_kinds import kind_of_file
 
 
 class Unread:
-    """Stands for an object beside the tensors of a checkpoint: settings of a training, or a NumPy number."""
+    """Stands for an object beside the tensors of a checkpoint: settings of a training, or a
+    NumPy number."""
 
     def __init__(self, *unread: object) -> None:
         """Take what the object would be made of, and leave it."""
@@ -40,16 +41,17 @@ _BESIDE_TENSORS = (
 def read_weights_file(path: Path) -> Mapping[str, Any]:
     """The content of a file of weights; nothing but tensors and plain data is ever unpickled.
 
-    Settings and NumPy numbers beside the tensors are left out (:class:`Unread`); a file with any other object is
-    refused.
+    Settings and NumPy numbers beside the tensors are left out (:class:`Unread`); a file with any
+    other object is refused.
 
     Args:
         path: a file written by ``torch.save``, or one that ends in .safetensors.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, holds something else than a mapping, or is a .safetensors file and the
-            package ``safetensors`` is not installed. The message says what the file is instead.
+        ValueError: if it cannot be read, holds something else than a mapping, or is a .safetensors
+            file and the package ``safetensors`` is not installed. The message says what the file is
+            instead.
     """
     if not path.is_file():
         raise FileNotFoundError(

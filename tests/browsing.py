@@ -1,4 +1,5 @@
-"""A real browser for tests of pages: Debian's chromium through its driver; skipped where one of them is missing."""
+"""A real browser for tests of pages: Debian's chromium through its driver; skipped where one of
+them is missing."""
 
 from __future__ import annotations
 

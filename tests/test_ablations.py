@@ -1,4 +1,5 @@
-"""The study of the paper's ablations: its tables, one short training end to end, going on after a stop."""
+"""The study of the paper's ablations: its tables, one short training end to end, going on after
+a stop."""
 
 from __future__ import annotations
 

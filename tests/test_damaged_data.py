@@ -1,4 +1,5 @@
-"""Every damaged or unusual video among good ones: the run goes on, lists what it left out and why, and ends with 1."""
+"""Every damaged or unusual video among good ones: the run goes on, lists what it left out and
+why, and ends with 1."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ READABLE = ("two_frames", "vfr_slow", "trim_copy", "rotate90")
 
 @pytest.fixture(scope="module")
 def records(tiny_mini: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run the stages on a data set with every bad file once for training and once for validation."""
+    """Run the stages on a data set with every bad file once for training and once for
+    validation."""
     root = tmp_path_factory.mktemp("damaged")
     shutil.copytree(tiny_mini, root / "data")
     annotations = root / "data" / "HACS_segments_v1.1.1.json"

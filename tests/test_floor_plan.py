@@ -32,7 +32,8 @@ ALSO_FORBIDDEN = {
     "video_datasets": {"tadaconv"},
     "evaluation": {"torch", "tadaconv"},
 }
-"""Beside the higher floors; the time grid's transforms are the one use of PyTorch in video_datasets."""
+"""Beside the higher floors; the time grid's transforms are the one use of PyTorch in
+video_datasets."""
 
 WITHOUT_TORCH = (
     "pipeline.detect",
@@ -61,7 +62,8 @@ WITHOUT_TORCH = (
 
 
 def imported_modules(source: str) -> Iterator[str]:
-    """Yield every module that a file imports anywhere: in functions and under TYPE_CHECKING, too."""
+    """Yield every module that a file imports anywhere: in functions and under TYPE_CHECKING,
+    too."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -74,7 +76,8 @@ def imported_modules(source: str) -> Iterator[str]:
 
 
 ALLOWED_IN_COMMANDS = "pipeline.stages"
-"""The table of stages and the settings of all packages: a command is the top of the house, wherever it lies."""
+"""The table of stages and the settings of all packages: a command is the top of the house,
+wherever it lies."""
 
 
 def forbidden_imports(package: str, source: str) -> set[str]:

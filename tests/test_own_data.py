@@ -1,4 +1,5 @@
-"""One's own data set, from a CSV and a folder of videos, through every stage; and what cannot be scored is said."""
+"""One's own data set, from a CSV and a folder of videos, through every stage; and what cannot be
+scored is said."""
 
 from __future__ import annotations
 

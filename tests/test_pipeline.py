@@ -1,4 +1,5 @@
-"""All stage commands, one after the other, on a tiny data set with one damaged and one missing video."""
+"""All stage commands, one after the other, on a tiny data set with one damaged and one missing
+video."""
 
 from __future__ import annotations
 
@@ -253,7 +254,8 @@ def test_metrics_are_those_of_the_command_on_files(run: Run, tmp_path: Path) -> 
     detections = str(run.folder / "classification/detections.json")
     assert evaluate_files([*truth, "--predictions", detections, "--json", str(out)]) == 0
     expected = json.loads(out.read_text())
-    # The official recall counts proposals of any video; those of the testing videos must not dilute it.
+    # The official recall counts proposals of any video; those of the testing videos must not dilute
+    # it.
     table = read_activitynet_json(run.data / ANNOTATIONS)
     validation = [
         v for v, subset in zip(table.video_ids, table.subsets, strict=True) if subset == "validation"

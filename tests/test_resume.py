@@ -1,4 +1,5 @@
-"""Kill the pipeline at random moments, start it again, and compare with an uninterrupted run, bit for bit."""
+"""Kill the pipeline at random moments, start it again, and compare with an uninterrupted run,
+bit for bit."""
 
 from __future__ import annotations
 
@@ -98,7 +99,8 @@ def _start(data: Data, run_dir: Path) -> subprocess.Popen[bytes]:
 
 
 def _kill_within(stage: str, data: Data, run_dir: Path, delay_s: float) -> bool:
-    """Start the run and kill it `delay_s` after a stage has begun; return whether that stage was cut off."""
+    """Start the run and kill it `delay_s` after a stage has begun; return whether that stage was
+    cut off."""
     process = _start(data, run_dir)
     record = run_dir / stage / "stage.json"
     while process.poll() is None and not record.is_file():

@@ -1,4 +1,5 @@
-"""scripts/run_ek100.sh: what it says, and which stages it runs. Its stages are tested in tests/classification."""
+"""scripts/run_ek100.sh: what it says, and which stages it runs. Its stages are tested in
+tests/classification."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ Script = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run_script(tmp_path: Path) -> Script:
-    """Run a copy of the scripts beside an empty setup.sh: a test must never set up, that is install, anything."""
+    """Run a copy of the scripts beside an empty setup.sh: a test must never set up, that is
+    install, anything."""
     project = tmp_path / "project"
     (project / "scripts").mkdir(parents=True)
     (project / "configs").symlink_to(ROOT / "configs")

@@ -1,4 +1,5 @@
-"""scripts/setup.sh with an interpreter that only pretends: whole environments, also for two starts at once."""
+"""scripts/setup.sh with an interpreter that only pretends: whole environments, also for two
+starts at once."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(project: Path) -> Start:
-    """Source the script, then name the environment's folder that PATH begins with, and what is in it."""
+    """Source the script, then name the environment's folder that PATH begins with, and what is
+    in it."""
 
     def started(**environment: str) -> subprocess.Popen[str]:
         kept = {

@@ -1,4 +1,5 @@
-"""The price of a new data format: a reader and one line of the table, and it runs through the whole pipeline."""
+"""The price of a new data format: a reader and one line of the table, and it runs through the
+whole pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Partly labelled videos: unknown stretches teach nothing, and detections there are neither right nor wrong."""
+"""Partly labelled videos: unknown stretches teach nothing, and detections there are neither
+right nor wrong."""
 
 from __future__ import annotations
 

@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """An exponential moving average of all weights and buffers, corrected for its short memory at the start.
+    """An exponential moving average of all weights and buffers, corrected for its short memory at
+    the start.
 
-    After n steps the weights w_k of step k count in proportion to decay ** (n - k), and the proportions sum to 1:
+    After n steps the weights w_k of step k count in proportion to decay ** (n - k), and the
+    proportions sum to 1:
 
         average += (weights - average) * (1 - decay) / (1 - decay ** n)
 
-    Uncorrected, the average would still hold decay ** n of the initial weights, which ruins trainings of less than
-    a few times 1 / (1 - decay) steps. (The original's, and ActionFormer's, is uncorrected; Adam's averages have this
-    correction: Kingma and Ba, ICLR 2015, Sec. 3.) Whole numbers, batch norm's count of batches, are taken as they are.
+    Uncorrected, the average would still hold decay ** n of the initial weights, which ruins
+    trainings of less than a few times 1 / (1 - decay) steps. (The original's, and ActionFormer's,
+    is uncorrected; Adam's averages have this correction: Kingma and Ba, ICLR 2015, Sec. 3.) Whole
+    numbers, batch norm's count of batches, are taken as they are.
 
     Args:
         model: its weights are averaged, from the first update on.

@@ -1,7 +1,7 @@
 """Items of every batch, from seed and epoch alone, so that a cut-off run can go on inside an epoch.
 
-The batch of a step is the same however many processes there are. Each takes a share of it and works that off in
-pieces of at most `micro_batch` items:
+The batch of a step is the same however many processes there are. Each takes a share of it and works
+that off in pieces of at most `micro_batch` items:
 
     batch of 7, 2 processes, micro_batch 2      process 0: [a b] [c d]      process 1: [e f] [g]
 """
@@ -27,8 +27,9 @@ class Piece:
         keys: one per item.
         start: place of the first item in the batch.
         batch_size: items of the whole batch, over all processes.
-        weight: share of the batch's mean that the piece stands for. 0 for the item that a process works on where it
-            has none left, so that it takes part in every exchange (`batch_pieces`).
+        weight: share of the batch's mean that the piece stands for. 0 for the item that a process
+            works on where it has none left, so that it takes part in every exchange
+            (`batch_pieces`).
     """
 
     keys: tuple[ItemKey, ...]
@@ -87,7 +88,8 @@ class Plan:
 def epoch_batches(num_items: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
     """Shuffle all items of one epoch into batches of nearly equal size.
 
-    Every item comes exactly once; the sizes differ by at most one, so no small rest upsets batch norm.
+    Every item comes exactly once; the sizes differ by at most one, so no small rest upsets batch
+    norm.
 
     Args:
         num_items: items of the training set, at least 1.
@@ -108,7 +110,8 @@ def steps_per_epoch(num_items: int, batch_size: int) -> int:
 def batch_pieces(keys: list[ItemKey], rank: int, world_size: int, micro_batch: int) -> list[Piece]:
     """Return one process's pieces of a batch, nearly equal in size.
 
-    All processes have the same number of them: synchronised batch norm waits for the others in every forward.
+    All processes have the same number of them: synchronised batch norm waits for the others in
+    every forward.
 
     >>> keys = [(0, item) for item in range(7)]
     >>> [[item for _, item in piece.keys] for piece in batch_pieces(keys, 1, 2, micro_batch=2)]
@@ -138,5 +141,6 @@ def even_bounds(length: int, parts: int) -> list[tuple[int, int]]:
 
 
 def derived_seed(*keys: int) -> int:
-    """Mix integers (seed, epoch, item, ...) into one 63-bit seed; different keys give unrelated seeds."""
+    """Mix integers (seed, epoch, item, ...) into one 63-bit seed; different keys give unrelated
+    seeds."""
     return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> np.uint64(1))

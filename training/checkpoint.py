@@ -1,4 +1,5 @@
-"""Checkpoints and weights: plain tensors and plain values, written atomically, read with `weights_only=True`."""
+"""Checkpoints and weights: plain tensors and plain values, written atomically, read with
+`weights_only=True`."""
 
 from __future__ import annotations
 

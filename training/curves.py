@@ -1,4 +1,5 @@
-"""The curves of a training as a picture: every loss and figure over the epochs, training and validation together."""
+"""The curves of a training as a picture: every loss and figure over the epochs, training and
+validation together."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def draw_curves(metrics: Sequence[dict[str, float]], path: Path) -> None:
 
 
 def panel_names(metrics: Sequence[dict[str, float]]) -> list[str]:
-    """Return the names of figures, "validation_" cut off, in the order of the lines; the learning rate last.
+    """Return the names of figures, "validation_" cut off, in the order of the lines; the learning
+    rate last.
 
     >>> panel_names([{"epoch": 1, "learning_rate": 0.1, "loss": 2.0, "validation_loss": 3.0}])
     ['loss', 'learning_rate']

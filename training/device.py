@@ -12,10 +12,11 @@ from training import distributed
 
 
 def prepare_device(config: RuntimeConfig) -> torch.device:
-    """Fix torch's threads, meet the other processes of a launch by `torchrun`, and return the device.
+    """Fix torch's threads, meet the other processes of a launch by `torchrun`, and return the
+    device.
 
-    The work of a training stage begins with this: the processes other than 0 wait here until process 0 has decided
-    that there is something to do (`runtime.stage`).
+    The work of a training stage begins with this: the processes other than 0 wait here until
+    process 0 has decided that there is something to do (`runtime.stage`).
 
     Raises:
         InputError: if the device is neither a CPU nor a GPU that torch sees.

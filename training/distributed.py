@@ -1,7 +1,7 @@
 """Several processes that train one model: `torchrun --nproc_per_node=N -m bmn --config FILE`.
 
-Everything here does the plain thing in a process that works alone. What waits for the other processes must be
-called by all of them, in the same order.
+Everything here does the plain thing in a process that works alone. What waits for the other
+processes must be called by all of them, in the same order.
 """
 
 from __future__ import annotations
@@ -64,31 +64,34 @@ def stop() -> None:
 
 
 def stop_at_exit() -> None:
-    """Part when this process ends. For the end of good work: after an error, parting could wait for an exchange
-    that will never be finished, while `torchrun` waits for this process to end."""
+    """Part when this process ends. For the end of good work: after an error, parting could wait for
+    an exchange that will never be finished, while `torchrun` waits for this process to end."""
     if dist.is_initialized():
         atexit.register(stop)
 
 
 def parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return the module whose forward and backward keep the processes' weights alike; `model` itself when alone.
+    """Return the module whose forward and backward keep the processes' weights alike; `model`
+    itself when alone.
 
     Weights and buffers of all processes become those of process 0.
     """
     if world_size() == 1:
         return model
     device_ids = [device] if device.type == "cuda" else None
-    # Kernels of one frame in channels_last order differ from their buckets in the strides of axes of length 1 only.
+    # Kernels of one frame in channels_last order differ from their buckets in the strides of axes
+    # of length 1 only.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    # Buffers are not exchanged in every step: BMN's constant sampling matrices have megabytes, and batch norm needs
-    # none until validation (`same_buffers`).
+    # Buffers are not exchanged in every step: BMN's constant sampling matrices have megabytes, and
+    # batch norm needs none until validation (`same_buffers`).
     return DistributedDataParallel(
         model, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True
     )
 
 
 def same_buffers(model: nn.Module) -> None:
-    """Give every process the buffers of process 0: each has gathered statistics of batch norm on its own items."""
+    """Give every process the buffers of process 0: each has gathered statistics of batch norm on
+    its own items."""
     if world_size() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0)
@@ -127,7 +130,8 @@ def shard(items: Sequence[Item]) -> list[Item]:
 
 
 def sum_over_ranks(figures: dict[str, float]) -> dict[str, float]:
-    """Add up figures by name over all processes; a name that a process does not have counts 0 there.
+    """Add up figures by name over all processes; a name that a process does not have counts 0
+    there.
 
     >>> sum_over_ranks({"hits": 3.0, "clips": 4.0})  # alone
     {'hits': 3.0, 'clips': 4.0}
@@ -140,7 +144,8 @@ def sum_over_ranks(figures: dict[str, float]) -> dict[str, float]:
 
 
 def sum_in_order(values: list[float]) -> list[float]:
-    """Add up lists of one length, place by place, over all processes; quicker than `sum_over_ranks`."""
+    """Add up lists of one length, place by place, over all processes; quicker than
+    `sum_over_ranks`."""
     if world_size() == 1:
         return values
     totals = torch.tensor(values, dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Dropout that does not depend on how a batch is cut into pieces.
 
-Dropout draws its mask for the tensor that it sees. Cut into pieces, a batch would get other masks than whole. Here
-the mask is drawn as for the whole batch, and a piece takes its own rows of it:
+Dropout draws its mask for the tensor that it sees. Cut into pieces, a batch would get other masks
+than whole. Here the mask is drawn as for the whole batch, and a piece takes its own rows of it:
 
     whole batch of 4     piece of items 2 and 3
     1 0 1 1
@@ -9,7 +9,8 @@ the mask is drawn as for the whole batch, and a piece takes its own rows of it:
     1 1 0 1       ->     1 1 0 1
     0 0 1 1              0 0 1 1
 
-So with the same seed before each piece, one process, several processes and accumulated gradients drop the same.
+So with the same seed before each piece, one process, several processes and accumulated gradients
+drop the same.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from training.batches import Piece
 
 
 class PieceOfDropout(TorchFunctionMode):
-    """While active, `F.dropout` and `Tensor.bernoulli_` (stochastic depth) draw for the whole batch of a piece.
+    """While active, `F.dropout` and `Tensor.bernoulli_` (stochastic depth) draw for the whole batch
+    of a piece.
 
-    The first axis of the tensors must be the items, or items x anything, items leading; a tensor whose first axis
-    is no multiple of the piece's items draws for itself. Other random functions are left alone.
+    The first axis of the tensors must be the items, or items x anything, items leading; a tensor
+    whose first axis is no multiple of the piece's items draws for itself. Other random functions
+    are left alone.
     """
 
     def __init__(self, piece: Piece) -> None:

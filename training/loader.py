@@ -16,7 +16,8 @@ def load_pieces(
 ) -> Iterator[Any]:
     """Yield the collated items of every piece from a step on.
 
-    One loader serves all epochs, so its processes stay and already load the next epoch while this one ends.
+    One loader serves all epochs, so its processes stay and already load the next epoch while this
+    one ends.
 
     Args:
         dataset: map-style, keys are `ItemKey`.
@@ -31,7 +32,8 @@ def load_pieces(
         batch_sampler=keys,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        # A generator of its own: the loader would otherwise draw from, and so shift, the global one.
+        # A generator of its own: the loader would otherwise draw from, and so shift, the global
+        # one.
         generator=torch.Generator().manual_seed(0),
     )
     return iter(loader)

@@ -1,10 +1,12 @@
-"""The training loop: shuffled epochs, scheduled steps, checkpoints inside an epoch, one metrics line an epoch.
+"""The training loop: shuffled epochs, scheduled steps, checkpoints inside an epoch, one metrics
+line an epoch.
 
     python -m bmn --config FILE                               # a CPU or one GPU
     torchrun --nproc_per_node=4 -m bmn --config FILE          # four GPUs, or CPU processes; the same batches
 
-All randomness follows from (seed, epoch, item) or (seed, step): a run that was killed goes on from its last
-checkpoint and ends with the same weights, bit for bit on a CPU with fixed threads. In the stage's folder:
+All randomness follows from (seed, epoch, item) or (seed, step): a run that was killed goes on from
+its last checkpoint and ends with the same weights, bit for bit on a CPU with fixed threads. In the
+stage's folder:
 
     checkpoint.pt    to go on from; also saved before and after every validation
     best.pt          weights of the best epoch, if the task names a figure (`training.task`)
@@ -61,7 +63,8 @@ def stage_trainer(
     device: torch.device,
     remembered: dict[str, str] | None = None,
 ) -> Trainer:
-    """Return the trainer of a stage: in its folder, with the run's seed, runtime settings and resolved config."""
+    """Return the trainer of a stage: in its folder, with the run's seed, runtime settings and
+    resolved config."""
     return Trainer(
         task,
         config,
@@ -85,8 +88,8 @@ class Trainer:
         seed: of the run.
         device: of this process (`training.device.prepare_device`); the model is moved there.
         resolved: the run's configuration as a plain dict, stored in every checkpoint.
-        remembered: texts that the task gathers on the way (damaged videos and their reasons); stored in
-            checkpoints and put back into this dict when training goes on.
+        remembered: texts that the task gathers on the way (damaged videos and their reasons);
+            stored in checkpoints and put back into this dict when training goes on.
 
     Raises:
         InputError: if there is nothing to train on, or the settings do not go together.
@@ -140,7 +143,8 @@ class Trainer:
     def run(self, description: str) -> dict[str, float]:
         """Train to the last epoch and return the last line of metrics.
 
-        The model then has the weights of the last step, or their moving average where the settings ask for it.
+        The model then has the weights of the last step, or their moving average where the settings
+        ask for it.
 
         Raises:
             InputError: if a loss or a validation figure is not finite.
@@ -218,7 +222,8 @@ class Trainer:
             )
 
     def _why_smaller(self, batch_items: int) -> str:
-        """Say why batches have fewer items than the settings ask for; nothing if they have as many."""
+        """Say why batches have fewer items than the settings ask for; nothing if they have as
+        many."""
         asked, items, batches = self.config.batch_size, self.plan.num_items, self.plan.steps_per_epoch
         if batch_items == asked:
             return ""

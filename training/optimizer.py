@@ -1,4 +1,5 @@
-"""AdamW or SGD, whose weight decay leaves norms and biases alone (facts: the original's BN.WEIGHT_DECAY 0)."""
+"""AdamW or SGD, whose weight decay leaves norms and biases alone (facts: the original's
+BN.WEIGHT_DECAY 0)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ SGD_MOMENTUM = 0.9
 def build_optimizer(
     model: nn.Module, config: TrainingConfig, new_parameters: Collection[str] = ()
 ) -> torch.optim.Optimizer:
-    """Return the configured optimiser over the trainable parameters, norms and biases without decay.
+    """Return the configured optimiser over the trainable parameters, norms and biases without
+    decay.
 
     Args:
         model: its parameters are trained.
@@ -52,7 +54,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def split_parameters(
     model: nn.Module, new_parameters: Collection[str] = (), *, new: bool = False
 ) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Split trainable parameters, the new ones or the others, into those with weight decay and norms and biases."""
+    """Split trainable parameters, the new ones or the others, into those with weight decay and
+    norms and biases."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():

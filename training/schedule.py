@@ -1,7 +1,7 @@
 """Learning rate by iteration: half-period cosine with linear warm-up.
 
-Source: `tadaconv/utils/lr_policy.py` of the original. Its warm-up aims at the value that the cosine has at
-the end of the warm-up, not at the base rate.
+Source: `tadaconv/utils/lr_policy.py` of the original. Its warm-up aims at the value that the cosine
+has at the end of the warm-up, not at the base rate.
 """
 
 from __future__ import annotations

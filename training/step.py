@@ -23,8 +23,9 @@ from training.task import TrainingTask, new_parameters
 class Stepper:
     """Holds the network and the optimiser, and makes steps.
 
-    The gradient is that of the mean loss over the batch of all processes: each piece counts by its items, so that
-    neither the number of processes nor `micro_batch` changes it, beyond rounding and batch norm's statistics.
+    The gradient is that of the mean loss over the batch of all processes: each piece counts by its
+    items, so that neither the number of processes nor `micro_batch` changes it, beyond rounding and
+    batch norm's statistics.
 
     Args:
         task: model and losses; its model is moved to the device.
@@ -49,7 +50,8 @@ class Stepper:
         """Make a step; return the means of the losses over the batch of all processes.
 
         Args:
-            step: number of the step; its randomness (dropout, sampling in the losses) follows from it.
+            step: number of the step; its randomness (dropout, sampling in the losses) follows from
+                it.
             rate: learning rate.
             pieces: of this process.
             batches: the loaded pieces.
@@ -71,7 +73,8 @@ class Stepper:
         return _batch_means(found)
 
     def _begun(self, pieces: list[Piece], batches: Iterator[Any]) -> Iterator[Any]:
-        """Let a task that counts over the whole batch see all of its pieces before the first forward."""
+        """Let a task that counts over the whole batch see all of its pieces before the first
+        forward."""
         begin_step = getattr(self.task, "begin_step", None)
         if begin_step is None:
             return batches

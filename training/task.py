@@ -19,7 +19,8 @@ class TrainingTask(Protocol):
 
         new_parameters: set[str]    full names of parameters that the initial weights did not have; they learn
                                     `new_layer_rate_factor` times as fast
-        begin_step(pieces, batches)  called before each step with all pieces of this process and their items: for
+        begin_step(pieces, batches)  called before each step with all pieces of this process and
+        their items: for
                                     statistics over the whole batch (`one_stage.train`)
         best_metric: BestMetric     e.g. ("validation_accuracy", "max"); the weights of the best epoch are kept
     """
@@ -32,25 +33,28 @@ class TrainingTask(Protocol):
 
     @property
     def dataset(self) -> Dataset[Any]:
-        """Map-style data set whose keys are `training.batches.ItemKey`; collated by torch's default."""
+        """Map-style data set whose keys are `training.batches.ItemKey`; collated by torch's
+        default."""
         ...
 
     def losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
         """Return scalar means over the items of a batch; the entry "loss" is minimised.
 
-        The names must be the same for every batch. Where a batch is worked off in pieces (several processes,
-        `micro_batch`), the means of the pieces are weighted by their items, which gives the batch's own mean unless
-        a loss normalises otherwise (BMN's count positives: then every piece is balanced by itself).
+        The names must be the same for every batch. Where a batch is worked off in pieces (several
+        processes, `micro_batch`), the means of the pieces are weighted by their items, which gives
+        the batch's own mean unless a loss normalises otherwise (BMN's count positives: then every
+        piece is balanced by itself).
 
-        `model` is the task's own, perhaps inside a wrapper (data parallelism) whose forward must be the one called.
+        `model` is the task's own, perhaps inside a wrapper (data parallelism) whose forward must be
+        the one called.
         """
         ...
 
     def validate(self) -> dict[str, float]:
         """Return figures on the validation set; the model is in eval mode, without gradients.
 
-        Every process calls it, and process 0's figures count: share the work by `training.distributed.shard` and
-        `sum_over_ranks`, or do all of it in each.
+        Every process calls it, and process 0's figures count: share the work by
+        `training.distributed.shard` and `sum_over_ranks`, or do all of it in each.
         """
         ...
 

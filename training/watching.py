@@ -1,10 +1,12 @@
 """Watching a training: how fast it is, whether it waits for data, TensorBoard.
 
-Times differ from run to run, so they stand in a file of their own, `timing.jsonl`, one line an epoch:
+Times differ from run to run, so they stand in a file of their own, `timing.jsonl`, one line an
+epoch:
 
     data_wait_share    time blocked on the loader / time of the steps (of this process)
     items_per_s        of all processes together
-    duration_s, steps  of the steps since the epoch began, or since training was started again inside it
+    duration_s, steps  of the steps since the epoch began, or since training was started again
+    inside it
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ TIMING_NAME = "timing.jsonl"
 SLOW_LOADING_SHARE = 0.2
 """Above this, a line says that the device waits for data."""
 WARMUP_STEPS, WATCHED_S = 10, 20.0
-"""Loading is judged over every so many seconds of steps, after so many steps in which the loader starts up."""
+"""Loading is judged over every so many seconds of steps, after so many steps in which the loader
+starts up."""
 
 
 class Reading(NamedTuple):

@@ -1,1 +1,2 @@
-"""Annotations, videos and predictions as small typed records; the time grid; readers and mini data sets."""
+"""Annotations, videos and predictions as small typed records; the time grid; readers and mini
+data sets."""

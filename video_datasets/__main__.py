@@ -1,4 +1,5 @@
-"""Look at the data set of a run before anything else: what is annotated, what is on disk, what was dropped.
+"""Look at the data set of a run before anything else: what is annotated, what is on disk, what was
+dropped.
 
 Renders the built-in mini data set where the config says `data.mini: true` and it is not there yet.
 """
@@ -75,7 +76,8 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
 
 
 def _class_counts(dataset: VideoDataset) -> list[str]:
-    """All classes with their labelled segments, or where there are many the rarest, which may be misspelt."""
+    """All classes with their labelled segments, or where there are many the rarest, which may be
+    misspelt."""
     labels = [segment.label for video in dataset.videos.values() for segment in video.segments]
     counts = Counter(labels).most_common()
     if not counts or len(dataset.heads) > 1:

@@ -1,7 +1,9 @@
-"""Annotations as one record of columns, and the reading of text and JSON files that all formats share.
+"""Annotations as one record of columns, and the reading of text and JSON files that all formats
+share.
 
-Readers keep rows exactly as they stand in the file, because the official metrics count every row: duplicates,
-zero-length and inverted segments included. Training cleans what it reads; evaluation never does.
+Readers keep rows exactly as they stand in the file, because the official metrics count every row:
+duplicates, zero-length and inverted segments included. Training cleans what it reads; evaluation
+never does.
 """
 
 from __future__ import annotations
@@ -47,8 +49,10 @@ class AnnotationTable:
     """The annotations of one file, as columns.
 
     Attributes:
-        video_ids: every video of the file, in file order, also those without annotations (V of them).
-        subsets: per video "training", "validation", "testing"; "" where the format has no subsets (EK100).
+        video_ids: every video of the file, in file order, also those without annotations (V of
+            them).
+        subsets: per video "training", "validation", "testing"; "" where the format has no subsets
+            (EK100).
         durations_s: (V,) float64, NaN where the file gives none.
         video_index: (N,) int32, row -> position in `video_ids`. Rows stand in file order.
         start_s: (N,) float64.
@@ -106,7 +110,8 @@ def segment_ends(segment: Any) -> tuple[float, float]:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file, plain, gzip or alone in a zip (told by its first bytes), in UTF-8 or marked UTF-16.
+    """Read a text file, plain, gzip or alone in a zip (told by its first bytes), in UTF-8 or marked
+    UTF-16.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -182,16 +187,18 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_json_object(path: Path, *, refuse_duplicates: bool = False) -> dict[str, Any]:
     """Read a JSON file, plain or gzip, whose top level is an object.
 
-    NaN and Infinity literals are let through, so that the caller can name the entry that holds them.
+    NaN and Infinity literals are let through, so that the caller can name the entry that holds
+    them.
 
     Args:
         path: the file.
-        refuse_duplicates: stop at an object with the same key twice, of which JSON readers keep the last one
-            without a word (slower).
+        refuse_duplicates: stop at an object with the same key twice, of which JSON readers keep the
+            last one without a word (slower).
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is not JSON, is cut off, holds something else than an object, or a key twice.
+        InputError: if it is not JSON, is cut off, holds something else than an object, or a key
+            twice.
     """
     text = read_text(path)
     try:

@@ -1,6 +1,7 @@
 """Convert labels and detections between labelling tools.
 
-The format of IN is recognised by its content; IN and --out are a file or a folder as the format has it:
+The format of IN is recognised by its content; IN and --out are a file or a folder as the format has
+it:
 
     boris         project file                  read and written
     boris-export  CSV or TSV of its exports     read
@@ -13,9 +14,10 @@ The format of IN is recognised by its content; IN and --out are a file or a fold
     mmaction2     anet_anno_*.json              read
     csv           your own CSV                  read and written
 
-Each thing that a format cannot hold, or that could be meant in two ways, goes by a stated rule (docs/labels.md) and is
-listed. With --merge, IN is what a person made of the detections in FILE: what is still as the model wrote it keeps the
-model's source and score, everything else is the person's.
+Each thing that a format cannot hold, or that could be meant in two ways, goes by a stated rule
+(docs/labels.md) and is listed. With --merge, IN is what a person made of the detections in FILE:
+what is still as the model wrote it keeps the model's source and score, everything else is the
+person's.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
 
 MERGE_TOLERANCE_S = 0.002
-"""Ends that differ by less are the same: tools round to milliseconds. Formats that count frames: by half a frame."""
+"""Ends that differ by less are the same: tools round to milliseconds. Formats that count frames:
+by half a frame."""
 _FRAME_FORMATS = {"label-studio": 0.5, "feral": 0.5}
 _EXAMPLES = """examples:
   python -m video_datasets.convert project.boris --to csv --out labels.csv

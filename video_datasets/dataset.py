@@ -1,4 +1,5 @@
-"""A data set as training and extraction see it: videos on disk, their subsets, and cleaned labelled segments.
+"""A data set as training and extraction see it: videos on disk, their subsets, and cleaned labelled
+segments.
 
 Evaluation never reads through this module: the official metrics count the rows that cleaning drops.
 """
@@ -43,7 +44,8 @@ class Video:
         path: file, or None where the video is annotated but not on disk.
         duration_s: as annotated; NaN where the annotations give none.
         segments: cleaned, in file order.
-        watched_s: (start, end) of the stretches that were labelled, see `video_datasets.watched`; (): all of it.
+        watched_s: (start, end) of the stretches that were labelled, see `video_datasets.watched`;
+            (): all of it.
     """
 
     video_id: str
@@ -60,7 +62,8 @@ class VideoDataset:
 
     Attributes:
         labels: labels of the training segments, sorted; for EPIC-KITCHENS-100 actions "verb,noun".
-        problems: "video id, segment start-end s" (or a file's name) -> what was dropped, clipped or missing.
+        problems: "video id, segment start-end s" (or a file's name) -> what was dropped, clipped or
+            missing.
         heads: what a network is to tell apart, as names in class order: {"action": `labels`}, or
             {"verb": all 97, "noun": all 300} for EPIC-KITCHENS-100.
         format: of the annotations.
@@ -104,12 +107,14 @@ def annotation_file(config: DataConfig) -> Path:
 
 
 def annotations_state(config: DataConfig) -> str:
-    """Describe all annotation files of a data set by name and content, for a stage's fingerprint."""
+    """Describe all annotation files of a data set by name and content, for a stage's
+    fingerprint."""
     return ", ".join(map(content_state, format_of(config).annotation_files(config)))
 
 
 def read_annotations(config: DataConfig) -> AnnotationTable:
-    """Read the raw annotations that a run is evaluated on, rows as they stand, in whatever format they are."""
+    """Read the raw annotations that a run is evaluated on, rows as they stand, in whatever
+    format they are."""
     _refuse_unrendered(config)
     return format_of(config).read_ground_truth(config)
 
@@ -125,8 +130,8 @@ def _refuse_unrendered(config: DataConfig) -> None:
 def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDataset:
     """Read and clean the data set of a run.
 
-    Labelled segments outside their video, reversed, or of no length are dropped, those that reach over the
-    end are clipped; each is listed in `problems`.
+    Labelled segments outside their video, reversed, or of no length are dropped, those that reach
+    over the end are clipped; each is listed in `problems`.
 
     Args:
         config: where everything is.
@@ -134,9 +139,9 @@ def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDatas
 
     Raises:
         FileNotFoundError: if there is no annotation file.
-        InputError: if it cannot be read, an id is unsafe as a file name, no segment is left for training, or
-            a label of the validation subset is no class: not among those of the training subset, or for
-            EPIC-KITCHENS-100 not among the 97 verbs and 300 nouns.
+        InputError: if it cannot be read, an id is unsafe as a file name, no segment is left for
+            training, or a label of the validation subset is no class: not among those of the
+            training subset, or for EPIC-KITCHENS-100 not among the 97 verbs and 300 nouns.
     """
     problems: dict[str, str] = {}
     _refuse_unrendered(config)

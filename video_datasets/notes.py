@@ -1,7 +1,8 @@
-"""Notes on a data set before anything is trained on it: odd names, subsets, files, times that do not fit.
+"""Notes on a data set before anything is trained on it: odd names, subsets, files, times that do
+not fit.
 
-A note stops nothing and changes nothing: each of these may be meant. All but the first three look at the headers of
-some videos, because annotations rarely say how long a video is.
+A note stops nothing and changes nothing: each of these may be meant. All but the first three look
+at the headers of some videos, because annotations rarely say how long a video is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Length:
 
 
 def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
-    """Return what is odd about a data set, a line each; reads the headers of at most `MAX_LOOKED_AT` videos."""
+    """Return what is odd about a data set, a line each; reads the headers of at most
+    `MAX_LOOKED_AT` videos."""
     notes = [
         *similar_names(dataset.heads),
         *subset_notes(dataset, config),
@@ -56,7 +58,8 @@ def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
 
 
 def similar_names(heads: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield a note on classes whose names differ in capitals, blanks, underscores and hyphens alone.
+    """Yield a note on classes whose names differ in capitals, blanks, underscores and hyphens
+    alone.
 
     >>> list(similar_names({"action": ("Long jump", "Shot put", "long_jump")}))
     ["classes 'Long jump', 'long_jump' differ in capitals, blanks or underscores alone; are they one?"]
@@ -190,7 +193,8 @@ def _whole_numbers(video: Video) -> bool:
 
 
 def _rate_notes(shares: np.ndarray, rates: Sequence[float]) -> Iterator[str]:
-    """Of all videos of one rate f, labels end where frame numbers divided by another rate F would: at f/F."""
+    """Of all videos of one rate f, labels end where frame numbers divided by another rate F
+    would: at f/F."""
     rounded = np.round(rates)
     for rate in np.unique(rounded[np.isfinite(rounded)]):
         own = shares[rounded == rate]

@@ -1,7 +1,7 @@
 """Proposals and detections in bulk: one record of columns, and one HDF5 layout.
 
-Of a data set with verbs and nouns, rows carry one label "verb,noun" (e.g. "3,12"), from which the verb, the noun and
-the action follow (`formats.ek100_labels`), so one file serves the three tasks.
+Of a data set with verbs and nouns, rows carry one label "verb,noun" (e.g. "3,12"), from which the
+verb, the noun and the action follow (`formats.ek100_labels`), so one file serves the three tasks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ COLUMN_TYPES = {
 class Predictions:
     """Proposals or detections of many videos, as columns of equal length N.
 
-    Rows keep the order of the file: of two equal scores the official metrics rank the later row first.
+    Rows keep the order of the file: of two equal scores the official metrics rank the later row
+    first.
 
     Attributes:
         videos: table of video ids; may hold videos without rows.
@@ -170,7 +171,8 @@ def concatenate(parts: Sequence[Predictions], order: Sequence[str] = ()) -> Pred
 
 
 def by_video(predictions: Predictions) -> dict[str, Predictions]:
-    """Split into the records of single videos, rows in the order of the file; videos without rows, too."""
+    """Split into the records of single videos, rows in the order of the file; videos without
+    rows, too."""
     order = np.argsort(predictions.video_index, kind="stable")
     bounds = np.searchsorted(predictions.video_index[order], np.arange(len(predictions.videos) + 1))
     parts = {}

@@ -1,7 +1,8 @@
 """Upper bound of BMN's recall: the best fit of annotated segments with any that it can propose.
 
-A segment that BMN can say starts and ends on a boundary of its cells and is at most D cells long. Which of them fits
-an annotation best, and how well, follows from the annotation alone, whatever the network has learnt.
+A segment that BMN can say starts and ends on a boundary of its cells and is at most D cells long.
+Which of them fits an annotation best, and how well, follows from the annotation alone, whatever the
+network has learnt.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 def best_tiou(
     segments: NDArray[np.float64], last_boundary: int, longest: int | None = None
 ) -> NDArray[np.float64]:
-    """Return the highest tIoU of segments with any [i, j], 0 <= i < j <= last_boundary, j - i <= longest.
+    """Return the highest tIoU of segments with any [i, j], 0 <= i < j <= last_boundary, j - i <=
+    longest.
 
-    Moving a boundary towards that of the segment never lowers the tIoU, so the best i is next to the segment's start
-    or the best j next to its end, and the other boundary next to its own or as far away as it may be.
+    Moving a boundary towards that of the segment never lowers the tIoU, so the best i is next to
+    the segment's start or the best j next to its end, and the other boundary next to its own or as
+    far away as it may be.
 
     Args:
         segments: (n, 2) start and end, in cells.

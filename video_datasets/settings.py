@@ -31,10 +31,12 @@ class DataConfig:
     format: str = "hacs"
     """Of the annotations: a name of `video_datasets.formats.FORMATS`."""
     annotations: str = "HACS_segments_v1.1.1.json"
-    """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such files.
-    EPIC-KITCHENS-100's files have their official names and lie in `root`, or in this folder where it is one."""
+    """Annotation file, relative to `root`; for Kinetics and Something-Something the folder of such
+    files. EPIC-KITCHENS-100's files have their official names and lie in `root`, or in this folder
+    where it is one."""
     videos: str = "videos"
-    """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video suffix)."""
+    """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video
+    suffix)."""
     mini: bool = False
     """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
     training_subset: str = "training"

@@ -3,11 +3,12 @@
 Three layers, each on top of the one before:
 
 1. *Shown frames* of a file, with their own times. Seconds count from the first shown frame.
-2. *Grid frames*: frame k of a uniform grid stands at k / fps, whatever the file's own rate is. It is the
-   source frame that FFmpeg's `fps` filter shows there (`grid_source_indices`).
+2. *Grid frames*: frame k of a uniform grid stands at k / fps, whatever the file's own rate is. It
+   is the source frame that FFmpeg's `fps` filter shows there (`grid_source_indices`).
 3. *Features*: every `stride_frames` grid frames one clip is looked at (`TimeGrid`).
 
-The default, "centred", for HACS (30 fps, stride 16, clips of 8 frames, interval 8), N = 40 grid frames:
+The default, "centred", for HACS (30 fps, stride 16, clips of 8 frames, interval 8), N = 40 grid
+frames:
 
     grid frame   0               16              32      39
                  |---------------|---------------|-------|      N = 40 frames, 1.333 s
@@ -18,12 +19,14 @@ The default, "centred", for HACS (30 fps, stride 16, clips of 8 frames, interval
     clip of feature 0: centre 8 - 28, - 20, - 12, - 4, + 4, + 12, + 20, + 28
                      = -20 -12 -4 4 12 20 28 36, edge frames repeated -> 0 0 0 4 12 20 28 36
 
-Feature k stands for the frames [k s, (k + 1) s), the last one for what is left, so that every frame belongs
-to exactly one feature and a video of a single frame still has one. TAda2D (Huang et al., ICLR 2022, App. A.2)
-gives fps, clip, interval and stride but not the anchor; this one is our choice. Clips of all features use
-only the frames at one phase of 8 (here 4, 12, 20, ...) besides the first and the last frame of the video.
+Feature k stands for the frames [k s, (k + 1) s), the last one for what is left, so that every frame
+belongs to exactly one feature and a video of a single frame still has one. TAda2D (Huang et al.,
+ICLR 2022, App. A.2) gives fps, clip, interval and stride but not the anchor; this one is our
+choice. Clips of all features use only the frames at one phase of 8 (here 4, 12, 20, ...) besides
+the first and the last frame of the video.
 
-Other people's features follow other rules, which are known by name (s stride, w frames that a clip spans):
+Other people's features follow other rules, which are known by name (s stride, w frames that a clip
+spans):
 
     convention          clip k                        T                      time of feature k
     "centred"           around k s + s/2              ceil(N / s)            (k s + s/2) / fps
@@ -31,8 +34,9 @@ Other people's features follow other rules, which are known by name (s stride, w
     "centred_on_last"   around k s + s - 1            floor(N / s)           (k s + s - 1) / fps
     "no_padding"        k s ... k s + w - 1           floor((N - w)/s) + 1   (k s + w/2) / fps
 
-`spacing="interval"` takes every `interval_frames`-th frame (0, 8, ..., 56; w = 57); "linspace" spreads the
-clip over all clip x interval frames as the released TAdaConv code does (0, 9, ..., 63; w = 64).
+`spacing="interval"` takes every `interval_frames`-th frame (0, 8, ..., 56; w = 57); "linspace"
+spreads the clip over all clip x interval frames as the released TAdaConv code does (0, 9, ..., 63;
+w = 64).
 """
 
 from __future__ import annotations
@@ -51,7 +55,8 @@ from runtime.sections import section
 CONVENTIONS = ("centred", "centred_on_first", "centred_on_last", "no_padding")
 SPACINGS = ("interval", "linspace")
 
-# In grid frames (a few nanoseconds): a product such as 3 / 60 * 30 may land a rounding error below its tie.
+# In grid frames (a few nanoseconds): a product such as 3 / 60 * 30 may land a rounding error below
+# its tie.
 _TIE_TOLERANCE = 1e-7
 
 
@@ -75,7 +80,8 @@ def first_grid_index(time_s: ArrayLike, fps: float) -> NDArray[np.int64]:
 def num_grid_frames(duration_s: float, fps: float) -> int:
     """Count the frames of the uniform grid over a video.
 
-    FFmpeg's `fps` filter ends where the last frame's own time on screen ends. A video always keeps one frame.
+    FFmpeg's `fps` filter ends where the last frame's own time on screen ends. A video always keeps
+    one frame.
 
     >>> num_grid_frames(10.01, 30), num_grid_frames(10.01, 60)
     (300, 601)
@@ -86,14 +92,17 @@ def num_grid_frames(duration_s: float, fps: float) -> int:
 def grid_source_indices(pts_s: ArrayLike, fps: float, duration_s: float | None = None) -> NDArray[np.int64]:
     """Source frame shown at each frame of the uniform grid, by the rule of FFmpeg's `fps` filter.
 
-    Grid frame k shows the last source frame i with floor(t_i * fps + 0.5) <= k, t_i counted from the first
-    shown frame (FFmpeg, libavfilter/vf_fps.c, rounding "near"). Not the same as the nearest frame.
+    Grid frame k shows the last source frame i with floor(t_i * fps + 0.5) <= k, t_i counted from
+    the first shown frame (FFmpeg, libavfilter/vf_fps.c, rounding "near"). Not the same as the
+    nearest frame.
 
     Args:
-        pts_s: times of the shown frames in seconds, shape (n,), not decreasing; only differences matter.
+        pts_s: times of the shown frames in seconds, shape (n,), not decreasing; only differences
+            matter.
         fps: grid frames per second.
-        duration_s: from the first shown frame to the end of the last one's time on screen. None: the last
-            frame is shown as long as the one before it (a single frame: for one grid frame).
+        duration_s: from the first shown frame to the end of the last one's time on screen. None:
+            the last frame is shown as long as the one before it (a single frame: for one grid
+            frame).
 
     Returns:
         int64 array of shape (K,), K = `num_grid_frames`.
@@ -134,7 +143,8 @@ def seconds_to_frames(times_s: ArrayLike, fps: float) -> NDArray[np.int64]:
 @section("grid")
 @dataclass(frozen=True)
 class TimeGrid:
-    """Where features lie in time, and which frames each of them has seen. The drawing is at the file's head.
+    """Where features lie in time, and which frames each of them has seen. The drawing is at the
+    file's head.
 
     >>> grid = TimeGrid(fps=30, stride_frames=16)
     >>> grid.num_features(40), grid.times_s(40).round(3)
@@ -144,9 +154,11 @@ class TimeGrid:
     """
 
     fps: float = 30.0
-    """Frames per second of the uniform grid: 60 for EPIC-KITCHENS-100, 30 for HACS (paper, App. A.2)."""
+    """Frames per second of the uniform grid: 60 for EPIC-KITCHENS-100, 30 for HACS (paper, App.
+    A.2)."""
     stride_frames: int = 16
-    """Grid frames from one feature to the next: 8 for EPIC-KITCHENS-100, 16 for HACS (paper, App. A.2)."""
+    """Grid frames from one feature to the next: 8 for EPIC-KITCHENS-100, 16 for HACS (paper,
+    App. A.2)."""
     clip_frames: int = 8
     """Frames that the network sees for one feature."""
     interval_frames: int = 8
@@ -183,8 +195,8 @@ class TimeGrid:
     def clip_offsets(self) -> NDArray[np.int64]:
         """Frames of a clip counted from its centre, shape (clip_frames,): -28, -20, ..., 28.
 
-        "centred_on_first" and "centred_on_last" follow their origins, OpenTAD and the TAdaConv loader, whose
-        clips hold one frame more before the centre than after it: -32, -24, ..., 24.
+        "centred_on_first" and "centred_on_last" follow their origins, OpenTAD and the TAdaConv
+        loader, whose clips hold one frame more before the centre than after it: -32, -24, ..., 24.
         """
         if self.convention in ("centred_on_first", "centred_on_last"):
             return self.clip_steps - self.clip_frames * self.interval_frames // 2
@@ -217,7 +229,8 @@ class TimeGrid:
 
     @property
     def strides_before_first(self) -> int:
-        """Whole strides of a video that end before feature 0 stands: 0, but for "no_padding" with long clips.
+        """Whole strides of a video that end before feature 0 stands: 0, but for "no_padding" with
+        long clips.
 
         Feature k is the one of the stride [k + this, k + this + 1) * stride_s.
 
@@ -243,16 +256,19 @@ class TimeGrid:
         return -(-n_frames // self.stride_frames)
 
     def clip_frame_indices(self, n_frames: int) -> NDArray[np.int64]:
-        """Grid frames of every clip, shape (T, clip_frames), edge frames repeated beyond the ends."""
+        """Grid frames of every clip, shape (T, clip_frames), edge frames repeated beyond the
+        ends."""
         centres = self._first_centre + self.stride_frames * np.arange(self.num_features(n_frames))
         return np.clip(centres[:, None] + self.clip_offsets, 0, max(n_frames - 1, 0))
 
     def clip_frames_of(self, index: int) -> NDArray[np.int64]:
-        """Grid frames of the clip of one feature, shape (clip_frames,), not yet cut to the video's ends."""
+        """Grid frames of the clip of one feature, shape (clip_frames,), not yet cut to the
+        video's ends."""
         return self._first_centre + self.stride_frames * index + self.clip_offsets
 
     def may_use(self, frame: int) -> bool:
-        """Whether any clip of any video looks at this grid frame, other than as the video's last frame.
+        """Whether any clip of any video looks at this grid frame, other than as the video's last
+        frame.
 
         Decoders use it to convert only these frames and, once the end is known, the last one.
 
@@ -285,7 +301,8 @@ class TimeGrid:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TimeGrid:
-        """Build the grid that `to_dict` described; NumPy scalars, as HDF5 returns them, are welcome.
+        """Build the grid that `to_dict` described; NumPy scalars, as HDF5 returns them, are
+        welcome.
 
         Raises:
             ValueError: if a field is missing or out of range.
@@ -314,8 +331,8 @@ def interpolate_to_cells(
 ) -> NDArray[np.float32]:
     """Rescale the features of a whole video to a fixed number of cells (BMN, ICCV 2019, Sec. 4.1).
 
-    Linear interpolation at the middle of every cell; before the first and after the last feature its value
-    is held. One feature is enough.
+    Linear interpolation at the middle of every cell; before the first and after the last feature
+    its value is held. One feature is enough.
 
     Args:
         features_TC: shape (T, C), T >= 1.
@@ -327,7 +344,8 @@ def interpolate_to_cells(
         float32 array of shape (tscale, C).
 
     Raises:
-        ValueError: if the shapes do not fit, times do not increase, or the duration is not positive.
+        ValueError: if the shapes do not fit, times do not increase, or the duration is not
+            positive.
     """
     times = np.asarray(times_s, dtype=np.float64)
     if features_TC.ndim != 2 or times.shape != features_TC.shape[:1] or times.size == 0:

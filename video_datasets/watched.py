@@ -1,12 +1,13 @@
-"""Partly labelled videos: which stretches were watched, so that the rest is unknown and no background.
+"""Partly labelled videos: which stretches were watched, so that the rest is unknown and no
+background.
 
 In any format, a segment with the label "(watched)" says that its stretch was labelled:
 
     kitchen_01,0,60,(watched)
     kitchen_01,3.2,8.5,stir           between 0 and 60 s nothing else happened; behind 60 s nobody has looked
 
-A video without such a segment counts as watched from end to end. What is unknown teaches nothing, and detections there
-are neither right nor wrong.
+A video without such a segment counts as watched from end to end. What is unknown teaches nothing,
+and detections there are neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from video_datasets.predictions import Predictions
 
 WATCHED = "(watched)"
 Stretches = Mapping[str, NDArray[np.float64]]
-"""Video id -> (n, 2) start and end of its watched stretches in seconds; of partly labelled videos alone."""
+"""Video id -> (n, 2) start and end of its watched stretches in seconds; of partly labelled
+videos alone."""
 _ROUNDING = 1e-9
 """How far a segment may leave its stretch by rounding, as a share of its numbers."""
 
 
 def take_stretches(table: AnnotationTable) -> tuple[AnnotationTable, dict[str, NDArray[np.float64]]]:
-    """Take the watched stretches out of a table of annotations; one without any is returned as it is."""
+    """Take the watched stretches out of a table of annotations; one without any is returned as
+    it is."""
     is_stretch = np.array([label == WATCHED for label in table.labels], dtype=bool)
     if not is_stretch.any():
         return table, {}

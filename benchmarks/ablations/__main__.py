@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace, size: MiniSize | None = None) -> int:
 
     Args:
         arguments: of the command line.
-        size: of the data set; None: mini-HACS with three times its validation videos, for less noise.
+        size: of the data set; None: mini-HACS with three times its validation videos, for less
+            noise.
     """
     for name in ("seeds", "epochs", "workers"):
         if getattr(arguments, name) < 1:

@@ -1,11 +1,13 @@
-"""The tables of the study: their rows, the paper's figure beside each, and the order that the paper finds.
+"""The tables of the study: their rows, the paper's figure beside each, and the order that the paper
+finds.
 
-Paper: TAda! Temporally-Adaptive Convolutions for Video Understanding (ICLR 2022, arXiv 2110.06178), top-1 accuracy in
-percent on Something-Something V2, ResNet-50 with ImageNet weights, 8 frames (SlowFast 4 + 32).
+Paper: TAda! Temporally-Adaptive Convolutions for Video Understanding (ICLR 2022, arXiv 2110.06178),
+top-1 accuracy in percent on Something-Something V2, ResNet-50 with ImageNet weights, 8 frames
+(SlowFast 4 + 32).
 
-The paper itself was not at hand when this was written. Its column therefore holds only what the model zoo of the
-released code confirms (projects/tada/README.md: TAda2D-R50, 8 frames, 64.0); the other cells are for whoever has
-the paper open. The order of the main rows is the paper's.
+The paper itself was not at hand when this was written. Its column therefore holds only what the
+model zoo of the released code confirms (projects/tada/README.md: TAda2D-R50, 8 frames, 64.0); the
+other cells are for whoever has the paper open. The order of the main rows is the paper's.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from tadaconv.branches import R2D
 
 @dataclass(frozen=True)
 class Row:
-    """One network of a table; paper: top-1 accuracy in percent, None where we could not confirm it."""
+    """One network of a table; paper: top-1 accuracy in percent, None where we could not confirm
+    it."""
 
     variant: Variant
     paper: float | None = None

@@ -37,7 +37,8 @@ def table_text(table: Table, trainings: Mapping[str, Sequence[Figures]]) -> str:
     """Return one table: a line a row, then what holds of the paper's order.
 
     Args:
-        trainings: label -> figures, one entry a seed; labels without a finished training are shown empty.
+        trainings: label -> figures, one entry a seed; labels without a finished training are shown
+            empty.
     """
     lines = [
         table.title,

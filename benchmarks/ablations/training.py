@@ -1,8 +1,10 @@
-"""Training one network of the study on mini-HACS, or finding it trained; its figures go to one file.
+"""Training one network of the study on mini-HACS, or finding it trained; its figures go to one
+file.
 
-Clips as in the paper's ablations (on Something-Something V2): one frame of each of T equal parts of a labelled
-segment. Trained from random weights with AdamW by the common loop, on frames that are decoded once. Validated on
-three clips of every segment, each of them counted: a segment's clips differ in where in its part a frame lies.
+Clips as in the paper's ablations (on Something-Something V2): one frame of each of T equal parts of
+a labelled segment. Trained from random weights with AdamW by the common loop, on frames that are
+decoded once. Validated on three clips of every segment, each of them counted: a segment's clips
+differ in where in its part a frame lies.
 
     <out>/frames/                 decoded frames, one file a video
     <out>/results/<key>.json      figures of a finished training; the key is a hash of all that shapes them
@@ -164,9 +166,9 @@ def train(job: Job) -> dict[str, float]:
     """Train the network of a job, from its checkpoint where there is one, and return its figures.
 
     Returns:
-        "accuracy" of the validation clips, "within_pair": the share of them whose class scores better than its time
-        reversal, "of_pair": the share of them that are told to be of the right pair, "training_accuracy" of the last
-        epoch; all from 0 to 1.
+        "accuracy" of the validation clips, "within_pair": the share of them whose class scores
+        better than its time reversal, "of_pair": the share of them that are told to be of the right
+        pair, "training_accuracy" of the last epoch; all from 0 to 1.
     """
     earlier = finished(job)
     if earlier is not None:

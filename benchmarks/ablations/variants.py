@@ -1,7 +1,9 @@
-"""The networks of the study: specifications of `tadaconv`'s public classes, all of one small ResNet.
+"""The networks of the study: specifications of `tadaconv`'s public classes, all of one small
+ResNet.
 
-For 32-pixel clips: four stages of one block, at 8, 4, 2 and 1 pixels, with 16, 32, 64 and 128 channels. Small enough
-that a training takes seconds; otherwise the networks that the paper's tables compare (TAda!, ICLR 2022).
+For 32-pixel clips: four stages of one block, at 8, 4, 2 and 1 pixels, with 16, 32, 64 and 128
+channels. Small enough that a training takes seconds; otherwise the networks that the paper's tables
+compare (TAda!, ICLR 2022).
 """
 
 from __future__ import annotations

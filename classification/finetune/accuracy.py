@@ -1,12 +1,15 @@
-"""Top-1 and top-5 accuracy from the logits of many views, for one head and for verbs, nouns and actions.
+"""Top-1 and top-5 accuracy from the logits of many views, for one head and for verbs, nouns and
+actions.
 
-Softmax probabilities of the views are averaged (the original sums them). For two heads an action's score is the
-product of its verb's and its noun's probability, formed in one of two ways:
+Softmax probabilities of the views are averaged (the original sums them). For two heads an action's
+score is the product of its verb's and its noun's probability, formed in one of two ways:
 
     action            verbs and nouns averaged over the views first, then multiplied. Its best action is the best verb
-                      with the best noun, so top-1 is right where both are: how the EPIC-KITCHENS-100 challenge counts.
+                      with the best noun, so top-1 is right where both are: how the
+                      EPIC-KITCHENS-100 challenge counts.
     action, by view   multiplied view by view, then averaged: the stronger way, which the original reports
-                      (utils/meters.py, "action_class_ind_pred"). The same where there is but one view.
+                      (utils/meters.py, "action_class_ind_pred"). The same where there is but one
+                      view.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ class Ranking:
         task: "action", "verb", "noun" or "action, by view".
         labels: names of the classes that items have.
         classes: position among `labels`, int (N,).
-        ranks: classes that score better than the right one, int (N,); of equal scores the first class wins.
+        ranks: classes that score better than the right one, int (N,); of equal scores the first
+            class wins.
     """
 
     task: str
@@ -45,7 +49,8 @@ class Ranking:
         return float(np.mean([hits[0] / count for _, count, *hits in self.per_class()]))
 
     def per_class(self) -> list[tuple[str, int, int, int]]:
-        """Return (label, items, top-1 hits, top-5 hits) of every class that items have, in class order."""
+        """Return (label, items, top-1 hits, top-5 hits) of every class that items have, in class
+        order."""
         counts = np.bincount(self.classes, minlength=len(self.labels))
         hits = [np.bincount(self.classes, weights=self.ranks < k, minlength=len(self.labels)) for k in TOP_K]
         return [
@@ -68,7 +73,8 @@ def rank_all(
         names: head -> names of the classes.
 
     Returns:
-        One ranking for one head; for two four: each of them, and their pairs, the actions, in both ways.
+        One ranking for one head; for two four: each of them, and their pairs, the actions, in both
+        ways.
     """
     views = {head: softmax(values) for head, values in logits.items()}
     rankings = [
@@ -112,7 +118,8 @@ def cross_entropy(
 
 
 def ranks_of(scores_NC: NDArray[np.floating], classes_N: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Count the classes that stand before the right one when sorted by score, the first of equals first.
+    """Count the classes that stand before the right one when sorted by score, the first of equals
+    first.
 
     >>> ranks_of(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]), np.array([2, 1]))
     array([1, 1])

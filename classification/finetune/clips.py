@@ -52,7 +52,8 @@ def labelled_segments(
     Args:
         videos: with their segments.
         class_indices: gives the classes of a label (`VideoDataset.class_indices`).
-        mirrored_labels: of the direction-sensitive labels (`mirror.mirrored_labels`); None: there is none.
+        mirrored_labels: of the direction-sensitive labels (`mirror.mirrored_labels`); None: there
+            is none.
     """
     swapped = mirrored_labels or {}
     found = []
@@ -67,8 +68,8 @@ def labelled_segments(
 class SegmentClips(Dataset[dict[str, Any]]):
     """Random clips of labelled segments: `clips_per_segment` of each in an epoch.
 
-    A clip whose video cannot be decoded is replaced by one of another segment, and says so. Which one depends on
-    seed, epoch and item alone, so that a resumed run draws the same.
+    A clip whose video cannot be decoded is replaced by one of another segment, and says so. Which
+    one depends on seed, epoch and item alone, so that a resumed run draws the same.
     """
 
     def __init__(
@@ -99,9 +100,10 @@ class SegmentClips(Dataset[dict[str, Any]]):
         """Return one item.
 
         Returns:
-            "clip" (3, T, crop, crop) normalised; "classes" {head: index}; "damaged": video id and reason, both ""
-            if none. Crops go to the training process as float32: as uint8 they would take a quarter of the
-            memory, but their interpolated values would be rounded, and copying is 1 % of the work of a clip.
+            "clip" (3, T, crop, crop) normalised; "classes" {head: index}; "damaged": video id and
+            reason, both "" if none. Crops go to the training process as float32: as uint8 they
+            would take a quarter of the memory, but their interpolated values would be rounded, and
+            copying is 1 % of the work of a clip.
         """
         epoch, item = key
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, item))
@@ -117,7 +119,8 @@ class SegmentClips(Dataset[dict[str, Any]]):
         raise InputError(f"no training video can be decoded; the first: {damaged[0]}: {damaged[1]}")
 
     def _candidates(self, place: int, generator: torch.Generator) -> Iterator[LabelledSegment]:
-        """Yield the segment at a place, then, for as long as they cannot be decoded, the others in random order.
+        """Yield the segment at a place, then, for as long as they cannot be decoded, the others in
+        random order.
 
         The next ones in order would often be of the same damaged video.
         """
@@ -145,7 +148,8 @@ class SegmentClips(Dataset[dict[str, Any]]):
         return seen, classes
 
     def _flip(self, chosen: LabelledSegment, generator: torch.Generator) -> tuple[float, ClassIndices]:
-        """Probability of a flip, and the classes; where they depend on it, it is drawn here: 0 or 1."""
+        """Probability of a flip, and the classes; where they depend on it, it is drawn here: 0
+        or 1."""
         if not self.config.flip or chosen.mirrored is None:
             return 0.0, chosen.classes
         if chosen.mirrored == chosen.classes:
@@ -171,7 +175,8 @@ def segment_clip(
     """Return the grid frames (clip_frames,) of a clip of a segment, for the source to read.
 
     Args:
-        position: as in `sampling.clip_frames` ("interval") or `sampling.spread_frames` ("segments").
+        position: as in `sampling.clip_frames` ("interval") or `sampling.spread_frames`
+            ("segments").
 
     Raises:
         VideoError: if the video cannot be read, or ends before the segment starts.

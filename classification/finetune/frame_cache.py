@@ -1,7 +1,9 @@
-"""Frames of a small training set, decoded once and kept on disk, so that no epoch decodes them again.
+"""Frames of a small training set, decoded once and kept on disk, so that no epoch decodes them
+again.
 
-One HDF5 file a video, `<id>.h5`: "frames" uint8 (n, H, W, 3) and "indices" (n,), every `step`-th grid frame of the
-labelled segments, at the largest short side of training; attribute "num_frames" is the N of the video's grid.
+One HDF5 file a video, `<id>.h5`: "frames" uint8 (n, H, W, 3) and "indices" (n,), every `step`-th
+grid frame of the labelled segments, at the largest short side of training; attribute "num_frames"
+is the N of the video's grid.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class FrameCache:
         return block[rows - first]
 
     def _extent(self, video: Video) -> tuple[int, np.ndarray]:
-        """Return the N of a video's grid and which frames are cached; read once, since opening a file takes long."""
+        """Return the N of a video's grid and which frames are cached; read once, since opening a
+        file takes long."""
         if video.video_id not in self._known:
             with open_hdf5(self.folder / video_file_name(video.video_id)) as file:
                 indices = file["indices"][()] if "indices" in file else np.empty(0, np.int64)
@@ -70,7 +73,8 @@ class FrameCache:
 
 
 def build_frame_cache(run: StageRun, videos: Iterable[Video], grid: TimeGrid) -> FrameCache:
-    """Decode what is missing from a run's cache; videos that cannot be decoded are listed in the run.
+    """Decode what is missing from a run's cache; videos that cannot be decoded are listed in the
+    run.
 
     Raises:
         InputError: if the frames of a clip do not lie at multiples of the step.
@@ -107,7 +111,8 @@ def cached_indices(video: Video, grid: TimeGrid, num_frames: int, step: int) -> 
     Args:
         video: with its segments.
         grid: gives the spacing of a clip's frames.
-        num_frames: at least the N of the video's grid, which is known only when it has been decoded.
+        num_frames: at least the N of the video's grid, which is known only when it has been
+            decoded.
         step: of the cache.
     """
     wanted: set[int] = set()

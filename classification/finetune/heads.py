@@ -1,4 +1,5 @@
-"""One head or two: the network's answers, and the loss, by head ("action", or "verb" and "noun")."""
+"""One head or two: the network's answers, and the loss, by head ("action", or "verb" and
+"noun")."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from classification.finetune.mixing import UNMIXED, Mix
 
 
 def by_head(logits: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return logits (B, classes) by head; a network with one set of classes answers for "action"."""
+    """Return logits (B, classes) by head; a network with one set of classes answers for
+    "action"."""
     return logits if isinstance(logits, dict) else {"action": logits}
 
 
@@ -28,9 +30,9 @@ def head_losses(
         label_smoothing: part of the target that is spread over all classes.
 
     Returns:
-        "loss": the sum of the heads' cross-entropies (the original's utils/losses.py), and "accuracy": the share of
-        items with all heads right (the actions of EPIC-KITCHENS-100). For two heads also "verb_loss", "verb_accuracy"
-        and so on.
+        "loss": the sum of the heads' cross-entropies (the original's utils/losses.py), and
+        "accuracy": the share of items with all heads right (the actions of EPIC-KITCHENS-100). For
+        two heads also "verb_loss", "verb_accuracy" and so on.
     """
     losses = {head: mix.cross_entropy(logits[head], classes[head], label_smoothing) for head in logits}
     right = {head: logits[head].argmax(1) == classes[head] for head in logits}

@@ -16,7 +16,8 @@ _SIDE = re.compile(
     """,
     re.VERBOSE,
 )
-"""Left and right as words, with anything but letters around them or in camel case. [^\\W\\d_] is a letter."""
+"""Left and right as words, with anything but letters around them or in camel case. [^\\W\\d_] is
+a letter."""
 _OTHER = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
 _OTHER.update({other: side for side, other in _OTHER.items()})
 
@@ -40,8 +41,8 @@ def mirrored_labels(labels: Collection[str], *, swap: bool) -> dict[str, str | N
         swap: whether such clips may be flipped at all, with the other class as their label.
 
     Returns:
-        Direction-sensitive label -> its mirror image among the labels; None where there is none, or swap is
-        False: such clips must not be flipped.
+        Direction-sensitive label -> its mirror image among the labels; None where there is none, or
+        swap is False: such clips must not be flipped.
 
     >>> mirrored_labels(["turn left", "turn right", "keep right", "sit"], swap=True)
     {'turn left': 'turn right', 'turn right': 'turn left', 'keep right': None}

@@ -1,12 +1,14 @@
-"""Mixup and CutMix of the clips of a batch: each clip has a part of its partner in it, and of its label.
+"""Mixup and CutMix of the clips of a batch: each clip has a part of its partner in it, and of its
+label.
 
 The partner is the clip at the same place of the reversed batch. One draw holds for the whole batch:
 
     mixup     share * clip + (1 - share) * partner,          share from Beta(alpha, alpha)
     cutmix    a box of the partner, at the same place of all frames, that covers 1 - share of the picture
 
-Source: mixup (Zhang et al., ICLR 2018), CutMix (Yun et al., ICCV 2019); one draw a batch and the reversed batch as
-in the released code (datasets/utils/mixup.py), which draws cutmix in every second batch where both are on.
+Source: mixup (Zhang et al., ICLR 2018), CutMix (Yun et al., ICCV 2019); one draw a batch and the
+reversed batch as in the released code (datasets/utils/mixup.py), which draws cutmix in every second
+batch where both are on.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class Mix:
 
     Attributes:
         share: weight of a clip's own label, 0 to 1.
-        box: top, bottom, left, right in pixels of what comes from the partner; all 0: the pictures are added instead.
+        box: top, bottom, left, right in pixels of what comes from the partner; all 0: the pictures
+            are added instead.
     """
 
     share: float
@@ -47,7 +50,8 @@ class Mix:
         return mixed
 
     def cross_entropy(self, logits: Tensor, classes: Tensor, label_smoothing: float) -> Tensor:
-        """Mean loss against the mixed labels: that of either label, weighted, since it is linear in the target."""
+        """Mean loss against the mixed labels: that of either label, weighted, since it is linear
+        in the target."""
         own = F.cross_entropy(logits, classes, label_smoothing=label_smoothing)
         if self.share == 1:
             return own
@@ -76,7 +80,8 @@ def draw_mix(config: FinetuneConfig, size_px: tuple[int, int], generator: torch.
 
 
 def _box(share: float, size_px: tuple[int, int], draws: np.random.Generator) -> Mix:
-    """A box of 1 - share of the picture around a random pixel, clipped; the share follows what is left of it."""
+    """A box of 1 - share of the picture around a random pixel, clipped; the share follows what
+    is left of it."""
     sides = []
     for size in size_px:
         half, centre = int(size * math.sqrt(1 - share)) // 2, int(draws.integers(size))
@@ -89,10 +94,11 @@ def _box(share: float, size_px: tuple[int, int], draws: np.random.Generator) -> 
 
 
 def erase(clip_CTHW: Tensor, generator: torch.Generator) -> Tensor:
-    """Fill a random rectangle, the same in all frames, with normal noise (random erasing, Zhong et al., AAAI 2020).
+    """Fill a random rectangle, the same in all frames, with normal noise (random erasing, Zhong et
+    al., AAAI 2020).
 
-    Area 0.02 to 1/3 of the picture, aspect 0.3 to 3.3, noise for every pixel and frame; as the released code does
-    behind the normalisation.
+    Area 0.02 to 1/3 of the picture, aspect 0.3 to 3.3, noise for every pixel and frame; as the
+    released code does behind the normalisation.
     """
     height, width = clip_CTHW.shape[-2:]
     for _ in range(10):  # a rectangle that does not fit is drawn again

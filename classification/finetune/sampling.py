@@ -1,12 +1,14 @@
-"""Frames of a training clip: every few frames from somewhere in a segment, or one of each of T parts.
+"""Frames of a training clip: every few frames from somewhere in a segment, or one of each of T
+parts.
 
     grid frames of a segment     |.................................................|      first ... stop - 1
     by interval                        0   8   16  24  32  40  48  56                     `clip_frames`
     by segments (T = 8)             0     |  1    | 2    |    3 |  4 |     5| 6     |7    `spread_frames`
 
-By interval, the clip is one stretch of real time (`TimeGrid.clip_steps`: true steps of 8, or of 9 as in the
-released code), wherever `position` puts it. By segments (TSN, ECCV 2016, Sec. 3.1; the paper's Something-Something),
-the clip always covers the whole labelled segment and `position` moves the frames inside their parts.
+By interval, the clip is one stretch of real time (`TimeGrid.clip_steps`: true steps of 8, or of 9
+as in the released code), wherever `position` puts it. By segments (TSN, ECCV 2016, Sec. 3.1; the
+paper's Something-Something), the clip always covers the whole labelled segment and `position` moves
+the frames inside their parts.
 """
 
 from __future__ import annotations
@@ -78,10 +80,10 @@ def spread_frames(
 def view_positions(count: int, sampling: str) -> list[float]:
     """Return the positions of a segment's test clips, for `clip_frames` or `spread_frames`.
 
-    One clip lies in the middle. Several lie as in the released code (TAdaConv, datasets/base/base_dataset.py), which
-    the published accuracies were measured with: by interval they start at 0, 1/n, ... (n - 1)/n of the room there
-    is, so that none reaches the end; by segments at 1/n, 2/n, ... 1 of each part, so that the last clip ends with the
-    segment.
+    One clip lies in the middle. Several lie as in the released code (TAdaConv,
+    datasets/base/base_dataset.py), which the published accuracies were measured with: by interval
+    they start at 0, 1/n, ... (n - 1)/n of the room there is, so that none reaches the end; by
+    segments at 1/n, 2/n, ... 1 of each part, so that the last clip ends with the segment.
 
     >>> view_positions(4, "interval"), view_positions(2, "segments"), view_positions(1, "interval")
     ([0.0, 0.25, 0.5, 0.75], [0.5, 1.0], [0.5])

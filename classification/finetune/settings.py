@@ -13,20 +13,23 @@ from training.settings import TrainingConfig
 @section("finetune")
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(TrainingConfig):
-    """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs, 8 warm-up)."""
+    """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs,
+    8 warm-up)."""
 
     init_weights: str | None = field(default=None, metadata=PLACE)
-    """Checkpoint to start from (Kinetics-400 or ImageNet); `pretrain`: what the stage `pretrain` of this run left;
-    none: random initialisation."""
+    """Checkpoint to start from (Kinetics-400 or ImageNet); `pretrain`: what the stage `pretrain` of
+    this run left; none: random initialisation."""
     weights: Literal["last", "best"] = "last"
-    """What the later stages take: the weights of the last epoch (paper), or those with the best validation accuracy."""
+    """What the later stages take: the weights of the last epoch (paper), or those with the best
+    validation accuracy."""
     batch_size: int = 512
     """Paper: 16 clips on each of 32 GPUs."""
     clips_per_segment: int = 1
     """Clips drawn from every labelled segment in one epoch."""
     sampling: Literal["interval", "segments"] = "interval"
-    """interval: a clip is one stretch of time, its frames `grid.interval_frames` apart, at a random place of the
-    segment. segments: one random frame of each of `grid.clip_frames` equal parts of it (Something-Something)."""
+    """interval: a clip is one stretch of time, its frames `grid.interval_frames` apart, at a random
+    place of the segment. segments: one random frame of each of `grid.clip_frames` equal parts of it
+    (Something-Something)."""
     short_side_px: tuple[int, int] = (256, 320)
     """Range of the random short side before the crop (paper A.1)."""
     crop_px: int = 224
@@ -34,34 +37,39 @@ class FinetuneConfig(TrainingConfig):
     flip: bool = True
     """Horizontal flip of every second clip, but see `flip_left_right`."""
     flip_left_right: Literal["never", "swap"] = "never"
-    """Clips of classes whose names tell left from right: never flipped, or flipped with the mirrored class as their
-    label (the original does so on Something-Something)."""
+    """Clips of classes whose names tell left from right: never flipped, or flipped with the
+    mirrored class as their label (the original does so on Something-Something)."""
     colour_jitter: float = 0.0
-    """Strength of random changes of brightness, contrast and saturation, and half of it of hue, the same in all frames
-    of a clip (ViViT 0.5). 0: none."""
+    """Strength of random changes of brightness, contrast and saturation, and half of it of hue, the
+    same in all frames of a clip (ViViT 0.5). 0: none."""
     grey_probability: float = 0.0
     """Probability that a clip loses its colour (ViViT on Kinetics 0.3, TAdaFormer 0.2)."""
     label_smoothing: float = 0.0
-    """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on EPIC-KITCHENS-100 0.2)."""
+    """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on
+    EPIC-KITCHENS-100 0.2)."""
     mixup: float = 0.0
-    """Alpha of mixup's Beta distribution: clips of a batch are added in pairs, labels too (ViViT 0.2). 0: none."""
+    """Alpha of mixup's Beta distribution: clips of a batch are added in pairs, labels too (ViViT
+    0.2). 0: none."""
     cutmix: float = 0.0
-    """Alpha of CutMix's: a box of one clip is cut into another (ViViT on EPIC-KITCHENS-100 1.0); with `mixup`, in every
-    second batch. 0: none."""
+    """Alpha of CutMix's: a box of one clip is cut into another (ViViT on EPIC-KITCHENS-100 1.0);
+    with `mixup`, in every second batch. 0: none."""
     random_erasing: float = 0.0
-    """Probability that a rectangle of a clip is filled with noise (ViViT on EPIC-KITCHENS-100 0.25)."""
+    """Probability that a rectangle of a clip is filled with noise (ViViT on EPIC-KITCHENS-100
+    0.25)."""
     test_short_side_px: int = 256
     """Short side in validation and test."""
     test_clips: int = 1
-    """Clips of every segment whose probabilities `classification.finetune.test` averages (paper: 10; 2 for
-    Something-Something). Validation during training looks at the one in the middle."""
+    """Clips of every segment whose probabilities `classification.finetune.test` averages (paper:
+    10; 2 for Something-Something). Validation during training looks at the one in the middle."""
     test_crops: Literal[0, 1, 3] = 0
-    """Squares of `test_short_side_px` cut from every test clip along its longer side: 3 (paper), or the middle one; 0:
-    the whole region, as in extraction. Validation during training cuts out the middle one, or none."""
+    """Squares of `test_short_side_px` cut from every test clip along its longer side: 3 (paper), or
+    the middle one; 0: the whole region, as in extraction. Validation during training cuts out the
+    middle one, or none."""
     frame_cache_step: int = 0
-    """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled segments is
-    decoded once, at the largest short side, to files in the run folder (an hour of 72 x 96 px video at n = 4 is
-    0.6 GB), and clips have frames at multiples of n only, which must divide `grid.interval_frames`."""
+    """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled
+    segments is decoded once, at the largest short side, to files in the run folder (an hour of 72 x
+    96 px video at n = 4 is 0.6 GB), and clips have frames at multiples of n only, which must divide
+    `grid.interval_frames`."""
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes counts as damaged."""
 

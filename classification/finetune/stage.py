@@ -1,4 +1,5 @@
-"""Train the video model to classify the labelled segments of the training subset (paper, Appendix A)."""
+"""Train the video model to classify the labelled segments of the training subset (paper,
+Appendix A)."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: with the weights of the run's own pre-training it reads that stage."""
+    """Return the stage as the config makes it: with the weights of the run's own pre-training it
+    reads that stage."""
     return replace(SPEC, reads=("pretrain",)) if config.finetune.init_weights == OF_PRETRAINING else SPEC
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     from classification.finetune.train import finetune
 
     finetune(run)

@@ -1,7 +1,9 @@
-"""Test the finetuned model of a run on the labelled segments of the validation subset, over any views.
+"""Test the finetuned model of a run on the labelled segments of the validation subset, over any
+views.
 
-Prints top-1, top-5 and mean class accuracy (verb, noun and action for EPIC-KITCHENS-100), and leaves in
-`<run>/finetune_test_<clips>x<crops>/` the table, `per_class.csv`, and `logits.h5` with the logits of every view.
+Prints top-1, top-5 and mean class accuracy (verb, noun and action for EPIC-KITCHENS-100), and
+leaves in `<run>/finetune_test_<clips>x<crops>/` the table, `per_class.csv`, and `logits.h5` with
+the logits of every view.
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def spec_of(config: RunConfig) -> StageSpec:
-    """Return the stage: one folder for each number of views, so that several tests of a run lie side by side."""
+    """Return the stage: one folder for each number of views, so that several tests of a run lie
+    side by side."""
     settings = config.finetune
     return replace(SPEC, name=f"{SPEC.name}_{settings.test_clips}x{settings.test_crops}")
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished test is shown quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished test is shown
+    quickly."""
     from classification.finetune.testing import run_test
 
     run_test(run)

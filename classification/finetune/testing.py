@@ -1,4 +1,5 @@
-"""The work of `classification.finetune.test`: ask the network about all views, save what it said, count."""
+"""The work of `classification.finetune.test`: ask the network about all views, save what it
+said, count."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LOGITS_NAME = "logits.h5"
 
 
 def run_test(run: StageRun) -> None:
-    """Test the finetuned model of the run; leaves table.txt, per_class.csv and logits.h5 in the folder.
+    """Test the finetuned model of the run; leaves table.txt, per_class.csv and logits.h5 in the
+    folder.
 
     Raises:
         InputError: if the model is for other classes, or no validation video can be decoded.
@@ -93,7 +95,8 @@ def save_logits(
     heads: Mapping[str, tuple[str, ...]],
     views: ViewsConfig,
 ) -> None:
-    """Write one HDF5 file with everything that is needed to count again, or to average with another network.
+    """Write one HDF5 file with everything that is needed to count again, or to average with another
+    network.
 
     /logits/<head>   float32 (N, views, classes), the crops of a clip side by side; NaN where nothing was decoded
     /classes/<head>  int64 (N,), right classes           /labels/<head>   names of the classes

@@ -36,7 +36,8 @@ from video_datasets.notes import data_notes
 from video_datasets.time_grid import TimeGrid
 
 LARGE_MILLIONS = 5.0
-"""Parameters, in millions, above which training from random weights is warned of; the mini networks have 0.7."""
+"""Parameters, in millions, above which training from random weights is warned of; the mini
+networks have 0.7."""
 WITHOUT_WEIGHTS = (
     "Two ways out: (1) start from released weights, finetune.init_weights=FILE (`python -m tadaconv --weights` lists "
     "where to get them); (2) take a small network and a higher rate: model=tada2d_mini finetune.learning_rate=0.004"
@@ -56,7 +57,8 @@ class FinetuneTask:
 
     Attributes:
         damaged: video id -> reason, for clips that could not be decoded.
-        best_metric: which figure of `validate` tells the best epoch, and whether the largest or smallest does.
+        best_metric: which figure of `validate` tells the best epoch, and whether the largest or
+            smallest does.
     """
 
     best_metric = ("validation_accuracy", "max")
@@ -79,7 +81,8 @@ class FinetuneTask:
     def losses(
         self, model: torch.nn.Module, batch: dict[str, Any], generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return loss and accuracies on the batch (`heads.head_losses`), and the share of clips that were replaced."""
+        """Return loss and accuracies on the batch (`heads.head_losses`), and the share of clips
+        that were replaced."""
         damaged = {video_id: reason for video_id, reason in zip(*batch["damaged"], strict=True) if video_id}
         self.damaged.update(damaged)
         replaced = torch.tensor([bool(video_id) for video_id in batch["damaged"][0]])
@@ -94,8 +97,8 @@ class FinetuneTask:
         """Return loss and accuracies on the middle clips of all processes' validation segments.
 
         Returns:
-            validation_loss, validation_accuracy and validation_top5 (of actions), and for two heads also
-            validation_verb_accuracy and so on. Empty if there is no clip.
+            validation_loss, validation_accuracy and validation_top5 (of actions), and for two heads
+            also validation_verb_accuracy and so on. Empty if there is no clip.
         """
         counts = {head: len(labels) for head, labels in self.heads.items()}
         answers = ask(self.model, self.validation, counts, self.loader_workers)
@@ -160,7 +163,8 @@ def finetune(run: StageRun) -> None:
 
 
 def _take_best_weights(task: FinetuneTask, trainer: Trainer) -> str:
-    """Put the weights of the best epoch into the model, if there is one; return what the summary says about it."""
+    """Put the weights of the best epoch into the model, if there is one; return what the summary
+    says about it."""
     if trainer.best_path.is_file():
         task.model.load_state_dict(checkpoint.load(trainer.best_path)["model"])
         return "; kept: the epoch with the best validation accuracy"
@@ -174,7 +178,8 @@ def _take_best_weights(task: FinetuneTask, trainer: Trainer) -> str:
 
 
 def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
-    """Return what the stage trains; videos without a file, or that cannot be decoded to the cache, are listed."""
+    """Return what the stage trains; videos without a file, or that cannot be decoded to the
+    cache, are listed."""
     config, data = run.config.finetune, run.config.data
     grid = run.config.grid
     training_videos = videos_on_disk(run, dataset, data.training_subset)
@@ -213,11 +218,12 @@ def _frame_cache(run: StageRun, videos: list[Video], grid: TimeGrid) -> FrameCac
 
 
 def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tuple[VideoNetwork, set[str]]:
-    """Return the network that training starts from: random from the seed, or with `finetune.init_weights`.
+    """Return the network that training starts from: random from the seed, or with
+    `finetune.init_weights`.
 
     Returns:
-        The network, and the names of its parameters that the weights did not have: the head for other classes,
-        routers on top of a plain ResNet. None are new where all are random.
+        The network, and the names of its parameters that the weights did not have: the head for
+        other classes, routers on top of a plain ResNet. None are new where all are random.
 
     Raises:
         FileNotFoundError: if the weights are not there.
@@ -261,7 +267,8 @@ def _warn_of_random_weights(model: VideoNetwork, name: str) -> None:
 
 
 def refuse_unfit_clips(model: torch.nn.Module, config: RunConfig) -> None:
-    """Try a training and a validation clip before an epoch is spent: some networks take one size or length only.
+    """Try a training and a validation clip before an epoch is spent: some networks take one size or
+    length only.
 
     Raises:
         InputError: if the network does not take them.

@@ -1,10 +1,12 @@
-"""Frames of clips straight from the video files, with what each file's time stamps said kept on disk.
+"""Frames of clips straight from the video files, with what each file's time stamps said kept on
+disk.
 
-Before a clip can be read, the times of all frames of its file must be known, which takes a pass over the file's
-packets (or, where the index cannot be trusted, over its frames): the whole file is read. Measured in processor time,
-that is a tenth to a quarter of reading one clip for a ten-second file, three quarters for two minutes of 480p, and it
-grows with the length. So the pass is made once a video and run: whichever process needs a video first leaves its times
-in a folder that all share. A file that cannot be read is opened once by each process, which remembers why.
+Before a clip can be read, the times of all frames of its file must be known, which takes a pass
+over the file's packets (or, where the index cannot be trusted, over its frames): the whole file is
+read. Measured in processor time, that is a tenth to a quarter of reading one clip for a ten-second
+file, three quarters for two minutes of 480p, and it grows with the length. So the pass is made once
+a video and run: whichever process needs a video first leaves its times in a folder that all share.
+A file that cannot be read is opened once by each process, which remembers why.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ class VideoFiles:
     Args:
         grid: gives the frame rate.
         min_decoded_share: smallest share of a video's promised frames that must decode.
-        times_folder: keeps the times of every video that was looked at, `<id>.npy`; None: they are found anew
-            by every process.
+        times_folder: keeps the times of every video that was looked at, `<id>.npy`; None: they are
+            found anew by every process.
     """
 
     start_step = 1

@@ -1,6 +1,8 @@
-"""Test views of labelled segments: clips spread over the segment, squares cut from each, and the network's answers.
+"""Test views of labelled segments: clips spread over the segment, squares cut from each, and the
+network's answers.
 
-The original (and the paper) averages over n clips x 3 squares; validation during training looks at one view.
+The original (and the paper) averages over n clips x 3 squares; validation during training looks at
+one view.
 """
 
 from __future__ import annotations
@@ -63,10 +65,11 @@ class ViewsConfig:
 
 
 class TestClips(Dataset[dict[str, Any]]):
-    """The test clips of labelled segments, before squares are cut out; item = segment * clips + clip.
+    """The test clips of labelled segments, before squares are cut out; item = segment * clips +
+    clip.
 
-    An item has "clip" (3, T, h, w), normalised, or None where the video cannot be decoded, and then "damaged", the
-    reason.
+    An item has "clip" (3, T, h, w), normalised, or None where the video cannot be decoded, and then
+    "damaged", the reason.
     """
 
     __test__ = False  # not a test case of pytest
@@ -191,7 +194,8 @@ def _answer_batch(
 
 
 def cut_views(clip_CTHW: Tensor, views: ViewsConfig) -> tuple[Tensor, ...]:
-    """Cut the squares of a scaled clip: left, centre, right (top, centre, bottom); the centre one; or the whole."""
+    """Cut the squares of a scaled clip: left, centre, right (top, centre, bottom); the centre
+    one; or the whole."""
     if views.crops == 0:
         return (clip_CTHW,)
     if views.crops == 1:

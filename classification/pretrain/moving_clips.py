@@ -103,7 +103,8 @@ class MovingClips:
 
 
 def scaled_picture(picture_HWC: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
-    """Scale a picture to a short side: bilinear, no antialiasing, truncated to 8 bit (as the original)."""
+    """Scale a picture to a short side: bilinear, no antialiasing, truncated to 8 bit (as the
+    original)."""
     scaled = resize_short_side(to_float(picture_HWC[None]), short_side_px)
     return (scaled[:, 0] * 255).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
 

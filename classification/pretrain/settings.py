@@ -21,7 +21,8 @@ class PretrainConfig(TrainingConfig):
     epochs: int = 100
     """Passes over the files; each gives one picture a pass (paper: 100)."""
     batch_size: int = 80
-    """Pictures, each with a clip of every motion: 9 times as many clips (paper: 80 for R(2+1)D-10)."""
+    """Pictures, each with a clip of every motion: 9 times as many clips (paper: 80 for
+    R(2+1)D-10)."""
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup_epochs: float = 10.0
@@ -29,7 +30,8 @@ class PretrainConfig(TrainingConfig):
     pictures: str | None = field(default=None, metadata=PLACE)
     """Folder of videos and images, searched at any depth; none: the videos of the data set."""
     picture_px: int = 320
-    """Side of the square, cut from the scaled picture, over which the window slides (paper: 320)."""
+    """Side of the square, cut from the scaled picture, over which the window slides (paper:
+    320)."""
     window_px: int = 112
     """Side of the window, that is of the clips (paper: 112)."""
     num_frames: int = 16
@@ -39,14 +41,14 @@ class PretrainConfig(TrainingConfig):
     joint_axes: bool = False
     """True: the window may move on both axes at once, `speeds` squared classes (paper: false)."""
     mask_share: tuple[float, float] | None = (0.3, 0.5)
-    """Side of the rectangle outside which a clip stands still, as a share of the window's; none: the
-    whole clip moves (paper: 0.3 to 0.5)."""
+    """Side of the rectangle outside which a clip stands still, as a share of the window's; none:
+    the whole clip moves (paper: 0.3 to 0.5)."""
     flip: Literal["never", "swap"] = "swap"
-    """Flip every second clip and swap left and right in its label. (The original flips and keeps the
-    label, so that left and right cannot be told apart: at best 77.8 % of nine classes.)"""
+    """Flip every second clip and swap left and right in its label. (The original flips and keeps
+    the label, so that left and right cannot be told apart: at best 77.8 % of nine classes.)"""
     colour: float = 0.5
-    """Strength of random brightness, contrast and saturation, half of it of hue, anew in every frame
-    (paper: 0.5, hue 0.25)."""
+    """Strength of random brightness, contrast and saturation, half of it of hue, anew in every
+    frame (paper: 0.5, hue 0.25)."""
     grey_probability: float = 0.3
     """Share of the clips that lose all colour (paper: 0.3)."""
 

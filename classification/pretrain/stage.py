@@ -1,8 +1,8 @@
 """Pre-train the video model without labels on still pictures of one's own videos (MoSI, CVPR 2021).
 
 A window slides over a picture, and the network names how it moved. `finetune.init_weights=pretrain`
-starts the finetuning of the same run from the result. The pictures are single frames of the data set's
-videos, or all images and videos below `pretrain.pictures`."""
+starts the finetuning of the same run from the result. The pictures are single frames of the data
+set's videos, or all images and videos below `pretrain.pictures`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def work(run: StageRun) -> None:
-    """Do the stage's work; torch is imported only here, so that a finished stage is skipped quickly."""
+    """Do the stage's work; torch is imported only here, so that a finished stage is skipped
+    quickly."""
     from classification.pretrain.train import pretrain
 
     pretrain(run)

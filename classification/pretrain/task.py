@@ -142,7 +142,8 @@ class MotionTask:
     def losses(
         self, model: nn.Module, batch: dict[str, Any], generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return the mean cross-entropy over all clips of a batch, and the share of right answers."""
+        """Return the mean cross-entropy over all clips of a batch, and the share of right
+        answers."""
         self.damaged.update({name: why for name, why in zip(*batch["damaged"], strict=True) if name})
         labels = batch["labels"].flatten()
         logits = model(batch["clips"].flatten(0, 1).to(memory_format=torch.channels_last_3d))

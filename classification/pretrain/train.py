@@ -17,7 +17,8 @@ from training.loop import stage_trainer
 
 
 def pretrain(run: StageRun) -> None:
-    """Train the network to name motions; leaves weights.pt without the head, checkpoint.pt and metrics.jsonl.
+    """Train the network to name motions; leaves weights.pt without the head, checkpoint.pt and
+    metrics.jsonl.
 
     Raises:
         InputError: if there is no picture, or the network does not take the clips.

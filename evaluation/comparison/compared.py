@@ -87,7 +87,8 @@ def _detections(path: Path) -> Path:
 
 
 def differing_settings(configs: Sequence[RunConfig | None]) -> dict[str, list[Any]]:
-    """Return the settings in which runs differ, but for the folder: key -> value in each; None for no run."""
+    """Return the settings in which runs differ, but for the folder: key -> value in each; None
+    for no run."""
     flat = [None if config is None else flatten(config_to_dict(config)) for config in configs]
     keys = dict.fromkeys(key for values in flat if values for key in values if key != "run_dir")
     found = {key: [None if values is None else values.get(key, NOT_SET) for values in flat] for key in keys}

@@ -1,13 +1,16 @@
-"""Several files of detections on the same ground truth: figures with intervals, and paired differences.
+"""Several files of detections on the same ground truth: figures with intervals, and paired
+differences.
 
-The interval of a figure is the figure itself plus the 2.5 and 97.5 % percentiles of how far resamples lie from the
-mean of all resamples (`evaluation.metrics.bootstrap`). Plain percentiles would not do: mAP of a resample is higher
-than that of the file, systematically and by more than the width of the interval on real-size data (47.2 -> 48.7 % on
-a file in the shape of HACS), because copies of a video add true positives right behind each other. Intervals of
-differences are made in the same way from the differences within each resample.
+The interval of a figure is the figure itself plus the 2.5 and 97.5 % percentiles of how far
+resamples lie from the mean of all resamples (`evaluation.metrics.bootstrap`). Plain percentiles
+would not do: mAP of a resample is higher than that of the file, systematically and by more than the
+width of the interval on real-size data (47.2 -> 48.7 % on a file in the shape of HACS), because
+copies of a video add true positives right behind each other. Intervals of differences are made in
+the same way from the differences within each resample.
 
-Where an interval would pass what the figure can be, 0 to 100 % (a difference: -100 to 100), it ends there. Below
-`FEW_VIDEOS` videos no verdict is given: resamples of so few repeat the same handful, and the interval is too narrow.
+Where an interval would pass what the figure can be, 0 to 100 % (a difference: -100 to 100), it ends
+there. Below `FEW_VIDEOS` videos no verdict is given: resamples of so few repeat the same handful,
+and the interval is too narrow.
 """
 
 from __future__ import annotations
@@ -145,11 +148,13 @@ def _with_average(figures: np.ndarray) -> np.ndarray:
 
 
 def interval(value: np.ndarray, drawn: np.ndarray, lowest: float = 0.0) -> Estimate:
-    """Interval around a figure from its resamples, as the head of this module says, cut at what is possible.
+    """Interval around a figure from its resamples, as the head of this module says, cut at what is
+    possible.
 
     Args:
         value: (K,) figures, `lowest` to 1.
-        drawn: (B, K) the same figures in each resample; rows without annotations (NaN) are left out.
+        drawn: (B, K) the same figures in each resample; rows without annotations (NaN) are left
+            out.
     """
     drawn = drawn[~np.isnan(drawn).any(axis=1)]
     tail = (1 - LEVEL) / 2

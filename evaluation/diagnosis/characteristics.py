@@ -1,12 +1,14 @@
-"""Characteristics of annotations that need no further annotation, and bins that suit the data set (DETAD).
+"""Characteristics of annotations that need no further annotation, and bins that suit the data set
+(DETAD).
 
     coverage    length / duration of the video
     length      seconds
     instances   annotations of the same class in the same video
 
-DETAD's context size, context distance and agreement of annotators need extra annotations, which HACS and
-EPIC-KITCHENS-100 lack. Bins are open to the left and closed to the right, the first one closed on both sides. DETAD
-leaves out annotations of length <= 0 and of coverage > 1; here they fall into the first and the last bin.
+DETAD's context size, context distance and agreement of annotators need extra annotations, which
+HACS and EPIC-KITCHENS-100 lack. Bins are open to the left and closed to the right, the first one
+closed on both sides. DETAD leaves out annotations of length <= 0 and of coverage > 1; here they
+fall into the first and the last bin.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ def _divide(name: str, values: np.ndarray, unit: str, note: str, edges: Sequence
 
 
 def bin_values(values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
-    """Number the bin of each value; values beyond the edges belong to the outer bins, NaN to none (-1).
+    """Number the bin of each value; values beyond the edges belong to the outer bins, NaN to none
+    (-1).
 
     >>> bin_values(np.array([0.0, 1.0, 1.5, 9.0, np.nan]), (0.0, 1.0, 2.0))
     array([ 0,  0,  1,  1, -1])

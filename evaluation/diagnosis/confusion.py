@@ -1,7 +1,9 @@
-"""Confusion of classes: for every annotation, the class of the best-scored detection that overlaps it.
+"""Confusion of classes: for every annotation, the class of the best-scored detection that overlaps
+it.
 
-One detection an annotation is looked at, the best of all classes, so that the rows add up to the annotations. The
-official metric matches class by class and knows no confusion; this is to be looked at, not to be scored by.
+One detection an annotation is looked at, the best of all classes, so that the rows add up to the
+annotations. The official metric matches class by class and knows no confusion; this is to be looked
+at, not to be scored by.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ def confusion(matches: Matches, tiou: float = TIOU) -> np.ndarray:
         tiou: overlap that suffices.
 
     Returns:
-        (C, C + 1) int64, rows annotated, columns detected; the last column: nothing overlaps enough.
+        (C, C + 1) int64, rows annotated, columns detected; the last column: nothing overlaps
+        enough.
     """
     annotations, predictions = matches.annotations, matches.predictions
     order = np.argsort(predictions.video, kind="stable")
@@ -51,7 +54,8 @@ def confusion(matches: Matches, tiou: float = TIOU) -> np.ndarray:
 
 
 def most_confused(counts: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Pairs of annotated and detected class that differ, by falling count; column C is "nothing"."""
+    """Pairs of annotated and detected class that differ, by falling count; column C is
+    "nothing"."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]

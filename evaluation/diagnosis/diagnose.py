@@ -31,7 +31,8 @@ class Profile:
     Attributes:
         categories: the six names.
         counts: [T][10][6] predictions in the k-th band of G ranks, see `profile_counts`.
-        bands: [10][6] shares of the categories in each band, mean over tIoU; None where a band is empty.
+        bands: [10][6] shares of the categories in each band, mean over tIoU; None where a band is
+            empty.
         top: [10][6] the same at the best k G, k = 1..10.
     """
 

@@ -7,11 +7,12 @@
     confusion          the same with an annotation of another class
     background         overlaps nothing by 0.1 or more
 
-The conditions can hold for several annotations of a video at once; the one of highest tIoU decides, as in DETAD's
-code. Of equal tIoU an annotation of the predicted class decides here (in the code, the first one of the file). The
-code leaves out annotations of length <= 0 and predictions beyond the best 10 G of a class; here everything that the
-official metrics count has a category, and the limit of 10 G belongs to the profile alone. At threshold 0.1, the
-lowest of EPIC-KITCHENS-100, nothing is left for localisation and confusion.
+The conditions can hold for several annotations of a video at once; the one of highest tIoU decides,
+as in DETAD's code. Of equal tIoU an annotation of the predicted class decides here (in the code,
+the first one of the file). The code leaves out annotations of length <= 0 and predictions beyond
+the best 10 G of a class; here everything that the official metrics count has a category, and the
+limit of 10 G belongs to the profile alone. At threshold 0.1, the lowest of EPIC-KITCHENS-100,
+nothing is left for localisation and confusion.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class BestOverlap:
     """Where each prediction lies, whatever its rank.
 
     Attributes:
-        tiou: (P,) highest tIoU with an annotation of its video, 0 without annotations, inf for two points.
+        tiou: (P,) highest tIoU with an annotation of its video, 0 without annotations, inf for two
+            points.
         same_class: (P,) bool, whether an annotation of its own class reaches that tIoU.
         same_class_tiou: (P,) highest tIoU with an annotation of its own class.
     """
@@ -98,8 +100,9 @@ def categorise(matches: Matches, best: BestOverlap) -> np.ndarray:
 def profile_counts(matches: Matches, category: np.ndarray) -> np.ndarray:
     """Count the categories among the best predictions of each class, in bands of G ranks.
 
-    A class with G annotations puts its ranks 1..G into the first band, G+1..2G into the second, up to 10 G. The
-    bands are those of DETAD's figure; the profile at the best k G is the sum over the first k of them.
+    A class with G annotations puts its ranks 1..G into the first band, G+1..2G into the second, up
+    to 10 G. The bands are those of DETAD's figure; the profile at the best k G is the sum over the
+    first k of them.
 
     Args:
         matches: T thresholds, P predictions.

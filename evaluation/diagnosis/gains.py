@@ -5,7 +5,8 @@ All false positives of a kind are taken out of the ranking; what stays keeps its
     gain              of the official average mAP, over all predictions, so that it adds to the figure of the tables
     normalised_gain   of average mAP_N over the best 10 G predictions of each class, which is what DETAD plots
 
-Removing false positives never changes which predictions are true positives, so only their counts are lowered.
+Removing false positives never changes which predictions are true positives, so only their counts
+are lowered.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def gains(matches: Matches, category: np.ndarray) -> np.ndarray:
 
 
 def normalised_gains(matches: Matches, category: np.ndarray) -> np.ndarray:
-    """Compute the gain in mAP_N among the best 10 G predictions of each class; (5, T), as `gains`."""
+    """Compute the gain in mAP_N among the best 10 G predictions of each class; (5, T), as
+    `gains`."""
     label = matches.predictions.label
     best = count_within_class(label) <= PROFILE_DEPTH * matches.annotation_counts[label]
     hits = tuple(_take(found, best[found.row]) for found in matches.hits)

@@ -1,12 +1,14 @@
 """Sensitivity and misses by characteristics of the annotations (DETAD).
 
-Sensitivity: average mAP_N of the annotations in one bin. Predictions that have found an annotation outside the bin
-are left out of the ranking, so that they are neither right nor wrong. DETAD's code leaves a prediction out at every
-threshold, lower ones too, once it is left out at one; here each threshold stands for itself, as in the definition.
+Sensitivity: average mAP_N of the annotations in one bin. Predictions that have found an annotation
+outside the bin are left out of the ranking, so that they are neither right nor wrong. DETAD's code
+leaves a prediction out at every threshold, lower ones too, once it is left out at one; here each
+threshold stands for itself, as in the definition.
 
-False negatives: share of the annotations in a bin that no prediction has found. As in DETAD's code, what is found
-where normalised precision is 5 % or less does not count, since a long enough list of guesses finds everything; the
-share without that rule, which is 1 - recall of the tables, stands beside it.
+False negatives: share of the annotations in a bin that no prediction has found. As in DETAD's code,
+what is found where normalised precision is 5 % or less does not count, since a long enough list of
+guesses finds everything; the share without that rule, which is 1 - recall of the tables, stands
+beside it.
 """
 
 from __future__ import annotations

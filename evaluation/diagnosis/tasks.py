@@ -57,7 +57,8 @@ def analyses_to_json(analyses: Mapping[str, TaskAnalysis], protocol: Protocol) -
     """Turn the diagnoses into the content of the file of `--diagnosis`.
 
     Returns:
-        {"protocol", "protocol_version", "tasks": {task: fields of `evaluation.diagnosis.Diagnosis`}}; fractions.
+        {"protocol", "protocol_version", "tasks": {task: fields of
+        `evaluation.diagnosis.Diagnosis`}}; fractions.
     """
     return {
         "protocol": protocol.name,

@@ -1,4 +1,5 @@
-"""The evaluation of whole files as they were read: what the command and the pipeline's stage call."""
+"""The evaluation of whole files as they were read: what the command and the pipeline's stage
+call."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Evaluation:
         protocol: its name.
         version: the official evaluator that the figures equal, with its commit.
         task: "detection" or "proposals".
-        detection: metrics per scored task ("action", or "verb", "noun", "action"); empty for proposals.
+        detection: metrics per scored task ("action", or "verb", "noun", "action"); empty for
+            proposals.
         proposals: metrics of proposals; None for detection.
         files: what was found in the predictions, per scored task, or under "proposals".
         classes: what was found about classes and ties, per scored task.
@@ -70,15 +72,16 @@ def evaluate_tables(
         predictions: of any videos; a mapping of task ("verb", ...) to predictions where tasks have
             predictions of their own.
         protocol: one of `evaluation.files.protocols.PROTOCOLS`.
-        subset: which videos count; without meaning for files that have no subsets (EPIC-KITCHENS-100).
+        subset: which videos count; without meaning for files that have no subsets
+            (EPIC-KITCHENS-100).
         task: "detection" or "proposals".
 
     Returns:
         The figures, and notes on the data.
 
     Raises:
-        InputError: if the subset or its annotations are missing, a number is NaN or infinite, no video of
-            the predictions is in the subset, or detections have no labels.
+        InputError: if the subset or its annotations are missing, a number is NaN or infinite, no
+            video of the predictions is in the subset, or detections have no labels.
     """
     truth = select_subset(annotations, subset)
     refuse_bad_annotations(truth)
@@ -131,12 +134,13 @@ def drop_other_subsets(
 ) -> tuple[Predictions, list[str]]:
     """Leave out the proposals of videos that belong to another subset; say so in a note.
 
-    The official AR@AN divides by all proposals of the file, those of unannotated videos too, so it expects a file
-    of one subset, whereas the proposal stage writes validation and testing videos into one file. Of another subset
-    are videos
+    The official AR@AN divides by all proposals of the file, those of unannotated videos too, so it
+    expects a file of one subset, whereas the proposal stage writes validation and testing videos
+    into one file. Of another subset are videos
 
     a) that the annotations put there, or
-    b) that they do not name, where the file holds one subset only: those of EPIC-KITCHENS-100, or without subsets.
+    b) that they do not name, where the file holds one subset only: those of EPIC-KITCHENS-100, or
+        without subsets.
 
     Elsewhere unnamed videos stay in, as in the official code.
 
@@ -157,7 +161,8 @@ def drop_other_subsets(
 
 
 def subset_of(annotations: AnnotationTable, protocol: Protocol) -> str:
-    """Return the subset that is scored where none is named: the protocol's, or the only one of the file."""
+    """Return the subset that is scored where none is named: the protocol's, or the only one of
+    the file."""
     found = dict.fromkeys(annotations.subsets)
     return next(iter(found)) if len(found) == 1 else protocol.subset
 
@@ -258,7 +263,8 @@ def annotation_columns(truth: AnnotationTable, label: np.ndarray | None = None) 
 def prediction_columns(
     truth: AnnotationTable, predictions: Predictions, label: np.ndarray | None = None
 ) -> Segments:
-    """Columns whose videos are numbered as in `truth`, -1 for others; labels are all 0 unless given."""
+    """Columns whose videos are numbered as in `truth`, -1 for others; labels are all 0 unless
+    given."""
     numbers = look_up(predictions.videos, number_values(truth.video_ids))
     return Segments(
         numbers[predictions.video_index],

@@ -15,13 +15,14 @@ def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
     """Turn an evaluation into the content of its JSON file.
 
     Returns:
-        For detection {"protocol", "protocol_version", "task", "tiou_thresholds", "mAP": {task: [T]},
-        "average_mAP": {task: x}, "recall": {task: [T]}, "per_class": {task: {label: {"ap": [T], "recall": [T],
-        "count": n}}}, "sanity": {task: {..}}} and, where parts were scored too, "splits": {part: {"mAP",
-        "average_mAP", "recall"}}; for proposals {"protocol", "protocol_version", "task", "tiou_thresholds",
-        "AR": {"an": [100], "recall": [T][100], "average": [100], "auc": x}, "top_k_recall": {"k": [K],
-        "recall": [T][K], "average": [K]}, "sanity": {"proposals": {..}}}. AR is the official AR@AN;
-        top_k_recall is the plain recall of the k best proposals of each video.
+        For detection {"protocol", "protocol_version", "task", "tiou_thresholds", "mAP": {task:
+        [T]}, "average_mAP": {task: x}, "recall": {task: [T]}, "per_class": {task: {label: {"ap":
+        [T], "recall": [T], "count": n}}}, "sanity": {task: {..}}} and, where parts were scored too,
+        "splits": {part: {"mAP", "average_mAP", "recall"}}; for proposals {"protocol",
+        "protocol_version", "task", "tiou_thresholds", "AR": {"an": [100], "recall": [T][100],
+        "average": [100], "auc": x}, "top_k_recall": {"k": [K], "recall": [T][K], "average": [K]},
+        "sanity": {"proposals": {..}}}. AR is the official AR@AN; top_k_recall is the plain recall
+        of the k best proposals of each video.
     """
     content: dict[str, Any] = {
         "protocol": evaluation.protocol,

@@ -5,8 +5,8 @@
     ek100               tIoU 0.1:0.1:0.5, verb, noun and action from one submission (C2-Action-Detection)
     ek100-separate      the same, but a verb model and a noun model are each scored alone, action is not
 
-The last two give numbers that must not be compared: the same two models have had 32.9 verb mAP separate
-and 26.9 joint. A new protocol is an entry here; nothing else asks for a name.
+The last two give numbers that must not be compared: the same two models have had 32.9 verb mAP
+separate and 26.9 joint. A new protocol is an entry here; nothing else asks for a name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ TIE_RULE = "ties: later in file first"
 
 INF = float("inf")
 Edges = Mapping[str, tuple[float, ...]]
-"""Of coverage, length (s) and instances: rising edges of bins, see `evaluation.diagnosis.characteristics`."""
+"""Of coverage, length (s) and instances: rising edges of bins, see
+`evaluation.diagnosis.characteristics`."""
 # ActivityNet's bins are DETAD's, which suit HACS too.
 ACTIVITYNET_EDGES: Edges = {
     "coverage": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
@@ -41,8 +42,8 @@ THUMOS_EDGES: Edges = {
     "length": (0.0, 3.0, 6.0, 12.0, 18.0, INF),
     "instances": (0.0, 1.0, 40.0, 80.0, INF),
 }
-# Actions of EPIC-KITCHENS-100 last seconds in videos of many minutes, with many instances of a class: its bins are
-# near the quintiles of the validation set, in round numbers.
+# Actions of EPIC-KITCHENS-100 last seconds in videos of many minutes, with many instances of a
+# class: its bins are near the quintiles of the validation set, in round numbers.
 EK100_EDGES: Edges = {
     "coverage": (0.0, 0.001, 0.003, 0.006, 0.012, 1.0),
     "length": (0.0, 1.0, 1.5, 2.5, 5.0, INF),
@@ -69,17 +70,22 @@ class Protocol:
     Attributes:
         name: as on the command line.
         format: layout of the benchmark's own annotations and submissions, with their readers.
-        detection_version: the official evaluator of detections, with its commit, that the figures equal.
+        detection_version: the official evaluator of detections, with its commit, that the figures
+            equal.
         tiou_thresholds: of mAP.
         recall_thresholds: of AR@AN.
         class_names: per scored task, what turns a label of the files into the class that counts.
         edges: bins of the diagnosis.
         rules: of a submission file.
-        subset: the one that is scored unless another is named; without meaning where files have no subsets.
-        one_subset: whether an annotation file holds one subset only, so that videos it does not name are of others.
-        task_files: task -> file of detections in a run that is scored for this task alone; {}: one file serves all.
+        subset: the one that is scored unless another is named; without meaning where files have no
+            subsets.
+        one_subset: whether an annotation file holds one subset only, so that videos it does not
+            name are of others.
+        task_files: task -> file of detections in a run that is scored for this task alone; {}: one
+            file serves all.
         beside: name of a protocol whose task files a run may have, and is then scored by, too.
-        splits: lists of classes or participants that can be scored as well: name -> column of the list.
+        splits: lists of classes or participants that can be scored as well: name -> column of the
+            list.
     """
 
     name: str
@@ -97,11 +103,13 @@ class Protocol:
     splits: Mapping[str, str] = field(default_factory=dict)
 
     def version(self, task: str) -> str:
-        """Say which figures these are: the official evaluator of the task, its commit, the rule for ties."""
+        """Say which figures these are: the official evaluator of the task, its commit, the rule
+        for ties."""
         return f"{PROPOSAL_VERSION if task == 'proposals' else self.detection_version}; {TIE_RULE}"
 
     def at(self, tious: str, task: str = "detection") -> Protocol:
-        """Return the protocol with other thresholds, "A:STEP:B"; of AR@AN where the task is proposals.
+        """Return the protocol with other thresholds, "A:STEP:B"; of AR@AN where the task is
+        proposals.
 
         Raises:
             InputError: if they cannot be read, see `evaluation.metrics.thresholds.parse_tious`.
@@ -164,6 +172,7 @@ def protocol_named(name: str, tious: str = "", task: str = "detection") -> Proto
 
 
 def protocol_of_format(format_name: str) -> str:
-    """Name the protocol of annotations in a format where none is asked for: the first that scores its tasks."""
+    """Name the protocol of annotations in a format where none is asked for: the first that
+    scores its tasks."""
     fitting = (entry for entry in PROTOCOLS.values() if entry.format.tasks == FORMATS[format_name].tasks)
     return next(fitting, HACS).name

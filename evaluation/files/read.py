@@ -1,4 +1,5 @@
-"""Files of predictions and of ground truth: their format follows from their content, not their name."""
+"""Files of predictions and of ground truth: their format follows from their content, not their
+name."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ HEAD_LINES = 20
 
 
 def read_predictions_file(path: str | Path, protocol: Protocol) -> Predictions:
-    """Read predictions: columnar HDF5, the submission JSON of the protocol (also zipped, as packed), or a CSV.
+    """Read predictions: columnar HDF5, the submission JSON of the protocol (also zipped, as
+    packed), or a CSV.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -70,7 +72,8 @@ def read_ground_truth(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it cannot be read, or has other classes than the protocol: verbs and nouns, or labels.
+        InputError: if it cannot be read, or has other classes than the protocol: verbs and nouns,
+            or labels.
     """
     name = format_name or ground_truth_format(path)
     if FORMATS[name].tasks != protocol.format.tasks:

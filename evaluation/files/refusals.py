@@ -28,8 +28,8 @@ def refuse_bad_predictions(truth: AnnotationTable, predictions: Predictions, *, 
     """Refuse predictions without finite numbers, without a known video, or without needed labels.
 
     Raises:
-        InputError: if a time or score is NaN or infinite, if no predicted video is in `truth`, or if labels
-            are needed and missing.
+        InputError: if a time or score is NaN or infinite, if no predicted video is in `truth`, or
+            if labels are needed and missing.
     """
     errors = not_finite_predictions(predictions)
     if errors:

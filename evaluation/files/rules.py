@@ -1,8 +1,9 @@
-"""The rules of a submission file beyond what scoring needs: those of the official validators, and stricter ones.
+"""The rules of a submission file beyond what scoring needs: those of the official validators, and
+stricter ones.
 
-The official rules are those of EPIC-KITCHENS C2-Action-Detection `validate_submission` (4835721) and of the
-header that ActivityNet `eval_detection.py` (82304fa) demands. What they let pass although it is most likely a
-mistake is a warning; keys that nobody knows are a note.
+The official rules are those of EPIC-KITCHENS C2-Action-Detection `validate_submission` (4835721)
+and of the header that ActivityNet `eval_detection.py` (82304fa) demands. What they let pass
+although it is most likely a mistake is a warning; keys that nobody knows are a note.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def check_ek100(content: Mapping[str, Any]) -> Findings:
     """Apply the rules of EPIC-KITCHENS-100 to a parsed submission.
 
     Fields that the reader needs (classes, score, segment) are its business, see
-    `video_datasets.formats.submission_entries`; here come the header, and what the reader is more patient with.
+    `video_datasets.formats.submission_entries`; here come the header, and what the reader is more
+    patient with.
     """
     findings = Findings(errors=ek100_version_errors(dict(content)))
     _check_challenge(content, findings)
@@ -107,7 +109,8 @@ def _entries(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _ek100_entry_errors(entry: Mapping[str, Any]) -> list[str]:
-    """Errors that only the official validator has: numbers in quotes in a segment, NaN under any other key."""
+    """Errors that only the official validator has: numbers in quotes in a segment, NaN under any
+    other key."""
     errors = []
     segment = entry.get("segment")
     if isinstance(segment, list) and any(isinstance(end, str) for end in segment):
@@ -154,7 +157,8 @@ class Rules:
     Attributes:
         entry: how an entry says its label.
         check: what the official validator, and common sense, say about a parsed file.
-        name_in_zip: what the challenge server calls the file; "": there is no server that takes a zip.
+        name_in_zip: what the challenge server calls the file; "": there is no server that takes a
+            zip.
         levels: keys of the header that declare what was learned from, 0 to 5, with their meaning.
     """
 
@@ -165,5 +169,6 @@ class Rules:
 
 
 ACTIVITYNET_RULES = Rules(entry=ACTIVITYNET_ENTRY, check=check_activitynet)
-# So the organisers write it: epic-kitchens/C1-Action-Recognition, utils/challenge.py, write_submission_file.
+# So the organisers write it: epic-kitchens/C1-Action-Recognition, utils/challenge.py,
+# write_submission_file.
 EK100_RULES = Rules(entry=EK100_ENTRY, check=check_ek100, name_in_zip="test.json", levels=SUPERVISION_LEVELS)

@@ -1,6 +1,7 @@
 """Counts of what looks odd in the data, and notes in words for readers of the figures.
 
-Nothing here changes a score. All of it is counted on columns, in a fraction of the time of the metrics.
+Nothing here changes a score. All of it is counted on columns, in a fraction of the time of the
+metrics.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from runtime.text import encodable, examples
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
-# Durations are rounded in the annotation files, and detections clipped to the exact one must not be counted.
+# Durations are rounded in the annotation files, and detections clipped to the exact one must not be
+# counted.
 DURATION_TOLERANCE_S = 0.1
 
 
@@ -33,8 +35,10 @@ class FileReport:
         in_unknown_videos: predictions there; all are false positives.
         inverted: predictions that end before they start.
         zero_length: predictions that end where they start.
-        outside_duration: predictions that start before 0 or end after the video, by more than 0.1 s.
-        known_durations: videos of the ground truth whose duration is known; elsewhere ends are not checked.
+        outside_duration: predictions that start before 0 or end after the video, by more than 0.1
+            s.
+        known_durations: videos of the ground truth whose duration is known; elsewhere ends are not
+            checked.
         duplicates: predictions that repeat video, label, start and end of an earlier row.
         suspicion: "", or why the times do not look like seconds.
     """
@@ -72,7 +76,8 @@ class ClassReport:
 
 
 def report_file(truth: AnnotationTable, predictions: Predictions) -> FileReport:
-    """Count what looks odd in a file of predictions; `truth` holds the videos of the subset only."""
+    """Count what looks odd in a file of predictions; `truth` holds the videos of the subset
+    only."""
     counts = np.bincount(predictions.video_index, minlength=len(predictions.videos))
     rows = dict(zip(predictions.videos, counts.tolist(), strict=True))
     known = set(truth.video_ids)
@@ -123,8 +128,8 @@ def count_outside(predictions: Predictions, durations_s: np.ndarray) -> int:
 def count_duplicates(predictions: Predictions) -> int:
     """Count rows that repeat video, label and segment of an earlier row, whatever their score."""
     columns = (predictions.video_index, predictions.label, predictions.start_s, predictions.end_s)
-    # Sorting all rows by four columns costs as much as the metrics. Equal rows have equal sums, so only rows
-    # whose sum occurs again are sorted.
+    # Sorting all rows by four columns costs as much as the metrics. Equal rows have equal sums, so
+    # only rows whose sum occurs again are sorted.
     with np.errstate(over="ignore", invalid="ignore"):
         weighted = predictions.start_s + predictions.end_s * 1.618 + predictions.label * 2.718
         weighted += predictions.video_index * 3.141

@@ -1,4 +1,5 @@
-"""Parts of EPIC-KITCHENS-100 that its challenges report too: tail classes and unseen participants."""
+"""Parts of EPIC-KITCHENS-100 that its challenges report too: tail classes and unseen
+participants."""
 
 from __future__ import annotations
 

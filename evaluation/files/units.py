@@ -1,4 +1,5 @@
-"""Suspicion that times are not seconds: fractions of the video and frame numbers are the usual mistakes.
+"""Suspicion that times are not seconds: fractions of the video and frame numbers are the usual
+mistakes.
 
 Both score near zero without any error, so they are worth a suspicion in words.
 """
@@ -19,7 +20,8 @@ FEWEST_WHOLE_NUMBERS = 20
 
 
 def unit_suspicion(truth: AnnotationTable, predictions: Predictions, video_number: np.ndarray) -> str:
-    """Compare the last predicted end of each video with its duration, or with its last annotated end.
+    """Compare the last predicted end of each video with its duration, or with its last annotated
+    end.
 
     Args:
         truth: annotations of the subset.

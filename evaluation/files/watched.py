@@ -1,6 +1,7 @@
 """Partly labelled videos in evaluation: what nobody has watched is neither right nor wrong.
 
-Source of the stretches: `video_datasets.watched`. Files without any are scored as the official evaluators score them.
+Source of the stretches: `video_datasets.watched`. Files without any are scored as the official
+evaluators score them.
 """
 
 from __future__ import annotations

@@ -50,10 +50,11 @@ def count_within_class(label: np.ndarray) -> np.ndarray:
 def average_precision(
     true_positive: np.ndarray, label: np.ndarray, annotation_counts: np.ndarray
 ) -> np.ndarray:
-    """Interpolated AP of each class: all points under the envelope of precision (VOC 2011 and later).
+    """Interpolated AP of each class: all points under the envelope of precision (VOC 2011 and
+    later).
 
-    Only true positives raise recall, so AP is a sum over them: precision k/rank at the k-th one, replaced
-    by the highest precision at it or to its right, times the step of recall k/n - (k-1)/n.
+    Only true positives raise recall, so AP is a sum over them: precision k/rank at the k-th one,
+    replaced by the highest precision at it or to its right, times the step of recall k/n - (k-1)/n.
 
     Args:
         true_positive: (P,) bool, sorted by class, best rank first within a class.
@@ -77,8 +78,8 @@ def average_precision_of_hits(
     Args:
         hits: the true positives.
         annotation_counts: (C,) annotations of each class, >= 1 where a class has hits.
-        assumed_count: None, or the number of annotations that precision assumes of every class: normalised AP,
-            see `evaluation.diagnosis`.
+        assumed_count: None, or the number of annotations that precision assumes of every class:
+            normalised AP, see `evaluation.diagnosis`.
 
     Returns:
         (C,) float64.
@@ -91,10 +92,11 @@ def average_precision_of_hits(
 
 
 def envelope(precision: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Highest precision at or to the right of each position within its class; classes rise from left to right.
+    """Highest precision at or to the right of each position within its class; classes rise from
+    left to right.
 
-    Values are replaced by their integer order, raised class by class, so that one exact running maximum
-    serves all classes.
+    Values are replaced by their integer order, raised class by class, so that one exact running
+    maximum serves all classes.
 
     >>> envelope(np.array([0.5, 0.7, 0.1]), np.array([0, 0, 1]))
     array([0.7, 0.7, 0.1])

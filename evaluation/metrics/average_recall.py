@@ -1,9 +1,10 @@
-"""Average recall of proposals: the official AR@AN with its area under the curve, and plain top-k recall.
+"""Average recall of proposals: the official AR@AN with its area under the curve, and plain top-k
+recall.
 
-AR@AN of ActivityNet (`eval_proposal.py`, 82304fa) is not "the best AN proposals of each video": at AN it
-keeps the same *share* of every video's proposals, such that AN are kept per video on average. An
-annotation is recalled if any kept proposal overlaps it enough; there is no one-to-one matching, and
-classes do not matter.
+AR@AN of ActivityNet (`eval_proposal.py`, 82304fa) is not "the best AN proposals of each video": at
+AN it keeps the same *share* of every video's proposals, such that AN are kept per video on average.
+An annotation is recalled if any kept proposal overlaps it enough; there is no one-to-one matching,
+and classes do not matter.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class ProposalMetrics:
         tiou_thresholds: (T,).
         an: (100,) average number of proposals per video; 1, 2, .. 100 by default.
         recall: (T, 100).
-        auc: area under average recall over `an`, divided by the last `an`. The official area starts at
-            AN = 1, so perfect proposals have 0.99.
+        auc: area under average recall over `an`, divided by the last `an`. The official area starts
+            at AN = 1, so perfect proposals have 0.99.
         top_k: (K,) numbers of proposals per video.
-        top_k_recall: (T, K) plain recall of the k best proposals of each video, which is another figure than
-            the official AR@AN; see `recall_of_best`.
+        top_k_recall: (T, K) plain recall of the k best proposals of each video, which is another
+            figure than the official AR@AN; see `recall_of_best`.
         tied_scores: proposals whose score equals that of another one of the video.
     """
 
@@ -63,12 +64,13 @@ def proposal_metrics(
 ) -> ProposalMetrics:
     """Compute AR@AN and its area under the curve as the official ActivityNet evaluator does.
 
-    Kept on purpose: proposals of videos without annotations count in the share; numbers of proposals are
-    cut to whole ones by video, where 0.29 * 100 gives 28.
+    Kept on purpose: proposals of videos without annotations count in the share; numbers of
+    proposals are cut to whole ones by video, where 0.29 * 100 gives 28.
 
     Args:
         annotations: at least one row.
-        proposals: in file order, video -1 for those without annotations; of equal scores the later one ranks first.
+        proposals: in file order, video -1 for those without annotations; of equal scores the later
+            one ranks first.
         tiou_thresholds: T numbers.
         max_avg_proposals: the last AN; None: all proposals.
 
@@ -100,7 +102,8 @@ def proposal_metrics(
 
 
 def _kept_at_points(count: np.ndarray, num_proposals: int, last_an: float) -> np.ndarray:
-    """Proposals that each video keeps at each of the 100 points, in the official order of operations.
+    """Proposals that each video keeps at each of the 100 points, in the official order of
+    operations.
 
     Args:
         count: (V,) proposals of each video with annotations.
@@ -125,7 +128,8 @@ def _kept_at_points(count: np.ndarray, num_proposals: int, last_an: float) -> np
 def recall_of_best(
     annotations: Segments, proposals: Segments, k: Sequence[int], tiou_thresholds: Any
 ) -> np.ndarray:
-    """Compute the plain recall of the k best proposals of each video, (T, K); not the official AR@AN.
+    """Compute the plain recall of the k best proposals of each video, (T, K); not the official
+    AR@AN.
 
     Raises:
         InputError: if there is no annotation.
@@ -145,7 +149,8 @@ def _blocks(ranked_video: np.ndarray, videos: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _first_hit_rank(annotations: Segments, ranked: Segments, thresholds: np.ndarray) -> np.ndarray:
-    """Rank (0, 1, ..) of the best proposal that overlaps each annotation enough, NEVER if none; T x N."""
+    """Rank (0, 1, ..) of the best proposal that overlaps each annotation enough, NEVER if none;
+    T x N."""
     first, count = _blocks(ranked.video, annotations.video)
     hit_rank = np.full((len(thresholds), len(annotations)), NEVER)
     for rows, candidates in iterate_pairs(first, count):
@@ -157,12 +162,14 @@ def _first_hit_rank(annotations: Segments, ranked: Segments, thresholds: np.ndar
         )
         ranks = candidates - first[rows]
         for row, threshold in enumerate(thresholds):
-            # Written backwards, so that the best-ranked proposal of each annotation is written last.
+            # Written backwards, so that the best-ranked proposal of each annotation is written
+            # last.
             hits = np.flatnonzero(overlap >= threshold)[::-1]
             hit_rank[row, rows[hits]] = ranks[hits]
     return hit_rank
 
 
 def _recall(hit_rank: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Share of annotations (T x points) recalled when each (annotations x points) keeps so many proposals."""
+    """Share of annotations (T x points) recalled when each (annotations x points) keeps so many
+    proposals."""
     return np.stack([(ranks[:, None] < kept).mean(axis=0) for ranks in hit_rank])

@@ -1,11 +1,13 @@
-"""Figures of behaviour research: frames, bouts, time budgets, latencies, agreement of two observers.
+"""Figures of behaviour research: frames, bouts, time budgets, latencies, agreement of two
+observers.
 
-Two observers (or one and a model) label the same videos. Time is cut into cells of one length; in a cell each observer
-says which labels hold. Cells are counted per label, since labels may overlap; `Confusion` takes the one label of a cell
-where there is one.
+Two observers (or one and a model) label the same videos. Time is cut into cells of one length; in a
+cell each observer says which labels hold. Cells are counted per label, since labels may overlap;
+`Confusion` takes the one label of a cell where there is one.
 
     observer A   |  run  run  run  -    -  |         1 = the label holds in a cell
-    observer B   |  -    run  run  run  -  |         agreement: 3 of 5 cells, 1 in both, 1 in A alone, ...
+    observer B   |  -    run  run  run  -  |         agreement: 3 of 5 cells, 1 in both, 1 in A
+    alone, ...
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ NO_LABEL = "(none)"
 
 @dataclass(frozen=True)
 class FrameScore:
-    """Cells of one label in the other labelling against the reference, as precision, recall and F1 in [0, 1]."""
+    """Cells of one label in the other labelling against the reference, as precision, recall and
+    F1 in [0, 1]."""
 
     label: str
     reference_cells: int
@@ -41,7 +44,8 @@ class FrameScore:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, 0 without a common cell; NaN where neither has the label."""
+        """Harmonic mean of precision and recall, 0 without a common cell; NaN where neither has
+        the label."""
         return _share(2 * self.both_cells, self.reference_cells + self.other_cells)
 
 
@@ -55,7 +59,8 @@ class Budget:
         share: of the observed time, in [0, 1].
         mean_s: duration of a bout, NaN without any.
         std_s: its sample standard deviation, NaN with fewer than two.
-        latency_s: start of the first bout from the start of its video, mean over videos that have one; NaN without.
+        latency_s: start of the first bout from the start of its video, mean over videos that have
+            one; NaN without.
     """
 
     label: str
@@ -86,7 +91,8 @@ def active_cells(segments_s: np.ndarray, n_cells: int, cell_s: float) -> np.ndar
     [0, 1, 1, 0, 0]
     """
     changes = np.zeros(n_cells + 1, dtype=np.int64)
-    # A cell's middle is (t + 0.5) cells: the first one at or behind the start, the first one at or behind the end.
+    # A cell's middle is (t + 0.5) cells: the first one at or behind the start, the first one at or
+    # behind the end.
     edges = np.clip(np.ceil(np.asarray(segments_s, dtype=float).reshape(-1, 2) / cell_s - 0.5), 0, n_cells)
     np.add.at(changes, edges[:, 0].astype(np.int64), 1)
     np.add.at(changes, np.maximum(edges[:, 1], edges[:, 0]).astype(np.int64), -1)
@@ -102,8 +108,8 @@ def frame_score(label: str, reference: np.ndarray, other: np.ndarray) -> FrameSc
 def confusion(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Confusion matrix of cells.
 
-    A cell with several labels counts for each pair of them in equal parts, so that every cell has the weight 1; labels
-    that both observers give a cell are paired with themselves first.
+    A cell with several labels counts for each pair of them in equal parts, so that every cell has
+    the weight 1; labels that both observers give a cell are paired with themselves first.
 
     Args:
         reference: (T, K) bool.
@@ -124,7 +130,8 @@ def confusion(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _pairs(reference: np.ndarray, other: np.ndarray) -> list[tuple[int, int]]:
-    """Which labels of a cell stand for which: common ones for themselves, the rest each for each."""
+    """Which labels of a cell stand for which: common ones for themselves, the rest each for
+    each."""
     none = len(reference)
     common = [(int(k), int(k)) for k in np.flatnonzero(reference & other)]
     rows = np.flatnonzero(reference & ~other).tolist()
@@ -135,7 +142,8 @@ def _pairs(reference: np.ndarray, other: np.ndarray) -> list[tuple[int, int]]:
 
 
 def cohens_kappa(matrix: np.ndarray) -> float:
-    """Agreement beyond chance of a confusion matrix (Cohen 1960); NaN where chance alone would agree everywhere.
+    """Agreement beyond chance of a confusion matrix (Cohen 1960); NaN where chance alone would
+    agree everywhere.
 
     >>> round(cohens_kappa(np.array([[20.0, 5.0], [10.0, 15.0]])), 3)
     0.4
@@ -155,11 +163,13 @@ Events = Sequence[tuple[float, str]]
 def event_kappa(reference_s: Events, other_s: Events, tolerance_s: float) -> float:
     """Cohen's kappa of events in sequence, with a window of tolerance.
 
-    Events are the starts of bouts. In order of time, an event pairs with the nearest free one of the other observer
-    within the window, of its own label if there is any; what is left pairs with "no event".
+    Events are the starts of bouts. In order of time, an event pairs with the nearest free one of
+    the other observer within the window, of its own label if there is any; what is left pairs with
+    "no event".
 
     Args:
-        reference_s: (time, label) of each event of one video, or of several set apart by more than the window.
+        reference_s: (time, label) of each event of one video, or of several set apart by more than
+            the window.
         other_s: likewise.
         tolerance_s: half width of the window.
     """

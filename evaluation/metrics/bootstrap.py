@@ -1,18 +1,20 @@
 """Confidence intervals of mAP over videos: the paired bootstrap.
 
-A resample draws as many videos as there are, with replacement; intervals are percentiles over resamples. All files
-see the same resamples, so the interval of a difference is free of what easy and hard videos do to both.
+A resample draws as many videos as there are, with replacement; intervals are percentiles over
+resamples. All files see the same resamples, so the interval of a difference is free of what easy
+and hard videos do to both.
 
-Nothing is matched again. Matching happens within a video and a class, so a video that is drawn m times contributes m
-copies of its annotations, its true positives and its false positives, each at the same score. Sorting the copies of a
-prediction next to each other, AP of a class is
+Nothing is matched again. Matching happens within a video and a class, so a video that is drawn m
+times contributes m copies of its annotations, its true positives and its false positives, each at
+the same score. Sorting the copies of a prediction next to each other, AP of a class is
 
-    sum over true positives i of  w_i / W * max over j >= i of  (sum_{k<=j} w_k [k true]) / (sum_{k<=j} w_k)
+    sum over true positives i of  w_i / W * max over j >= i of  (sum_{k<=j} w_k [k true]) /
+    (sum_{k<=j} w_k)
 
-with w the multiplicity of the video of each prediction, in the order of the full ranking, and W the weighted number
-of annotations. That is exactly the mAP of the enlarged files (`tests/evaluation/test_bootstrap.py` enlarges them).
-As there, the mean is over the classes that have annotations in the resample. Predictions in unknown videos stay in
-every resample once.
+with w the multiplicity of the video of each prediction, in the order of the full ranking, and W the
+weighted number of annotations. That is exactly the mAP of the enlarged files
+(`tests/evaluation/test_bootstrap.py` enlarges them). As there, the mean is over the classes that
+have annotations in the resample. Predictions in unknown videos stay in every resample once.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def _weighted_ap(
     found = np.cumsum(step)
     found -= np.concatenate([[0], found])[np.searchsorted(label, label)]  # within the class
     precision = found / (upto[row + 1] - before_class[label])
-    # A running maximum from the right within each class: later classes are put on lower floors, 2 apart.
+    # A running maximum from the right within each class: later classes are put on lower floors, 2
+    # apart.
     floor = 2.0 * label
     highest = np.maximum.accumulate((precision - floor)[::-1])[::-1] + floor
     return np.bincount(label, weights=step / counts[label] * highest, minlength=len(counts))

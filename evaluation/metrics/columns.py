@@ -1,7 +1,7 @@
 """Columns that the metrics compute on: videos and classes as integers, times in float64.
 
-Overlaps that hit a threshold exactly are common (copied boundaries), and float32 times move the official
-mAP by nearly 0.1 points, hence float64 everywhere.
+Overlaps that hit a threshold exactly are common (copied boundaries), and float32 times move the
+official mAP by nearly 0.1 points, hence float64 everywhere.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Segments:
 
     Attributes:
         video: (N,) int64, number of the video, -1 for one without annotations.
-        label: (N,) int64, number of the class, -1 for one without annotations; zeros where classes do not
-            matter.
+        label: (N,) int64, number of the class, -1 for one without annotations; zeros where classes
+            do not matter.
         start_s: (N,) float64.
         end_s: (N,) float64.
         score: (N,) float64; zeros for annotations.
@@ -79,8 +79,8 @@ def code_tables(
     """Turn two tables into integer columns that share one numbering.
 
     Args:
-        ground_truth: DataFrame or mapping of columns: video_id, start_s, end_s, and label if `with_labels`
-            (the official names video-id, t-start, t-end are understood too).
+        ground_truth: DataFrame or mapping of columns: video_id, start_s, end_s, and label if
+            `with_labels` (the official names video-id, t-start, t-end are understood too).
         predictions: likewise, with score.
         with_labels: False where classes do not matter.
 

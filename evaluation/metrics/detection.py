@@ -1,8 +1,9 @@
 """Mean average precision of detections, with the semantics of the official evaluators.
 
 What that means where peers differ: every annotation counts, duplicates and zero-length ones too;
-predictions in videos without annotations are false positives; classes without annotations are ignored and
-classes without predictions have AP 0; segments are used as they are; a tIoU equal to the threshold suffices.
+predictions in videos without annotations are false positives; classes without annotations are
+ignored and classes without predictions have AP 0; segments are used as they are; a tIoU equal to
+the threshold suffices.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class DetectionMetrics:
         ap: (C, T) average precision.
         annotation_counts: (C,) annotations of each class.
         prediction_counts: (C,) predictions of each class.
-        true_positive_counts: (C, T) annotations of each class that a prediction of any score has found.
+        true_positive_counts: (C, T) annotations of each class that a prediction of any score has
+            found.
         ignored_predictions: predictions of classes without annotations.
-        tied_scores: predictions whose score equals that of another one of the class. Of equals the one
-            that is later in the file ranks first (the official code leaves it to an unstable sort).
+        tied_scores: predictions whose score equals that of another one of the class. Of equals the
+            one that is later in the file ranks first (the official code leaves it to an unstable
+            sort).
     """
 
     tiou_thresholds: np.ndarray
@@ -56,7 +59,8 @@ class DetectionMetrics:
 
     @property
     def recall(self) -> np.ndarray:
-        """(T,) share of all annotations, of whatever class, that are found; NaN without annotations."""
+        """(T,) share of all annotations, of whatever class, that are found; NaN without
+        annotations."""
         if not self.labels:
             return np.full(len(self.tiou_thresholds), np.nan)
         return np.asarray(self.true_positive_counts.sum(axis=0) / self.annotation_counts.sum())
@@ -67,8 +71,8 @@ def detection_metrics(
 ) -> DetectionMetrics:
     """Compute AP of each class and mAP at each tIoU from columns that are numbered already.
 
-    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with EPIC-KITCHENS
-    C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
+    Agrees with ActivityNet `eval_detection.py` (82304fa) and, called once per task, with
+    EPIC-KITCHENS C2-Action-Detection (4835721). NaN is treated as there: a NaN score ranks first.
 
     Args:
         annotations: label 0..C-1, each class at least once.
@@ -100,7 +104,8 @@ def detection_metrics(
 
 
 def rank(predictions: Segments, group: np.ndarray) -> Segments:
-    """Sort predictions by group, then score falling; of equal scores the later in the file comes first.
+    """Sort predictions by group, then score falling; of equal scores the later in the file comes
+    first.
 
     Args:
         predictions: P rows in file order. NaN scores come first, as in the official code.
@@ -113,7 +118,8 @@ def rank(predictions: Segments, group: np.ndarray) -> Segments:
 
 
 def count_ties(group: np.ndarray, score: np.ndarray) -> int:
-    """Count rows whose score equals that of another row of the group; rows are sorted by group and score.
+    """Count rows whose score equals that of another row of the group; rows are sorted by group and
+    score.
 
     >>> count_ties(np.array([0, 0, 0, 1]), np.array([0.9, 0.5, 0.5, 0.5]))
     2

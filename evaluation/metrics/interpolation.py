@@ -1,4 +1,5 @@
-"""Precision-recall curves: the envelope whose area is AP, at fixed recalls, so that classes can be averaged."""
+"""Precision-recall curves: the envelope whose area is AP, at fixed recalls, so that classes can
+be averaged."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import numpy as np
 from evaluation.metrics.average_precision import Hits, envelope
 
 ROUNDING = 1e-9
-"""Recall 0.3 of 10 annotations is the third true positive, also where 0.3 * 10 is 3.0000000000000004."""
+"""Recall 0.3 of 10 annotations is the third true positive, also where 0.3 * 10 is
+3.0000000000000004."""
 
 
 def interpolated_precision(hits: Hits, annotation_counts: np.ndarray, recalls: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Detections of one task matched to its annotations: what every part of the diagnosis starts from."""
+"""Detections of one task matched to its annotations: what every part of the diagnosis starts
+from."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Matches:
         predictions: P rows sorted by class, best rank first within a class; only annotated classes.
         labels: names of the C classes.
         tiou_thresholds: (T,).
-        matched: (T, P) int32, annotation that each prediction has found, -1 if none (a false positive).
+        matched: (T, P) int32, annotation that each prediction has found, -1 if none (a false
+            positive).
     """
 
     annotations: Segments
@@ -55,9 +57,10 @@ class Matches:
     def normalised_average_precision(self) -> np.ndarray:
         """(C, T) AP_N: precision as if each class had the same number of annotations.
 
-        The n-th true positive after f false positives has recall R = n / N_class and normalised precision
-        R N / (R N + f), N being the average count (DETAD, after Hoiem et al., "Diagnosing Error in Object
-        Detectors", ECCV 2012). So it can be compared between groups of annotations of unequal size.
+        The n-th true positive after f false positives has recall R = n / N_class and normalised
+        precision R N / (R N + f), N being the average count (DETAD, after Hoiem et al., "Diagnosing
+        Error in Object Detectors", ECCV 2012). So it can be compared between groups of annotations
+        of unequal size.
         """
         counts = self.annotation_counts
         return np.stack(

@@ -1,11 +1,12 @@
 """True positives by the greedy matching of the official evaluators, on arrays.
 
-The official code (ActivityNet `eval_detection.py`, EPIC-KITCHENS `evaluate_detection_json_ek100.py`) walks
-through the predictions of a class by falling score; each takes, of the annotations in its video that are
-still free, the one of highest tIoU, if that reaches the threshold. When predictions choose in turn, all
-annotations prefer the same, higher-ranked prediction, so the outcome equals the stable matching, which
-deferred acceptance finds for all classes and videos at once: every free prediction asks its next-best
-annotation, every annotation keeps the best-ranked one that asked. Real files need 2 to 9 rounds.
+The official code (ActivityNet `eval_detection.py`, EPIC-KITCHENS
+`evaluate_detection_json_ek100.py`) walks through the predictions of a class by falling score; each
+takes, of the annotations in its video that are still free, the one of highest tIoU, if that reaches
+the threshold. When predictions choose in turn, all annotations prefer the same, higher-ranked
+prediction, so the outcome equals the stable matching, which deferred acceptance finds for all
+classes and videos at once: every free prediction asks its next-best annotation, every annotation
+keeps the best-ranked one that asked. Real files need 2 to 9 rounds.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 
 from evaluation.metrics.columns import Segments
 
-# Pairs of prediction and annotation that are held at once: bounds the memory for long videos, and pieces that fit
-# the processor's cache take two thirds of the time of large ones.
+# Pairs of prediction and annotation that are held at once: bounds the memory for long videos, and
+# pieces that fit the processor's cache take two thirds of the time of large ones.
 MAX_PAIRS = 1 << 15
 UNMATCHED = -1
 
@@ -49,7 +50,8 @@ def temporal_iou(
 def iterate_pairs(
     first: np.ndarray, count: np.ndarray, max_pairs: int = MAX_PAIRS
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Enumerate (row, candidate) pairs where row i has the candidates first[i] .. first[i] + count[i] - 1.
+    """Enumerate (row, candidate) pairs where row i has the candidates first[i] .. first[i] +
+    count[i] - 1.
 
     Args:
         first: (N,) first candidate of each row.
@@ -57,7 +59,8 @@ def iterate_pairs(
         max_pairs: pairs in one piece; a single row may exceed it.
 
     Yields:
-        rows and candidates, int64, of equal length; rows rise over all pieces, candidates within a row.
+        rows and candidates, int64, of equal length; rows rise over all pieces, candidates within a
+        row.
 
     >>> list(iterate_pairs(np.array([5, 0]), np.array([2, 1])))
     [(array([0, 0, 1]), array([5, 6, 0]))]
@@ -77,7 +80,8 @@ def iterate_pairs(
 def find_true_positives(
     annotations: Segments, predictions: Segments, tiou_thresholds: np.ndarray, max_pairs: int = MAX_PAIRS
 ) -> np.ndarray:
-    """Tell which predictions are true positives, for every threshold apart; see `match_annotations`.
+    """Tell which predictions are true positives, for every threshold apart; see
+    `match_annotations`.
 
     Returns:
         (T, P) bool, true for true positives.
@@ -94,8 +98,8 @@ def match_annotations(
 ) -> np.ndarray:
     """Match predictions to annotations of the same class and video, for every threshold apart.
 
-    A pair whose tIoU is NaN counts as overlapping completely: the official sort puts NaN first, and NaN is
-    not below any threshold. Of equal overlaps the later annotation is taken.
+    A pair whose tIoU is NaN counts as overlapping completely: the official sort puts NaN first, and
+    NaN is not below any threshold. Of equal overlaps the later annotation is taken.
 
     Args:
         annotations: N rows in file order.
@@ -124,8 +128,10 @@ def match_annotations(
 def _candidate_blocks(
     annotations: Segments, predictions: Segments
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort annotations by (class, video); give each prediction its block there: order, first, count."""
-    # Also of videos without annotations, which would otherwise be taken for the first ones of the next class.
+    """Sort annotations by (class, video); give each prediction its block there: order, first,
+    count."""
+    # Also of videos without annotations, which would otherwise be taken for the first ones of the
+    # next class.
     num_videos = max(annotations.video.max(initial=0), predictions.video.max(initial=0)) + 1
     annotation_group = annotations.label * num_videos + annotations.video
     in_known_video = predictions.video >= 0
@@ -159,7 +165,8 @@ def _overlapping_pairs(
     lowest_tiou: float,
     max_pairs: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs that overlap enough, by prediction and falling preference: prediction, annotation, overlap."""
+    """Pairs that overlap enough, by prediction and falling preference: prediction, annotation,
+    overlap."""
     pieces = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for rows, candidates in iterate_pairs(first, count, max_pairs):
         overlap = temporal_iou(
@@ -179,7 +186,8 @@ def _overlapping_pairs(
 def _defer_acceptance(
     pair_prediction: np.ndarray, pair_annotation: np.ndarray, num_annotations: int
 ) -> np.ndarray:
-    """Prediction that each annotation gets, -1 if none; pairs are sorted by prediction (= rank), then preference."""
+    """Prediction that each annotation gets, -1 if none; pairs are sorted by prediction (= rank),
+    then preference."""
     next_pair = _starts_of_runs(pair_prediction)
     predictions = pair_prediction[next_pair]
     last_pair = np.append(next_pair[1:], len(pair_prediction))

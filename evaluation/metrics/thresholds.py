@@ -13,11 +13,12 @@ WHOLE = 1e-6
 
 
 def tiou_range(first: float, step: float, last: float) -> tuple[float, ...]:
-    """Thresholds from `first` to `last`, both included, as `linspace` of the official evaluators gives them.
+    """Thresholds from `first` to `last`, both included, as `linspace` of the official evaluators
+    gives them.
 
-    Each is first + k (last - first) / steps, so 0.5:0.05:0.95 holds 0.8999999999999999 and 0.1:0.1:0.5 holds
-    0.30000000000000004, which decides about overlaps that hit a threshold exactly; adding up `step`, or reading
-    each decimal, gives other last digits.
+    Each is first + k (last - first) / steps, so 0.5:0.05:0.95 holds 0.8999999999999999 and
+    0.1:0.1:0.5 holds 0.30000000000000004, which decides about overlaps that hit a threshold
+    exactly; adding up `step`, or reading each decimal, gives other last digits.
 
     Raises:
         InputError: unless 0 < first <= last <= 1 and the step divides the range.

@@ -1,7 +1,9 @@
-"""Charts as inline SVG: lines, bars, stacked bars. They need no script; with it they show values on hover.
+"""Charts as inline SVG: lines, bars, stacked bars. They need no script; with it they show values on
+hover.
 
-Colours come from the style sheet through classes (`seq-0` .. `seq-9` for ordered series, `cat-0` .. `cat-5` for
-categories), so that one drawing serves light and dark. All are told apart without colour vision.
+Colours come from the style sheet through classes (`seq-0` .. `seq-9` for ordered series, `cat-0` ..
+`cat-5` for categories), so that one drawing serves light and dark. All are told apart without
+colour vision.
 """
 
 from __future__ import annotations
@@ -121,7 +123,8 @@ def points_chart(lines: Sequence[Points], x_title: str, title: str) -> Markup:
     """Lines through points that each have places of their own; a point shows its values on hover.
 
     Args:
-        lines: at least one point altogether; both axes start at 0. Points above `axis_end` are drawn at the upper edge.
+        lines: at least one point altogether; both axes start at 0. Points above `axis_end` are
+            drawn at the upper edge.
         x_title: name and unit.
         title: of the figure, for readers who hear it.
     """
@@ -225,7 +228,8 @@ def axis_end(values: Sequence[float]) -> float:
 
 
 def axis_steps(largest: float, highest: float = math.inf) -> list[float]:
-    """Ticks of an axis from 0, in steps of 1, 2 or 5 times a power of ten, with room for a label below `highest`.
+    """Ticks of an axis from 0, in steps of 1, 2 or 5 times a power of ten, with room for a label
+    below `highest`.
 
     >>> axis_steps(41.0), axis_steps(0.07), axis_steps(99.0, 100.0)[-1]
     ([0.0, 10.0, 20.0, 30.0, 40.0, 50.0], [0.0, 0.02, 0.04, 0.06, 0.08], 100.0)

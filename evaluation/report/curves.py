@@ -30,7 +30,8 @@ def ordered_styles(count: int) -> list[str]:
 
 
 def precision_recall_section(analyses: Mapping[str, TaskAnalysis]) -> Section:
-    """Precision-recall curves at each tIoU: mean over the classes, or one class chosen from a list."""
+    """Precision-recall curves at each tIoU: mean over the classes, or one class chosen from a
+    list."""
     data, bodies = {}, {}
     for task, analysis in analyses.items():
         curves = class_curves(analysis.matches)  # T x C x R

@@ -32,7 +32,8 @@ GROUND_TRUTH = "ground truth"
 
 
 def evaluation_sections(results: Results) -> list[Section]:
-    """Make the sections that follow from ground truth and predictions; the same input gives the same sections."""
+    """Make the sections that follow from ground truth and predictions; the same input gives the
+    same sections."""
     files = [describe_file(role, path) for role, path in results.files.items()]
     sections = [summary_section(results)]
     if results.analyses:
@@ -56,7 +57,8 @@ def evaluation_sections(results: Results) -> list[Section]:
 
 
 def write_report(path: Path, results: Results) -> None:
-    """Write the report of detections, of proposals, or of both; the same input gives the same page."""
+    """Write the report of detections, of proposals, or of both; the same input gives the same
+    page."""
     evaluation = results.evaluations[0]
     names = ", ".join(file.name for role, file in results.files.items() if role != GROUND_TRUTH)
     page = render_page(

@@ -10,12 +10,14 @@ from evaluation.report.page import render_fragment
 
 
 def table(rows: Sequence[Sequence[str]], caption: str = "") -> Markup:
-    """A table whose first row is the header and whose first column names the rows; other cells are numbers."""
+    """A table whose first row is the header and whose first column names the rows; other cells
+    are numbers."""
     return render_fragment("table.html.jinja", rows=rows, caption=caption)
 
 
 def for_tasks(bodies: dict[str, Markup]) -> Markup:
-    """Blocks of which the page shows the one of the chosen task; with a heading each if there are several."""
+    """Blocks of which the page shows the one of the chosen task; with a heading each if there
+    are several."""
     return render_fragment("tasks.html.jinja", bodies=bodies)
 
 

@@ -1,9 +1,9 @@
 """The shell of a page: title, navigation, theme, sections, and the data of its widgets.
 
-Whatever comes from annotations or predictions reaches the page either through templates that escape (jinja2,
-autoescape on), or inside one block of JSON in which <, > and & are written as escapes, so that nothing in it can end
-the block. A content security policy lets only the page's own scripts run, named by their hash, and lets the page
-load nothing from anywhere.
+Whatever comes from annotations or predictions reaches the page either through templates that escape
+(jinja2, autoescape on), or inside one block of JSON in which <, > and & are written as escapes, so
+that nothing in it can end the block. A content security policy lets only the page's own scripts
+run, named by their hash, and lets the page load nothing from anywhere.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from markupsafe import Markup, escape
 
 
 def element(name: str, *children: str | Markup, **attributes: str | float | None) -> Markup:
-    """One element; `class_` stands for class, underscores for hyphens, None leaves an attribute out.
+    """One element; `class_` stands for class, underscores for hyphens, None leaves an attribute
+    out.
 
     >>> print(element("text", "a < b", x=1.23456, text_anchor="end"))
     <text x="1.23" text-anchor="end">a &lt; b</text>

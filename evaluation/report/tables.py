@@ -20,8 +20,9 @@ SHOWN_AN = (1, 5, 10, 50, 100)
 def render_evaluation(evaluation: Evaluation) -> str:
     """Render the tables of the screen, in percent, and what was found in the data.
 
-    Detections: mAP and recall at each tIoU. Proposals: AR@AN at each tIoU and AUC, and beside it the plain
-    recall of the k best proposals of each video. Every output names the protocol and its version.
+    Detections: mAP and recall at each tIoU. Proposals: AR@AN at each tIoU and AUC, and beside it
+    the plain recall of the k best proposals of each video. Every output names the protocol and its
+    version.
     """
     blocks = [f"{evaluation.protocol} ({evaluation.version})"]
     if evaluation.proposals is not None:
@@ -63,7 +64,8 @@ def _detection_table(detection: Mapping[str, DetectionMetrics], part: str = "") 
 
 
 def precision_rows(detection: Mapping[str, DetectionMetrics], part: str = "") -> list[list[str]]:
-    """Cells of the table of mAP, a row for each task, with their header; `part` is added to its title."""
+    """Cells of the table of mAP, a row for each task, with their header; `part` is added to its
+    title."""
     head = [f"mAP (%) at tIoU{part}", *_ticks(detection), "average", "classes"]
     return [
         head,
@@ -75,7 +77,8 @@ def precision_rows(detection: Mapping[str, DetectionMetrics], part: str = "") ->
 
 
 def recall_rows(detection: Mapping[str, DetectionMetrics], part: str = "") -> list[list[str]]:
-    """Cells of the table of recall, a row for each task, with their header; `part` is added to its title."""
+    """Cells of the table of recall, a row for each task, with their header; `part` is added to
+    its title."""
     rows = [[f"recall (%) at tIoU{part}", *_ticks(detection), "average", "annotations"]]
     for task, metrics in detection.items():
         average, count = _percent(metrics.recall.mean()), str(metrics.annotation_counts.sum())
@@ -162,8 +165,8 @@ def align(rows: Sequence[Sequence[str]]) -> str:
 def per_class_csv(evaluation: Evaluation) -> str:
     """Render AP and recall of each class as CSV, fractions in full precision.
 
-    Columns: task, label, annotations, predictions, ap@0.50, ..., average, recall@0.50, ..., protocol,
-    protocol_version.
+    Columns: task, label, annotations, predictions, ap@0.50, ..., average, recall@0.50, ...,
+    protocol, protocol_version.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,8 +1,9 @@
-"""Section of time-lines: annotations against detections of chosen videos, drawn by the page's script.
+"""Section of time-lines: annotations against detections of chosen videos, drawn by the page's
+script.
 
-Anything with segments can be shown: `TimelineVideo` holds one video, with or without annotations. A click on a
-segment selects it and raises the event `segment-selected` on the document, whose `detail` is {video, start_s, end_s};
-a page with a player listens for it.
+Anything with segments can be shown: `TimelineVideo` holds one video, with or without annotations. A
+click on a segment selects it and raises the event `segment-selected` on the document, whose
+`detail` is {video, start_s, end_s}; a page with a player listens for it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class TimelineDetection:
         end_s: end.
         label: "" for proposals.
         score: higher is better.
-        tiou: highest tIoU with an annotation of its label; None where there are no annotations to compare with.
+        tiou: highest tIoU with an annotation of its label; None where there are no annotations to
+            compare with.
         any_tiou: the same with an annotation of any label.
     """
 
@@ -103,8 +105,8 @@ def timeline_data(videos: Sequence[TimelineVideo]) -> dict[str, Any]:
     """What the script draws: a table of labels, and for each video short rows.
 
     Returns:
-        {"labels": [..], "videos": [{"id", "duration", "figure", "group", "more", "truth": [[start, end, label]],
-        "found": [[start, end, label, score, tiou, any tiou]]}]}.
+        {"labels": [..], "videos": [{"id", "duration", "figure", "group", "more", "truth": [[start,
+        end, label]], "found": [[start, end, label, score, tiou, any tiou]]}]}.
     """
     labels: dict[str, int] = {}
     return {

@@ -26,7 +26,8 @@ Detection = tuple[Segment, float]
 def draw_timeline(
     path: Path, video_id: str, duration_s: float, truth: Sequence[Segment], detections: Sequence[Detection]
 ) -> None:
-    """Draw one video: a row of ground truth, if there is any, and a row of detections for each of a few classes.
+    """Draw one video: a row of ground truth, if there is any, and a row of detections for each of a
+    few classes.
 
     Args:
         path: PNG to write.

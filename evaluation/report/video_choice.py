@@ -23,8 +23,8 @@ def rows_by_video(matches: Matches) -> tuple[np.ndarray, np.ndarray]:
     """Sort the predictions by video, then score falling.
 
     Returns:
-        (P,) rows of the ranking, unknown videos first, and (V + 1,) where each video starts, V being the highest
-        annotated video + 1.
+        (P,) rows of the ranking, unknown videos first, and (V + 1,) where each video starts, V
+        being the highest annotated video + 1.
     """
     predictions = matches.predictions
     order = np.lexsort((-predictions.score, predictions.video))
@@ -33,10 +33,11 @@ def rows_by_video(matches: Matches) -> tuple[np.ndarray, np.ndarray]:
 
 
 def precision_at_annotations(matches: Matches, order: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Share of true positives among the n best detections of a video, n being the number of its annotations.
+    """Share of true positives among the n best detections of a video, n being the number of its
+    annotations.
 
-    Missing detections count as wrong, so the figure is at most the recall of the video; it falls with every error
-    near the top, which makes it good for finding videos to look at.
+    Missing detections count as wrong, so the figure is at most the recall of the video; it falls
+    with every error near the top, which makes it good for finding videos to look at.
 
     Args:
         matches: T thresholds.
@@ -58,7 +59,8 @@ def precision_at_annotations(matches: Matches, order: np.ndarray, first: np.ndar
 
 
 def best_f1_score(matches: Matches) -> float | None:
-    """Score at which the detections from there on have the best F1, at the threshold nearest to tIoU 0.5.
+    """Score at which the detections from there on have the best F1, at the threshold nearest to
+    tIoU 0.5.
 
     Of all classes together, so that one slider serves them; None without detections.
     """

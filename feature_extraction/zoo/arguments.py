@@ -1,4 +1,5 @@
-"""The arguments of `python -m feature_extraction.zoo`; imports nothing heavy, so that --help is quick."""
+"""The arguments of `python -m feature_extraction.zoo`; imports nothing heavy, so that --help is
+quick."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from runtime.errors import InputError
 
 BARE_ARRAY = "feats"
-"""Name of an array that stands alone in its file; with others beside it the features are called so."""
+"""Name of an array that stands alone in its file; with others beside it the features are called
+so."""
 
 USUAL_CHANNELS = frozenset({256, 400, 500, 512, 768, 1024, 1408, 1536, 2048, 2304, 4096})
 """Channels of the features that people publish."""

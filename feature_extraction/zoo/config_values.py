@@ -1,14 +1,16 @@
-"""The settings with which OpenTAD, ActionFormer and BMN give features the times that our grid gives them.
+"""The settings with which OpenTAD, ActionFormer and BMN give features the times that our grid gives
+them.
 
-Feature i of our grid stands at t_i = (i s + o) / F seconds: stride s and offset o of the first feature in grid
-frames, F frames per second. The readers compute, from their settings,
+Feature i of our grid stands at t_i = (i s + o) / F seconds: stride s and offset o of the first
+feature in grid frames, F frames per second. The readers compute, from their settings,
 
     ActionFormer   (i * feat_stride + 0.5 * num_frames) / default_fps              libs/modeling/meta_archs.py
     OpenTAD        (i * feature_stride * sample_stride + offset_frames) / fps      opentad/datasets
     rescaled to n  (i + 0.5) / n * duration                                        BMN; ActionFormer's anet.py
 
-so `num_frames` is 2 o, whatever the clips span, and `offset_frames` is o. OpenTAD cuts its offset to whole frames;
-where o is a half (28.5 of clips that span 57 frames), frames are counted at twice the rate instead.
+so `num_frames` is 2 o, whatever the clips span, and `offset_frames` is o. OpenTAD cuts its offset
+to whole frames; where o is a half (28.5 of clips that span 57 frames), frames are counted at twice
+the rate instead.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 from video_datasets.time_grid import TimeGrid
 
 _WINDOW_MULTIPLE = 256
-"""ActionFormer's sequences must be a multiple of 2^5 x 8, for its six levels and attention windows of 9."""
+"""ActionFormer's sequences must be a multiple of 2^5 x 8, for its six levels and attention
+windows of 9."""
 _LARGEST_WINDOW = 2304
 """ActionFormer's and OpenTAD's for EPIC-KITCHENS-100; longer videos are cut in training."""
 

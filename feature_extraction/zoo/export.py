@@ -56,8 +56,10 @@ def export(
         source: store file, its folder, or a run folder.
         out: folder to write.
         file_format: one of `WRITERS`.
-        cells: rescale every video to so many rows by linear interpolation (BMN reads 100); None: as extracted.
-        annotations: of the data set; ids that the store lacks go to missing_files.txt, and readers get their files.
+        cells: rescale every video to so many rows by linear interpolation (BMN reads 100); None: as
+            extracted.
+        annotations: of the data set; ids that the store lacks go to missing_files.txt, and readers
+            get their files.
 
     Returns:
         What was written and what was left out.

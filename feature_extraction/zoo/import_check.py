@@ -28,7 +28,8 @@ ID_COLUMNS, DURATION_COLUMNS = ("video_id", "video"), ("duration_s", "duration")
 def check_import(
     result: Imported, plan: ImportPlan, annotations: AnnotationTable | None, wanted: Collection[str]
 ) -> list[str]:
-    """Compare an import with its videos; adds to `result.skipped` what is missing or of another length.
+    """Compare an import with its videos; adds to `result.skipped` what is missing or of another
+    length.
 
     Args:
         result: of the import.
@@ -129,7 +130,8 @@ def _check_reach(
 
 
 def read_durations(path: Path) -> dict[str, float]:
-    """Read durations in seconds from a CSV with a header, e.g. EPIC_100_video_info.csv or export's durations.csv.
+    """Read durations in seconds from a CSV with a header, e.g. EPIC_100_video_info.csv or export's
+    durations.csv.
 
     Raises:
         FileNotFoundError: if there is no such file.

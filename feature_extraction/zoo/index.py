@@ -1,4 +1,5 @@
-"""index.csv and SHA256SUMS of a packed store: what should be there, so that anything else is noticed."""
+"""index.csv and SHA256SUMS of a packed store: what should be there, so that anything else is
+noticed."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ IndexRow = dict[str, str]
 def index_row(file: h5py.File, video_id: str) -> IndexRow:
     """Describe one video of an open store file.
 
-    `sha256` is that of the features' bytes as stored, row by row, little-endian, followed by those of the times.
+    `sha256` is that of the features' bytes as stored, row by row, little-endian, followed by those
+    of the times.
     """
     dataset = file[video_id]
     digest = hashlib.sha256()

@@ -31,7 +31,8 @@ def pack(
     """Write the folder; a video at a time, so memory does not grow with the store.
 
     Args:
-        source: store file, its folder, or a run folder (whose metrics.json is then taken by itself).
+        source: store file, its folder, or a run folder (whose metrics.json is then taken by
+            itself).
         out: folder to write; what a killed run of this command left there is written again.
         facts: for the card.
         dtype: "float16" or "float32".
@@ -41,8 +42,8 @@ def pack(
         A line for the screen, and whether the features come from random weights.
 
     Raises:
-        InputError: if there is no store or no figures, `out` holds a finished pack, or a value does not fit into
-            `dtype`; names the video.
+        InputError: if there is no store or no figures, `out` holds a finished pack, or a value does
+            not fit into `dtype`; names the video.
     """
     if (out / SUMS_NAME).exists():
         raise InputError(f"{out}: holds a finished pack; remove it, or choose another folder")

@@ -26,7 +26,8 @@ class Preset:
 
 
 def _no_padding(fps: float, stride_frames: int, span_frames: int) -> TimeGrid:
-    """Clips of consecutive frames within the video: the time of feature i is (i s + span / 2) / fps."""
+    """Clips of consecutive frames within the video: the time of feature i is (i s + span / 2) /
+    fps."""
     return TimeGrid(
         fps=fps,
         stride_frames=stride_frames,

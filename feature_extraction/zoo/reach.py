@@ -1,4 +1,5 @@
-"""Expected length of imported features, and the share of the ground truth that their grid can express."""
+"""Expected length of imported features, and the share of the ground truth that their grid can
+express."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def expected_features(grid: TimeGrid, duration_s: float) -> int:
 
 
 def length_fits(grid: TimeGrid, found: int, duration_s: float) -> bool:
-    """Say whether the number of features is near the expected one: within 1 s or 2 % of the video."""
+    """Say whether the number of features is near the expected one: within 1 s or 2 % of the
+    video."""
     gap_s = abs(found - expected_features(grid, duration_s)) * grid.stride_frames / grid.fps
     return gap_s <= max(MAX_GAP_S, MAX_GAP_SHARE * duration_s)
 
@@ -49,8 +51,8 @@ def cell_borders_s(grid: TimeGrid, num_features: int) -> NDArray[np.float64]:
 def best_grid_tiou(segments_s: ArrayLike, borders_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Highest tIoU of each segment with any stretch from one cell border to a later one.
 
-    Of the borders only those just below and just above each end of the segment matter, since moving an end of
-    the stretch further away lowers the tIoU.
+    Of the borders only those just below and just above each end of the segment matter, since moving
+    an end of the stretch further away lowers the tIoU.
 
     Args:
         segments_s: (n, 2), start < end.

@@ -1,13 +1,14 @@
-"""The annotation files that other programs want beside features, in the form that each of them reads.
+"""The annotation files that other programs want beside features, in the form that each of them
+reads.
 
 DIR/actionformer.json               ActionFormer and TriDet: ActivityNet's JSON with `label_id`, durations as numbers
 DIR/bmn/video_info_new.csv          JJBOY's BMN: subset, duration and frames of every video,
 DIR/bmn/anet_anno_action.json       the same beside its segments,
 DIR/bmn/csv_mean_<cells>            and its features: a link to DIR/features, under the name that it has built in
 
-JJBOY's code takes `duration_frame` and `feature_frame` for the frames of the whole video and of the part that has
-features. Ours cover the whole of it, so both are the same; the reader uses their ratio only. Its post-processing cuts
-two characters off every id, "v_" in its own files.
+JJBOY's code takes `duration_frame` and `feature_frame` for the frames of the whole video and of the
+part that has features. Ours cover the whole of it, so both are the same; the reader uses their
+ratio only. Its post-processing cuts two characters off every id, "v_" in its own files.
 """
 
 from __future__ import annotations

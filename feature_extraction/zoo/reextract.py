@@ -18,8 +18,8 @@ from video_datasets.video.decoding import VideoError
 from video_datasets.video.search import index_video_files
 
 TOLERANCES = {"float16": 1e-3, "float32": 1e-4}
-"""Largest difference, relative to the video's largest value: twice the rounding of float16; what another
-processor's order of summation does to float32."""
+"""Largest difference, relative to the video's largest value: twice the rounding of float16; what
+another processor's order of summation does to float32."""
 SHORT_PRECISION_TOLERANCE = 0.02
 """Where the network itself computed in bfloat16 or float16."""
 _SETTINGS = ("backbone", "backbone_sha256", "short_side_px", "crops", "precision", "min_decoded_share")
@@ -40,7 +40,8 @@ def compare_with_videos(
         Video id -> what is wrong; video id -> why it could not be compared.
 
     Raises:
-        InputError: if the weights are not those of the store, or it does not say how it was extracted.
+        InputError: if the weights are not those of the store, or it does not say how it was
+            extracted.
     """
     files = index_video_files(videos)
     problems: dict[str, str] = {}

@@ -1,13 +1,15 @@
-"""Files of the TAdaConv repository: `torch.save` of NumPy arrays, for EPIC-KITCHENS-100 one for every 5 seconds.
+"""Files of the TAdaConv repository: `torch.save` of NumPy arrays, for EPIC-KITCHENS-100 one for
+every 5 seconds.
 
     P01_13_0005000_0010000.pkl     video P01_13, 5.000 s to 10.000 s
 
-Features are an array (rows, C); classification results, under the same names, a dict of the arrays "verb_class" and
-"noun_class". Rows follow one grid over the whole video, times (7 + 8 k) / 60 s, so pieces hold 37 and 38 rows in turn
-(alibaba-mmai-research/TAdaConv, tadaconv/datasets/base/epickitchen100_feature.py, `_transform_feature_scale`).
+Features are an array (rows, C); classification results, under the same names, a dict of the arrays
+"verb_class" and "noun_class". Rows follow one grid over the whole video, times (7 + 8 k) / 60 s, so
+pieces hold 37 and 38 rows in turn (alibaba-mmai-research/TAdaConv,
+tadaconv/datasets/base/epickitchen100_feature.py, `_transform_feature_scale`).
 
-Such files are pickles, which may hold code. They are read with `weights_only=True`, which builds tensors, arrays of
-numbers and plain containers, and refuses everything else.
+Such files are pickles, which may hold code. They are read with `weights_only=True`, which builds
+tensors, arrays of numbers and plain containers, and refuses everything else.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def read_released_file(path: Path) -> dict[str, NDArray[Any]]:
     """Read a `.pkl` or `.pt` of arrays or tensors by name; one that stands alone is called "feats".
 
     Raises:
-        InputError: if the file is missing, damaged, holds code, or something else than arrays of numbers.
+        InputError: if the file is missing, damaged, holds code, or something else than arrays of
+            numbers.
     """
     content = _load(path)
     entries = content if isinstance(content, dict) else {BARE_ARRAY: content}
@@ -124,8 +127,8 @@ def join_pieces(
 ) -> NDArray[Any]:
     """Put the rows of a video's pieces one after another, each row at its place in the grid.
 
-    A piece may have one row too many, which is dropped, as the released loader does; the last piece may have
-    one too few, since its end is rounded.
+    A piece may have one row too many, which is dropped, as the released loader does; the last piece
+    may have one too few, since its end is rounded.
 
     Args:
         pieces: of one video, sorted.
@@ -133,8 +136,8 @@ def join_pieces(
         read: gives the rows of a file, shape (n, C).
 
     Raises:
-        InputError: if a piece is missing between others or overlaps its neighbour, its rows do not fit its length,
-            or are of another shape than those of the first.
+        InputError: if a piece is missing between others or overlaps its neighbour, its rows do not
+            fit its length, or are of another shape than those of the first.
     """
     rows: list[NDArray[Any]] = []
     end_s = 0.0
@@ -164,8 +167,8 @@ def join_pieces(
 def refuse_missing_end(pieces: Sequence[ReleasedPiece], duration_s: float) -> None:
     """Refuse pieces that end more than `MAX_GAP_S` before their video.
 
-    Released pieces may end a little early: those of less than 0.2 s are left out, and lengths of videos come from
-    another list than the annotations (TAdaConv, `_construct_video_clips`).
+    Released pieces may end a little early: those of less than 0.2 s are left out, and lengths of
+    videos come from another list than the annotations (TAdaConv, `_construct_video_clips`).
 
     Args:
         pieces: of one video, sorted.

@@ -1,4 +1,5 @@
-"""Feature files of others by video id, whatever their format; nothing is read before it is asked for."""
+"""Feature files of others by video id, whatever their format; nothing is read before it is asked
+for."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def open_sources(
     suffix: str = "",
     pieces_of: TimeGrid | None = None,
 ) -> Sources:
-    """List the videos of a folder of feature files, an HDF5 file, or a `.pkl` of arrays by video id.
+    """List the videos of a folder of feature files, an HDF5 file, or a `.pkl` of arrays by video
+    id.
 
     Args:
         path: the folder, searched at any depth, or the file.
@@ -46,7 +48,8 @@ def open_sources(
 
     Raises:
         FileNotFoundError: if there is no such file or folder.
-        InputError: if there is nothing to read, an id is unsafe or there twice, or the kind of files is open.
+        InputError: if there is nothing to read, an id is unsafe or there twice, or the kind of
+            files is open.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
@@ -122,7 +125,8 @@ def _hdf5_sources(path: Path, prefix: str, suffix: str) -> Sources:
 
 
 def _table_of(file: h5py.File, name: str) -> str:
-    """Where the features of a video lie: in the dataset of its name, or in the only table of the group of its name.
+    """Where the features of a video lie: in the dataset of its name, or in the only table of the
+    group of its name.
 
     The C3D features of ActivityNet are such groups: <id>/c3d_features.
     """
@@ -184,8 +188,8 @@ def _read_torch(path: Path) -> Array:
 def _read_csv(path: Path) -> Array:
     """Rows of numbers, with or without a header; separated by commas, semicolons, tabs or blanks.
 
-    A first line of numbers other than 0, 1, 2, ... is a row. A column without a name in front is the number of the
-    row, as pandas writes it, and is left out.
+    A first line of numbers other than 0, 1, 2, ... is a row. A column without a name in front is
+    the number of the row, as pandas writes it, and is left out.
     """
     import pandas as pd
 

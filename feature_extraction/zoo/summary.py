@@ -36,7 +36,8 @@ class StoreSummary:
 
 
 def open_store(path: Path | str) -> FeatureStore:
-    """Open a store given as a file, as its folder, as the folder of a run, or as one that `pack` wrote.
+    """Open a store given as a file, as its folder, as the folder of a run, or as one that `pack`
+    wrote.
 
     Raises:
         InputError: if there is no store, or it holds no video.

@@ -1,4 +1,5 @@
-"""Everything that can be checked of a packed store: sums, index, layout, values, times, attributes."""
+"""Everything that can be checked of a packed store: sums, index, layout, values, times,
+attributes."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def verify(
         sample: how many videos to extract again, spread evenly over the ids.
 
     Raises:
-        InputError: if there is no such folder, or the features cannot be compared with videos at all.
+        InputError: if there is no such folder, or the features cannot be compared with videos at
+            all.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one that `zoo pack` wrote")

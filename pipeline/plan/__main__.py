@@ -1,4 +1,5 @@
-"""Say how long the stages of a run that are to do will take: a process of its own, so that its memory ends with it."""
+"""Say how long the stages of a run that are to do will take: a process of its own, so that its
+memory ends with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The network that a run would start from, and what its features would be: does the weights file fit?"""
+"""The network that a run would start from, and what its features would be: does the weights file
+fit?"""
 
 from __future__ import annotations
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
 
 def start_of_run(dataset: VideoDataset, config: RunConfig) -> tuple[VideoNetwork | None, int, list[str]]:
-    """Return the network as finetuning starts it, the channels of the features, and what was said on the way.
+    """Return the network as finetuning starts it, the channels of the features, and what was said
+    on the way.
 
     Features that are imported need no network: it is None then.
 
     Raises:
-        InputError: if there is no such network, or the weights, clips or imported features do not fit.
+        InputError: if there is no such network, or the weights, clips or imported features do not
+            fit.
         FileNotFoundError: if the weights are not there.
     """
     from classification.finetune.stage import OF_PRETRAINING

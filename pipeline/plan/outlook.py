@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from tadaconv import VideoNetwork
 
 COPIES_OF_WEIGHTS = 5
-"""That finetuning leaves: the weights, the best ones, and a checkpoint with two moments for each."""
+"""That finetuning leaves: the weights, the best ones, and a checkpoint with two moments for
+each."""
 
 
 def known_durations(dataset: VideoDataset) -> dict[str, float]:
-    """Return the durations of videos as annotated, or of some of the others as their headers say."""
+    """Return the durations of videos as annotated, or of some of the others as their headers
+    say."""
     annotated = {name: video.duration_s for name, video in dataset.videos.items() if video.duration_s > 0}
     others = [video for name, video in dataset.videos.items() if name not in annotated]
     return annotated | {name: length.duration_s for name, length in read_lengths(others).items()}
@@ -38,7 +40,8 @@ def known_durations(dataset: VideoDataset) -> dict[str, float]:
 def recall_bounds(
     config: RunConfig, durations_s: Mapping[str, float]
 ) -> tuple[tuple[float, ...], dict[str, NDArray[np.float64]], int]:
-    """Return the protocol's tIoUs, the best possible recall at each, and how many segments were looked at.
+    """Return the protocol's tIoUs, the best possible recall at each, and how many segments were
+    looked at.
 
     Args:
         durations_s: by video; segments of other videos are not looked at.

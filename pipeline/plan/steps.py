@@ -1,4 +1,5 @@
-"""Seconds that an item takes in each training, from a few real steps on random input of the configured size."""
+"""Seconds that an item takes in each training, from a few real steps on random input of the
+configured size."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LONG_ENOUGH_S = 0.15
 
 
 def seconds_per_item(step: Callable[[int], object], most: int) -> float:
-    """Return the seconds per item of a step on n items, n doubling up to `most` until a step takes long enough.
+    """Return the seconds per item of a step on n items, n doubling up to `most` until a step takes
+    long enough.
 
     Where one item takes long, its first step, which also sets things up, is all that is measured.
     """

@@ -1,4 +1,5 @@
-"""Hours of the stages of a run that are still to do: items, times the seconds of a measured step."""
+"""Hours of the stages of a run that are still to do: items, times the seconds of a measured
+step."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def stage_seconds(
     model: VideoNetwork | None,
     channels: int,
 ) -> dict[str, float]:
-    """Return the estimated seconds of each stage of `todo` that can be measured; decoding is not in them.
+    """Return the estimated seconds of each stage of `todo` that can be measured; decoding is not in
+    them.
 
     Args:
         model: the network, None where features are imported.

@@ -33,7 +33,8 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def dense_outputs(model: BMN, feats_BCT: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """The original form: every cell sampled with a dense mask, then Conv3d and Conv2d on the whole map."""
+    """The original form: every cell sampled with a dense mask, then Conv3d and Conv2d on the
+    whole map."""
     head = model.head
     feats = model.backbone(feats_BCT)
     sampled = torch.einsum("bcx,xndt->bcndt", head.x_1d_p(feats), mask)

@@ -1,4 +1,5 @@
-"""Sliding windows against the original's, against plain loops in seconds, and what is read of the features."""
+"""Sliding windows against the original's, against plain loops in seconds, and what is read of
+the features."""
 
 from __future__ import annotations
 

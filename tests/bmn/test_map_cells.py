@@ -1,4 +1,5 @@
-"""Convolutions over the distinct cells of a map against the same convolutions over the whole map."""
+"""Convolutions over the distinct cells of a map against the same convolutions over the whole
+map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""BMN over a video: fused maps of a model with known answers, what is in memory, and the constants of one video."""
+"""BMN over a video: fused maps of a model with known answers, what is in memory, and the
+constants of one video."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def test_best_needs_something_to_validate_on(
 
 @pytest.fixture(scope="module")
 def damaged_mini(tiny_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mini data set none of whose validation videos can be decoded, and one of whose training videos cannot."""
+    """A mini data set none of whose validation videos can be decoded, and one of whose training
+    videos cannot."""
     root = tmp_path_factory.mktemp("damaged") / "data"
     shutil.copytree(tiny_mini, root)
     first, *_ = _videos(root, "training")

@@ -1,4 +1,5 @@
-"""The stages on a tiny mini-EK100, and on released files: verbs, nouns and actions from end to end."""
+"""The stages on a tiny mini-EK100, and on released files: verbs, nouns and actions from end to
+end."""
 
 from __future__ import annotations
 
@@ -212,7 +213,8 @@ def test_clips_of_the_videos_with_a_bad_one(run: Run, tmp_path: Path) -> None:
 
 
 def write_pieces(folder: Path, video_id: str, duration_s: float, arrays: dict[str, int] | int) -> None:
-    """Write files of random rows as the TAdaConv repository releases them, of 2.5 s instead of 5 s."""
+    """Write files of random rows as the TAdaConv repository releases them, of 2.5 s instead of 5
+    s."""
     folder.mkdir(exist_ok=True)
     generator = torch.Generator().manual_seed(0)
     for start in range(0, int(1000 * duration_s - 200), 2500):  # none of less than 0.2 s

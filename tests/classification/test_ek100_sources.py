@@ -113,7 +113,8 @@ def test_clips_are_those_of_the_extraction(tiny_ek100: Path, model: VideoNetwork
     write_video_features(
         tmp_path, video_id, whole.features, whole.times_s, GRID, attributes={}, dtype="float32"
     )
-    # Samples five features apart, the outer ones a stride inside; the last clips reach over the end of the video.
+    # Samples five features apart, the outer ones a stride inside; the last clips reach over the end
+    # of the video.
     last = len(whole.times_s) - 1
     first = np.array([0, 3, last - 25])
     stride_s = GRID.stride_s
@@ -136,7 +137,8 @@ def test_a_bad_video_says_why(model: VideoNetwork, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_frames", [1, 5, 60, 200])
 def test_clips_around_hold_the_frames_of_the_time_grid(num_frames: int) -> None:
-    """Frames are numbers here; more centres than frames, neighbours, and one behind the end among them."""
+    """Frames are numbers here; more centres than frames, neighbours, and one behind the end
+    among them."""
     centres = np.array([0, 3, 4, 59, 120, 121, 190])
     around = ClipAssembler.around(centres, GRID.clip_offsets)
     wanted = set(np.maximum(centres[:, None] + GRID.clip_offsets, 0).ravel().tolist()) | {num_frames - 1}
@@ -201,7 +203,8 @@ def test_released_results_are_sampled_on_their_grid(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_last_file_is_noticed(tmp_path: Path, duration_s: float, gap: str | None) -> None:
-    """Up to a second is nothing: files of less than 0.2 s are not released, and lengths of videos differ."""
+    """Up to a second is nothing: files of less than 0.2 s are not released, and lengths of
+    videos differ."""
     write_released(tmp_path, "P01_13", 10)
     pieces = find_pieces(class_score_files(tmp_path))
     source = ReleasedSource(pieces, {"P01_13": duration_s}, COUNTS, Sampling(RELEASED_GRID, 6, 1.0))

@@ -31,7 +31,8 @@ def test_ranks_are_places_in_a_stable_sort(items: int, classes: int, seed: int) 
 
 
 def _random() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, list[str]]]:
-    """Logits of 40 items in 3 views that lean towards the right classes, these, and names: 4 verbs, 6 nouns."""
+    """Logits of 40 items in 3 views that lean towards the right classes, these, and names: 4
+    verbs, 6 nouns."""
     generator = np.random.default_rng(0)
     logits, classes, names = {}, {}, {}
     for head, count in (("verb", 4), ("noun", 6)):
@@ -43,7 +44,8 @@ def _random() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, l
 
 
 def test_one_head_is_ranked_by_the_mean_probability_of_its_views() -> None:
-    # One sure view for class 1, two weak ones for class 0: mean probabilities decide, not mean logits or votes.
+    # One sure view for class 1, two weak ones for class 0: mean probabilities decide, not mean
+    # logits or votes.
     logits = {"action": np.log(np.array([[[0.02, 0.98], [0.6, 0.4], [0.6, 0.4]]], dtype=np.float32))}
     (ranking,) = rank_all(logits, {"action": np.array([1])}, {"action": ["a", "b"]})
     assert ranking.top(1) == 1.0

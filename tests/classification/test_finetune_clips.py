@@ -1,4 +1,5 @@
-"""Training clips: what an epoch holds, that the cache holds their frames, flips, and damaged videos."""
+"""Training clips: what an epoch holds, that the cache holds their frames, flips, and damaged
+videos."""
 
 from __future__ import annotations
 
@@ -120,7 +121,8 @@ def test_the_many_segments_of_a_damaged_video_are_not_tried_one_after_another() 
     source = CountedFrames("bad")
     clips = _clips(source, [_video("bad", *spans), _video("good", *spans)])
     assert all(clips[(0, item)]["damaged"][0] == "bad" for item in range(count))
-    # Half of all segments are good: a random one is found at the second trial on average (+- 0.2), not at the 30th.
+    # Half of all segments are good: a random one is found at the second trial on average (+- 0.2),
+    # not at the 30th.
     assert source.reads["good"] == count
     assert source.reads["bad"] < 3 * count
 

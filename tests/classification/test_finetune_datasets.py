@@ -1,4 +1,5 @@
-"""The stage `finetune` and its test, from the configs, on tiny data sets laid out as the real ones."""
+"""The stage `finetune` and its test, from the configs, on tiny data sets laid out as the real
+ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which frames of a segment a clip takes, by interval and by segments, and that the cache holds them."""
+"""Which frames of a segment a clip takes, by interval and by segments, and that the cache holds
+them."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def test_frames_by_segments_by_hand() -> None:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[TimeGrid, Segment, int, int]:
-    """Draw a grid, a segment, the N of a video, and a step that divides the places of a clip's frames."""
+    """Draw a grid, a segment, the N of a video, and a step that divides the places of a clip's
+    frames."""
     step = draw(st.sampled_from([1, 2, 4, 8]))
     interval = step * draw(st.integers(1, 4))
     fps = draw(st.sampled_from([15.0, 29.97, 30.0, 60.0]))

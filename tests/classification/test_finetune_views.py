@@ -1,4 +1,5 @@
-"""Test views: which clips and squares the network sees, and that its answers end up in their places."""
+"""Test views: which clips and squares the network sees, and that its answers end up in their
+places."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def _segment(video_id: str, path: Path | None = None) -> LabelledSegment:
 
 
 class Places:
-    """Frames of 8 x 16 (of video "tall": 16 x 8) whose brightness is the column (row); video "-" is damaged."""
+    """Frames of 8 x 16 (of video "tall": 16 x 8) whose brightness is the column (row); video "-"
+    is damaged."""
 
     start_step = 1
 

@@ -1,4 +1,5 @@
-"""TAda2D starts as R2D with the same weights, and leaves it with the first step (paper, Section 3.2)."""
+"""TAda2D starts as R2D with the same weights, and leaves it with the first step (paper, Section
+3.2)."""
 
 from __future__ import annotations
 

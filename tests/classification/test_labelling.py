@@ -19,7 +19,8 @@ from video_datasets.predictions import Predictions
 def label_proposals(
     segments_s: np.ndarray, scores: np.ndarray, probabilities: np.ndarray, **settings: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give all proposals of a video the same probabilities (K,); return segments, scores and class numbers."""
+    """Give all proposals of a video the same probabilities (K,); return segments, scores and
+    class numbers."""
     proposals = Predictions.of_video("v", segments_s, scores)
     names = tuple(f"{k:03d}" for k in range(len(probabilities)))
     found = OneSetOfClasses().label(
@@ -32,7 +33,8 @@ def label_proposals(
 
 
 def test_detections_are_those_of_tcanet(shared: Path) -> None:
-    """Reference: `save_detection_result` of the TCANet repository (softmax(2 x), top 3 classes, best 200)."""
+    """Reference: `save_detection_result` of the TCANet repository (softmax(2 x), top 3 classes,
+    best 200)."""
     golden = json.loads((shared / "golden/bmn/hacs_detections.json").read_text())
     assert golden["proposals"]
     for video_id, proposals in golden["proposals"].items():

@@ -43,7 +43,8 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 def plain(probabilities: np.ndarray, top: int, root: bool) -> list[tuple[float, float, str, float]]:
-    """Every segment with each of the video's best classes, best first: the rule of all the published scripts."""
+    """Every segment with each of the video's best classes, best first: the rule of all the
+    published scripts."""
     best = np.argsort(-probabilities)[:top]
     rows = [
         (start_s, end_s, CLASSES[k], (score * probabilities[k]) ** (0.5 if root else 1.0))

@@ -1,4 +1,5 @@
-"""Files that tests of the report share: small, but with every kind of thing in them that a page can get wrong."""
+"""Files that tests of the report share: small, but with every kind of thing in them that a page
+can get wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Sentences, confusion and the opening score of the report, on cases that one can work out by hand."""
+"""Sentences, confusion and the opening score of the report, on cases that one can work out by
+hand."""
 
 from __future__ import annotations
 

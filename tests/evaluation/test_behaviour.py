@@ -1,4 +1,5 @@
-"""Numbers of people who watch behaviour: against counts by hand, an independent kappa, and the command on files."""
+"""Numbers of people who watch behaviour: against counts by hand, an independent kappa, and the
+command on files."""
 
 from __future__ import annotations
 

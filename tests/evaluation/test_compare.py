@@ -54,7 +54,8 @@ def prediction_table(rows: list[Any], videos: list[str]) -> Predictions:
 
 
 def enlarged(rows: list[Any], multiplicity: np.ndarray) -> tuple[list[Any], list[str]]:
-    """Rows of files in which each video is there as often as it was drawn, under a new id each time.
+    """Rows of files in which each video is there as often as it was drawn, under a new id each
+    time.
 
     Copies of one row follow each other, which keeps equal scores of one video side by side.
     """

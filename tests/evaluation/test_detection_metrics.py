@@ -1,4 +1,5 @@
-"""mAP against a slow plain version, written here one prediction at a time, and cases checked by hand."""
+"""mAP against a slow plain version, written here one prediction at a time, and cases checked by
+hand."""
 
 from __future__ import annotations
 
@@ -178,7 +179,8 @@ def test_small_pieces_change_nothing() -> None:
 
 
 def test_one_case_by_hand() -> None:
-    """Class a, by score: hit (0.8), miss, hit (0.5), so AP = 1/2 + 1/2 * 2/3 at 0.5. Class b is not found."""
+    """Class a, by score: hit (0.8), miss, hit (0.5), so AP = 1/2 + 1/2 * 2/3 at 0.5. Class b is
+    not found."""
     truth = columns([("v", "a", 0, 10), ("v", "a", 20, 30), ("w", "b", 0, 5)])
     found = columns(
         [("v", "a", 0, 8, 0.9), ("w", "a", 0, 5, 0.8), ("v", "a", 20, 25, 0.7), ("x", "c", 0, 1, 1)]
@@ -201,7 +203,8 @@ def test_thresholds_are_those_of_linspace() -> None:
 
 
 def test_many_rivals_for_few_annotations() -> None:
-    """A chain of displacements: each round takes one annotation further down the preference lists."""
+    """A chain of displacements: each round takes one annotation further down the preference
+    lists."""
     truth = columns([("v", "a", 0.0, 100.0 + n) for n in range(30)])
     found = columns([("v", "a", 0.0, 129.0, score) for score in np.linspace(0, 1, 100)])
     metrics = evaluate_detections(truth, found, tiou_thresholds=(0.5,))

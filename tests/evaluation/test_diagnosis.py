@@ -1,4 +1,5 @@
-"""The diagnosis against a slow plain version of its definitions (Alwassel et al., ECCV 2018) on small random grids."""
+"""The diagnosis against a slow plain version of its definitions (Alwassel et al., ECCV 2018) on
+small random grids."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def ordered(row: Any) -> Any:
 
 
 def prepare(annotations: list[Any], predictions: list[Any]) -> tuple[Matches, list[Any], list[Any]]:
-    """Matches, and the rows behind them in the order of the ranking; classes without annotations dropped."""
+    """Matches, and the rows behind them in the order of the ranking; classes without annotations
+    dropped."""
     annotations = [ordered(row) for row in annotations]
     classes = sorted({row[1] for row in annotations})
     annotations = [(row[0], classes.index(row[1]), *row[2:]) for row in annotations]
@@ -99,7 +101,8 @@ def plain_category(annotations: list[Any], prediction: Any, matched: int | None,
 
 
 def plain_ap(hits: list[bool], count: int, assumed: float | None = None) -> float:
-    """Area under the envelope, point by point; `assumed`: precision as if the class had so many annotations."""
+    """Area under the envelope, point by point; `assumed`: precision as if the class had so many
+    annotations."""
     points, found, wrong = [], 0, 0
     for hit in hits:
         found, wrong = found + hit, wrong + (not hit)

@@ -1,4 +1,5 @@
-"""The stage's work on a run folder: figures, page and summary of detections and proposals together."""
+"""The stage's work on a run folder: figures, page and summary of detections and proposals
+together."""
 
 from __future__ import annotations
 

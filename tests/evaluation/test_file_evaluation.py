@@ -52,7 +52,8 @@ def proposals(videos: tuple[str, ...], each: int) -> Predictions:
     ],
 )
 def test_proposals_of_other_subsets_are_left_out(subsets: tuple[str, ...], protocol: str) -> None:
-    """All proposals of the file count in the official share: with 4 x 150 of them, AN = 100 would keep 50 a video."""
+    """All proposals of the file count in the official share: with 4 x 150 of them, AN = 100
+    would keep 50 a video."""
     annotations = table(subsets)
     everything = proposals(("v0", "v1", "v2", "v3"), 150)
     alone = select_videos(everything, {"v0", "v1"})
@@ -68,7 +69,8 @@ def test_proposals_of_other_subsets_are_left_out(subsets: tuple[str, ...], proto
 
 
 def test_unknown_videos_count_as_in_the_official_code() -> None:
-    """Where the annotations have subsets and do not name a video, it is not known to be of another one."""
+    """Where the annotations have subsets and do not name a video, it is not known to be of
+    another one."""
     annotations = table(("validation", "validation"))
     everything = proposals(("v0", "v1", "x", "y"), 100)
     found, alone = (
@@ -104,7 +106,8 @@ def test_command_and_run_agree(tmp_path: Path) -> None:
 
 
 def test_videos_without_annotations_are_not_taken_for_others() -> None:
-    """The number of a last video without annotations must not run into the videos of the next class."""
+    """The number of a last video without annotations must not run into the videos of the next
+    class."""
     annotations = AnnotationTable(
         video_ids=("first", "last"),
         subsets=("validation", "validation"),

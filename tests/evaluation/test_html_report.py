@@ -1,4 +1,5 @@
-"""The page of an evaluation as a file: what is in it, that it is whole by itself, and that nothing gets out."""
+"""The page of an evaluation as a file: what is in it, that it is whole by itself, and that
+nothing gets out."""
 
 from __future__ import annotations
 
@@ -180,7 +181,8 @@ def test_splits_are_in_the_page(tmp_path: Path, ek100_report: Path) -> None:
     assert "list of unseen participants" in text
 
 
-# --- Parts -----------------------------------------------------------------------------------------------------
+# --- Parts
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_embedded_json_cannot_end_its_block() -> None:
@@ -236,7 +238,8 @@ def columns(rows: list[tuple[float, ...]]) -> Segments:
 
 
 def test_precision_at_the_number_of_annotations() -> None:
-    """Video 0: of its best two, one is right up to 0.5 and the other never; video 1 has one of two detections."""
+    """Video 0: of its best two, one is right up to 0.5 and the other never; video 1 has one of
+    two detections."""
     annotations = columns(
         [(0, 0, 0, 10, 0), (0, 0, 20, 30, 0), (1, 0, 0, 10, 0), (1, 0, 20, 30, 0), (2, 0, 0, 1, 0)]
     )

@@ -1,6 +1,8 @@
-"""Damaged submissions: a message that names the place and exit code 2, or the score of exactly that content.
+"""Damaged submissions: a message that names the place and exit code 2, or the score of exactly that
+content.
 
-Never a traceback. Each mutation changes one thing in a good file: a value anywhere in it, or its raw bytes.
+Never a traceback. Each mutation changes one thing in a good file: a value anywhere in it, or its
+raw bytes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Figures of the official evaluators (golden data), read from files in the official formats.
 
-Tolerance 1e-12: the official sums run in another order; two independent implementations agree to 5e-15.
+Tolerance 1e-12: the official sums run in another order; two independent implementations agree to
+5e-15.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ def test_small_random_cases(golden: Path, tmp_path: Path) -> None:
 
 
 def test_where_the_official_code_stops_and_this_goes_on(golden: Path, tmp_path: Path) -> None:
-    """A predicted class without annotations is a KeyError there, and more of the header is demanded."""
+    """A predicted class without annotations is a KeyError there, and more of the header is
+    demanded."""
     cases = {case["name"]: case for case in load(golden / "edge_cases.json")}
     truth, found = read_case(cases["label_absent_from_gt"], tmp_path)
     metrics = evaluate_detections(truth, found)

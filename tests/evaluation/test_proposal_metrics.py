@@ -103,7 +103,8 @@ def test_top_k_equals_the_plain_version(annotations: list[Any], proposals: list[
 
 
 def test_official_is_not_top_k() -> None:
-    """Two videos with 1 and 3 proposals: AN = 1 keeps half of each, int(0.5) = 0 and int(1.5) = 1."""
+    """Two videos with 1 and 3 proposals: AN = 1 keeps half of each, int(0.5) = 0 and int(1.5) =
+    1."""
     truth = columns([("v", 0, 10), ("w", 0, 10)])
     found = columns([("v", 0, 10, 0.9), ("w", 0, 10, 0.9), ("w", 50, 60, 0.8), ("w", 70, 80, 0.7)])
     metrics = evaluate_proposals(truth, found)
@@ -115,7 +116,8 @@ def test_official_is_not_top_k() -> None:
 
 
 def test_float_noise_of_the_official_share_is_kept() -> None:
-    """100 proposals in one video, only the 29th hits: int(0.29 * 100) is 28, so AN = 29 still misses it."""
+    """100 proposals in one video, only the 29th hits: int(0.29 * 100) is 28, so AN = 29 still
+    misses it."""
     found = columns([("v", 0, 10 if n == 28 else 1, 1 - n / 100) for n in range(100)])
     recall = evaluate_proposals(columns([("v", 0, 10)]), found).average_recall
     assert recall[27:30].tolist() == [0, 0, 1]

@@ -1,4 +1,5 @@
-"""The page in a real browser: Debian's chromium through its driver; skipped where one of them is missing."""
+"""The page in a real browser: Debian's chromium through its driver; skipped where one of them is
+missing."""
 
 from __future__ import annotations
 

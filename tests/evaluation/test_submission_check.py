@@ -1,4 +1,5 @@
-"""`python -m evaluation.check` and `evaluation.pack`: the official rules, stricter ones, and how errors are told."""
+"""`python -m evaluation.check` and `evaluation.pack`: the official rules, stricter ones, and how
+errors are told."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def check(folder: Path, content: Any, *more: str, protocol: str = "ek100") -> in
     return evaluation.check.main([write(folder, content), "--protocol", protocol, *more])
 
 
-# The official validator lets these pass; its evaluator stops at the first, the second has no meaning as a score.
+# The official validator lets these pass; its evaluator stops at the first, the second has no
+# meaning as a score.
 STRICTER = {"score_null", "score_inf"}
 # Accepted officially, most likely mistakes.
 SUSPICIOUS = {

@@ -1,4 +1,5 @@
-"""Clips put together from a stream of frames: the same as from all frames at once, in bounded memory."""
+"""Clips put together from a stream of frames: the same as from all frames at once, in bounded
+memory."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ GRIDS = st.builds(
 
 
 def _stream(grid: TimeGrid, n_frames: int) -> tuple[list[list[int]], int]:
-    """Push the frames that a decoder gives; return the frames of every clip, and how many were held at most."""
+    """Push the frames that a decoder gives; return the frames of every clip, and how many were
+    held at most."""
     assembler = ClipAssembler.at_every_stride(grid)
     clips: list[list[torch.Tensor]] = []
     most_held = 0

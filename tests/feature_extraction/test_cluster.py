@@ -1,4 +1,5 @@
-"""A Dask cluster of processes of its own: the features of one machine bit for bit, and workers that die."""
+"""A Dask cluster of processes of its own: the features of one machine bit for bit, and workers
+that die."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ cluster.original, cluster.extract_here = original, with_accidents
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[str]:
-    """A scheduler and two workers with their nannies, which start a killed worker anew; yields the address."""
+    """A scheduler and two workers with their nannies, which start a killed worker anew; yields
+    the address."""
     folder.mkdir()
     (folder / "preload.py").write_text(PRELOAD)
     (folder / "pids").mkdir()
@@ -153,7 +155,8 @@ def test_a_cluster_with_accidents_gives_the_features_of_one_machine(
 
 
 def test_a_worker_gives_the_features_of_this_process(tiny_mini: Path, shared: Path, tmp_path: Path) -> None:
-    """On the quick: worker and scheduler are threads of this process; all else is as it is on a cluster."""
+    """On the quick: worker and scheduler are threads of this process; all else is as it is on a
+    cluster."""
     import distributed
 
     videos = tmp_path / "videos"

@@ -1,4 +1,5 @@
-"""Features of whole videos, against a slow version that reads all frames at once and leaves the network as it is."""
+"""Features of whole videos, against a slow version that reads all frames at once and leaves the
+network as it is."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs/hacs_mini.yaml"
 
 @pytest.fixture(scope="module")
 def model() -> VideoNetwork:
-    """A network whose batch norms have statistics and whose calibration is not neutral, as after training."""
+    """A network whose batch norms have statistics and whose calibration is not neutral, as after
+    training."""
     torch.manual_seed(0)
     model = create_model("tada2d_mini", num_classes=8).eval()
     with torch.no_grad():
@@ -54,7 +56,8 @@ def _slow_features(model: VideoNetwork, path: Path, grid: TimeGrid) -> np.ndarra
 
 
 def _assert_close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """The tolerance is relative to the largest feature: folded norms and other batches only round differently."""
+    """The tolerance is relative to the largest feature: folded norms and other batches only
+    round differently."""
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 

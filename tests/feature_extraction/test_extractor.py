@@ -104,7 +104,8 @@ class _FreeNetwork(torch.nn.Module):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads its memory as Linux tells it")
 def test_memory_does_not_grow_with_the_video() -> None:
-    """Features of a batch that stay where they were made once kept all the memory around them from being used again."""
+    """Features of a batch that stay where they were made once kept all the memory around them
+    from being used again."""
 
     def resident_mb() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6

@@ -1,4 +1,5 @@
-"""kill -9 at random moments over a folder of videos, then finished: the content of an uninterrupted run to the byte."""
+"""kill -9 at random moments over a folder of videos, then finished: the content of an
+uninterrupted run to the byte."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def finished_parts(out: Path) -> list[Path]:
 
 
 def kill_on_the_way(videos: Path, out: Path, more: int, delay_s: float) -> bool:
-    """Start, wait until `more` further videos are done and a moment longer, kill all; whether it was cut off."""
+    """Start, wait until `more` further videos are done and a moment longer, kill all; whether it
+    was cut off."""
     process = start(videos, out)
     target = len(finished_parts(out)) + more
     while process.poll() is None and len(finished_parts(out)) < target:

@@ -1,4 +1,5 @@
-"""Stores and feature files with flipped bits, cut, or with stretches overwritten: read right, or refused in words."""
+"""Stores and feature files with flipped bits, cut, or with stretches overwritten: read right, or
+refused in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Exported files and settings: the readers' own arithmetic and loading lines must give our times and values."""
+"""Exported files and settings: the readers' own arithmetic and loading lines must give our times
+and values."""
 
 from __future__ import annotations
 
@@ -131,7 +132,8 @@ def test_readers_find_our_values(
     assert "(i * 16 + 8) / 30 s: 0.2667, 0.8000, 1.3333" in text
     values = json.loads((out / "config_values.json").read_text())
     assert values["opentad"]["offset_frames"] == 8
-    # anet.py and thumos14.py take what np.load returns for an array, epic_kitchens.py the "feats" of an .npz.
+    # anet.py and thumos14.py take what np.load returns for an array, epic_kitchens.py the "feats"
+    # of an .npz.
     reader = {"npy": {"actionformer"}, "npz": {"actionformer_epic_kitchens"}}.get(file_format, set())
     assert {name for name in values if name.startswith("actionformer")} == reader
     assert values["grid"] == HACS.to_dict()
@@ -140,7 +142,8 @@ def test_readers_find_our_values(
 
 
 def test_rescaled_for_bmn(store: Path, tmp_path: Path) -> None:
-    """BMN reads 100 rows below a header; row i stands at (i + 0.5) / 100 of the video, also for ActionFormer."""
+    """BMN reads 100 rows below a header; row i stands at (i + 0.5) / 100 of the video, also for
+    ActionFormer."""
     out = tmp_path / "out"
     assert main(["export", str(store), "--format", "csv", "--cells", "100", "--out", str(out)]) == 0
     record = FeatureStore(store)["a"]
@@ -198,7 +201,8 @@ def _export_annotated(store: Path, tmp_path: Path, *words: str) -> Path:
 
 
 def _actionformer_items(path: Path, subset: str) -> dict[str, tuple[float, list[list[float]], list[int]]]:
-    """libs/datasets/anet.py, _load_json_db: subset in lower case, duration as a number, label_id of each segment."""
+    """libs/datasets/anet.py, _load_json_db: subset in lower case, duration as a number, label_id
+    of each segment."""
     found = {}
     for name, value in json.loads(path.read_text())["database"].items():
         if value["subset"].lower() == subset:

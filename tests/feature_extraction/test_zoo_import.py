@@ -1,4 +1,5 @@
-"""Features of others: every format gives the same values and the named times; nothing unsafe is read."""
+"""Features of others: every format gives the same values and the named times; nothing unsafe is
+read."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ def test_export_and_import_are_inverse(tmp_path: Path, file_format: str, dtype: 
 
 
 def test_other_layouts(tmp_path: Path) -> None:
-    """Subfolders and prefixes, C x T, HDF5 with a dataset a video, one .pkl of all videos, .pkl a video."""
+    """Subfolders and prefixes, C x T, HDF5 with a dataset a video, one .pkl of all videos, .pkl
+    a video."""
     nested = tmp_path / "nested/training"
     nested.mkdir(parents=True)
     np.save(nested / "v_a.npy", values(4).T)
@@ -102,7 +104,8 @@ def test_presets_name_the_times_of_their_origin(tmp_path: Path) -> None:
 
 
 def _write_pieces(folder: Path, video_id: str, features: np.ndarray, duration_ms: int) -> None:
-    """Cut features of the released grid into 5-second files, as the alibaba loader addresses them."""
+    """Cut features of the released grid into 5-second files, as the alibaba loader addresses
+    them."""
     folder.mkdir(exist_ok=True)
     centres_s = np.arange(7, duration_ms * 60 / 1000, 8) / 60
     for start_ms in range(0, duration_ms, 5000):
@@ -132,14 +135,16 @@ def test_released_pieces_become_a_store(tmp_path: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "lengths of 1 videos: 175 features, expected 175; equal 1" in printed
     assert "annotated videos: 2, missing 1, extra 0" in printed
-    # In frames, borders at 3 + 8 j: 60-180 meets 59-179, tIoU 119/121; 1200-1206 meets 1195-1211, tIoU 6/16.
+    # In frames, borders at 3 + 8 j: 60-180 meets 59-179, tIoU 119/121; 1200-1206 meets 1195-1211,
+    # tIoU 6/16.
     assert "50.0% at tIoU 0.5, 50.0% at tIoU 0.75, 50.0% at tIoU 0.95" in printed
     assert "skipped: P09_09: annotated, but no features" in printed
     assert (tmp_path / "out.skipped.csv").read_text().startswith("video_id,reason\nP09_09,")
 
 
 def test_pieces_hold_37_and_38_rows_in_turn() -> None:
-    """As counted on the released files: the piece 5-10 s has 38 (thread 6 of the TAdaConv repository)."""
+    """As counted on the released files: the piece 5-10 s has 38 (thread 6 of the TAdaConv
+    repository)."""
     assert [num_piece_rows(EK100, t, t + 5) for t in range(0, 30, 5)] == [37, 38, 37, 38, 37, 38]
 
 

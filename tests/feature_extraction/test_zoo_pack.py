@@ -227,7 +227,8 @@ def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
 
 @pytest.fixture(scope="module")
 def extracted(tiny_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A pack of two real videos, made with the random weights of seed 0; and the folder of the videos."""
+    """A pack of two real videos, made with the random weights of seed 0; and the folder of the
+    videos."""
     folder = tmp_path_factory.mktemp("extracted")
     videos = dict(list(index_video_files(tiny_mini / "videos").items())[:2])
     settings = {

@@ -1,4 +1,5 @@
-"""One tiny trained run for all tests of this floor, a two-head run of random weights, and a browser."""
+"""One tiny trained run for all tests of this floor, a two-head run of random weights, and a
+browser."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ SMALL_BMN = ("bmn.hidden_1d=8", "bmn.hidden_2d=8", "bmn.hidden_3d=8")
 
 @pytest.fixture(scope="session")
 def two_head_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What detection needs of an EPIC-KITCHENS-100 run: random weights, windows of 16 cells of 2 features."""
+    """What detection needs of an EPIC-KITCHENS-100 run: random weights, windows of 16 cells of 2
+    features."""
     windows = ("bmn.mode=windows", "bmn.tscale=16", "bmn.dscale=8", "bmn.window_step_cells=8")
     folder = tmp_path_factory.mktemp("two_head") / "ek"
     words = (*windows, *SMALL_BMN, "classification.source=features")

@@ -1,4 +1,5 @@
-"""Bundles: they detect as their run does, name nobody's folders, and nothing gets out of a hostile one."""
+"""Bundles: they detect as their run does, name nobody's folders, and nothing gets out of a
+hostile one."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def test_unpacks_to_three_files(bundle: Path, tmp_path: Path) -> None:
     assert found == {"config.yaml", "finetune/weights.pt", "bmn/weights.pt"}
 
 
-# --- Hostile and damaged files ----------------------------------------------------------------------------------
+# --- Hostile and damaged files
+# ----------------------------------------------------------------------------------
 
 
 Change = Callable[[zipfile.ZipFile, dict[str, bytes]], None]

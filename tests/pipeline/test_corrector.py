@@ -1,4 +1,5 @@
-"""The corrector in a real browser: every operation by mouse and by keys, reload, undo, files saved and read again."""
+"""The corrector in a real browser: every operation by mouse and by keys, reload, undo, files
+saved and read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Detection with a trained run, from the folder and from Python: the same as the stages, for any video."""
+"""Detection with a trained run, from the folder and from Python: the same as the stages, for any
+video."""
 
 from __future__ import annotations
 
@@ -259,7 +260,8 @@ def test_a_stage_redone_under_the_others_is_noticed(tiny_run: Path, tmp_path: Pa
 
 
 def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Path) -> None:
-    """Of every proposal the five best of all 97 x 300 pairs, by the probabilities that the stage takes, sorted."""
+    """Of every proposal the five best of all 97 x 300 pairs, by the probabilities that the stage
+    takes, sorted."""
     run = open_run(two_head_run)
     grid, config = run.head.grid, run.config.classification
     features = np.random.default_rng(0).normal(0, 1, (40, 256)).astype(np.float32)

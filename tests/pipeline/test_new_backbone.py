@@ -1,4 +1,5 @@
-"""The price of a new backbone: one entry of SPECS, and every stage, the detector and Grad-CAM take it."""
+"""The price of a new backbone: one entry of SPECS, and every stage, the detector and Grad-CAM
+take it."""
 
 from __future__ import annotations
 

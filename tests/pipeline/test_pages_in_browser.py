@@ -1,4 +1,5 @@
-"""The pages of detect and report in a real browser: no errors, labels stay text, a click plays the local video."""
+"""The pages of detect and report in a real browser: no errors, labels stay text, a click plays
+the local video."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ SIZES = pytest.mark.parametrize(("width", "theme"), [(400, "dark"), (1400, "ligh
 
 @pytest.fixture(scope="module")
 def detect_page(two_head_run: Path, tiny_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Page of two readable videos and a damaged one; one class is called like a script, and so is one file."""
+    """Page of two readable videos and a damaged one; one class is called like a script, and so
+    is one file."""
     folder = tmp_path_factory.mktemp("detect_page")
     (folder / "videos").mkdir()
     for name, video in zip(

@@ -1,4 +1,5 @@
-"""The report of a run as a file: whole, incomplete, hostile; and the bound of recall against brute force."""
+"""The report of a run as a file: whole, incomplete, hostile; and the bound of recall against
+brute force."""
 
 from __future__ import annotations
 
@@ -137,7 +138,8 @@ def test_addresses_of_videos(path: str, address: str) -> None:
     assert relative_address(Path(path), Path("runs/x")) == address
 
 
-# --- The bound of recall ----------------------------------------------------------------------------------------
+# --- The bound of recall
+# ----------------------------------------------------------------------------------------
 
 
 def plain_tiou(start: float, end: float, first: int, last: int) -> float:
@@ -185,7 +187,8 @@ def test_recall_bound_counts() -> None:
 
 
 def test_reach_of_a_run_bounds_what_it_found(tiny_run: Path) -> None:
-    """No proposal of the run fits an annotation better than the bound says, and videos without features count 0."""
+    """No proposal of the run fits an annotation better than the bound says, and videos without
+    features count 0."""
     from feature_extraction import FeatureStore
     from video_datasets.predictions import read_predictions
 

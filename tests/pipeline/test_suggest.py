@@ -1,4 +1,5 @@
-"""Suggestions of what to label next: uncertainty by hand, order, what is labelled already, the command."""
+"""Suggestions of what to label next: uncertainty by hand, order, what is labelled already, the
+command."""
 
 from __future__ import annotations
 

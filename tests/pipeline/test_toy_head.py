@@ -1,4 +1,5 @@
-"""The price of a new head: one entry of HEADS, defined in this test, through the stages, detection and a bundle."""
+"""The price of a new head: one entry of HEADS, defined in this test, through the stages,
+detection and a bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ LENGTH_S = 2.0
 
 @dataclass(frozen=True)
 class Toy:
-    """Says that an action lasts two seconds around every feature, of the class that its largest channel names."""
+    """Says that an action lasts two seconds around every feature, of the class that its largest
+    channel names."""
 
     grid: TimeGrid
     in_channels: int

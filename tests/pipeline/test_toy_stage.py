@@ -1,4 +1,5 @@
-"""The price of a new stage: a section and one entry of STAGES, defined in this test, through a whole run."""
+"""The price of a new stage: a section and one entry of STAGES, defined in this test, through a
+whole run."""
 
 from __future__ import annotations
 

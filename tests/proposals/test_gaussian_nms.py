@@ -37,7 +37,8 @@ def test_equals_the_original(shared: Path, case: int) -> None:
 def plain_loop(
     segments: np.ndarray, scores: np.ndarray, *, sigma: float, min_score: float
 ) -> list[tuple[float, int]]:
-    """Soft-NMS of one class, one candidate after the other: (score, index) in the order of being taken."""
+    """Soft-NMS of one class, one candidate after the other: (score, index) in the order of being
+    taken."""
     left = [(float(score), index) for index, score in enumerate(scores)]
     taken = []
     while left:

@@ -1,4 +1,5 @@
-"""BMN on sliding windows, from a feature store to proposals by the commands: learns, resumes, starts from weights."""
+"""BMN on sliding windows, from a feature store to proposals by the commands: learns, resumes,
+starts from weights."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ runtime: {threads: 1, device: cpu}
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set whose features say when an action goes on, and the features stage of a run, complete."""
+    """A data set whose features say when an action goes on, and the features stage of a run,
+    complete."""
     root = tmp_path_factory.mktemp("windows")
     rng = np.random.default_rng(0)
     rows = ["video,start_s,end_s,label,subset", "missing,1,2,act,training", "P01,29.5,29.9,act,training"]

@@ -23,6 +23,7 @@ def config_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_config(config_file: Path) -> MakeConfig:
-    """Return a function from words `key=value` to a configuration; the run folder stays the same."""
+    """Return a function from words `key=value` to a configuration; the run folder stays the
+    same."""
     run_dir = config_file.parent / "run"
     return lambda *words: load_config(config_file, [f"run_dir={run_dir}", *words])

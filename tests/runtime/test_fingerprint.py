@@ -58,7 +58,8 @@ def test_every_change_is_named() -> None:
 
 
 def test_records_of_earlier_versions_are_compared_by_what_counts_now() -> None:
-    """Keys that a stage does not read, keys that were unknown, and files known by name and size alone."""
+    """Keys that a stage does not read, keys that were unknown, and files known by name and size
+    alone."""
     before = {
         "config.bmn.epochs": 9,
         "config.data.other_format": "x.csv",

@@ -1,5 +1,5 @@
-"""A forced stage sets the finished results aside until the new ones are complete. The file is also the script of a
-process that forces a stage and is killed."""
+"""A forced stage sets the finished results aside until the new ones are complete. The file is also
+the script of a process that forces a stage and is killed."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ DOES_NOT = StageSpec(name="first", command="first.stage", sections=("seed",), wo
 
 @pytest.fixture
 def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """Return a function that sets the environment as torchrun does: rank of world size, two a machine."""
+    """Return a function that sets the environment as torchrun does: rank of world size, two a
+    machine."""
 
     def be(rank: int, world_size: int) -> None:
         numbers = {

@@ -1,4 +1,5 @@
-"""Golden data of the networks: what the released modules gave, and the recipe of their parameters."""
+"""Golden data of the networks: what the released modules gave, and the recipe of their
+parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def golden(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def golden_keys(golden: Path) -> dict[str, Any]:
-    """Per network: number of parameters, and shape by key of the state dict, in the released order."""
+    """Per network: number of parameters, and shape by key of the state dict, in the released
+    order."""
     return json.loads((golden / "keys.json").read_text())
 
 

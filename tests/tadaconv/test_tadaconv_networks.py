@@ -182,7 +182,8 @@ def test_feature_maps_stay_channels_last() -> None:
 
 
 def test_mini_network_learns_the_direction_of_time() -> None:
-    """Clips and their reversals: only a network that sees the order of frames can tell them apart."""
+    """Clips and their reversals: only a network that sees the order of frames can tell them
+    apart."""
     clips = torch.randn(8, 3, 8, 32, 32).cumsum(2)
     clips = clips * torch.linspace(0.2, 1.5, 8).view(8, 1, 1)
     x, y = torch.cat([clips, clips.flip(2)]), torch.arange(16) // 8

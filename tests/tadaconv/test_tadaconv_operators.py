@@ -18,7 +18,8 @@ from tadaconv.operators import CAL_DIMS
 
 
 def assert_close(got: Tensor | None, expected: np.ndarray) -> None:
-    """Within 1e-5; gradients of weights, sums that reach 100 in float32, within 2e-6 of their maximum."""
+    """Within 1e-5; gradients of weights, sums that reach 100 in float32, within 2e-6 of their
+    maximum."""
     assert got is not None
     tolerance = max(1e-5, 2e-6 * float(np.abs(expected).max()))
     torch.testing.assert_close(got.detach(), torch.as_tensor(expected), atol=tolerance, rtol=0)
@@ -65,7 +66,8 @@ def test_operator_gives_the_released_results_and_gradients(golden: Path, file: s
 
 
 def factors(conv: nn.Module, alpha: Tensor, o: int, seen: slice) -> Tensor:
-    """What calibrates the kernel of output channel o, which sees these input channels, in one frame."""
+    """What calibrates the kernel of output channel o, which sees these input channels, in one
+    frame."""
     if conv.cal_dim == "k2":
         return alpha.reshape(1, *conv.kernel_size)
     if conv.cal_dim == "cout":
@@ -75,7 +77,8 @@ def factors(conv: nn.Module, alpha: Tensor, o: int, seen: slice) -> Tensor:
 
 
 def one_kernel_per_frame(x: Tensor, alpha: Tensor, conv: nn.Module) -> Tensor:
-    """The definition: every frame's window convolved with its own calibrated kernel, one at a time."""
+    """The definition: every frame's window convolved with its own calibrated kernel, one at a
+    time."""
     weight = conv.weight[0, 0] if conv.weight.dim() == 7 else conv.weight[0, 0].unsqueeze(2)
     kernel_t, groups, cin = weight.shape[2], conv.groups, weight.shape[1]
     padded = F.pad(x, (0, 0, 0, 0, kernel_t // 2, kernel_t // 2))

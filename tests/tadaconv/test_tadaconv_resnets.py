@@ -33,7 +33,8 @@ TADA = {
 
 
 def thin(spec: NetworkSpec) -> NetworkSpec:
-    """The network with an eighth of the channels (in the fast path half) and one or two blocks a stage."""
+    """The network with an eighth of the channels (in the fast path half) and one or two blocks a
+    stage."""
     if isinstance(spec, SlowFastSpec):
         fast = replace(spec.fast, widths=(4, 8, 8, 8), stem_width=4, depths=(1, 1, 2, 1))
         return replace(spec, slow=thin(spec.slow), fast=fast)

@@ -1,4 +1,5 @@
-"""ir-CSN, S3D-G, the small ResNets of MoSI, ViViT, its factorised encoder, TimeSformer: the released results."""
+"""ir-CSN, S3D-G, the small ResNets of MoSI, ViViT, its factorised encoder, TimeSformer: the
+released results."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ GOLDEN = {  # file: name, tolerance of the released code's own float32
 }
 
 ALSO_COVERED = {"vivit", "vivit_fac_enc_ek100"}
-"""Their layers are those of the factorised encoder; drawing 100 million parameters takes seconds."""
+"""Their layers are those of the factorised encoder; drawing 100 million parameters takes
+seconds."""
 
 
 def relative_error(got: Tensor, expected: np.ndarray) -> float:
@@ -41,7 +43,8 @@ def relative_error(got: Tensor, expected: np.ndarray) -> float:
 
 
 def golden_model(recipe: Recipe, name: str, meta: dict[str, Any]) -> VideoNetwork:
-    """The network with the recipe's parameters; made without memory first, since drawing weights takes long."""
+    """The network with the recipe's parameters; made without memory first, since drawing weights
+    takes long."""
     with torch.device("meta"):
         model = create_model(name, EK100 if meta["two_head"] else 400, tuple(meta["input_shape"][2:]))
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}

@@ -1,4 +1,5 @@
-"""TAdaConv v2, the ConvNeXts and TAdaFormer: the released results, and a plain version in float64."""
+"""TAdaConv v2, the ConvNeXts and TAdaFormer: the released results, and a plain version in
+float64."""
 
 from __future__ import annotations
 
@@ -108,7 +109,8 @@ def average(x: Tensor) -> Tensor:
 
 
 def plain_convnext(network: nn.Module, spec: ConvNeXtSpec, clips: Tensor) -> Tensor:
-    """Conv3d and einsum; the routers and TAdaConvs, tested by themselves, are those of the network."""
+    """Conv3d and einsum; the routers and TAdaConvs, tested by themselves, are those of the
+    network."""
     state, x = network.state_dict(), clips
     for i, depth in enumerate(spec.depths):
         down = f"backbone.downsample_layers.{i}"
@@ -155,7 +157,8 @@ def attention(state: Mapping[str, Tensor], name: str, x: Tensor, heads: int) -> 
 
 
 def plain_tada(network: nn.Module, name: str, x: Tensor, n_clips: int) -> Tensor:
-    """The TAdaConv block on tokens L x (B * T) x D; projections as convolutions of 3 frames or 1."""
+    """The TAdaConv block on tokens L x (B * T) x D; projections as convolutions of 3 frames or
+    1."""
     state, side = network.state_dict(), round(x.shape[0] ** 0.5)
     maps = x.reshape(side, side, n_clips, -1, x.shape[-1]).permute(2, 4, 3, 0, 1)
     for step in ("tada_pre_proj", "tada_proj"):

@@ -1,4 +1,5 @@
-"""Drawing curves takes a hundred times as long as these trainings: only the tests of the picture draw it."""
+"""Drawing curves takes a hundred times as long as these trainings: only the tests of the picture
+draw it."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ def _trainer(task: Task, folder: Path, config: TrainingConfig = CONFIG) -> Train
 def test_training_ends_with_the_average_and_validates_it(tmp_path: Path) -> None:
     task = Task()
     last = _trainer(task, tmp_path).run("test")
-    # Weights after each step: those that the next one began with, and the checkpoint's after the last.
+    # Weights after each step: those that the next one began with, and the checkpoint's after the
+    # last.
     steps = [*task.seen[1:], checkpoint.load(tmp_path / "checkpoint.pt")["model"]]
     shares = torch.tensor([0.7**age for age in range(5, -1, -1)])
     for name in ("0.weight", "1.weight", "1.running_mean"):

@@ -1,4 +1,5 @@
-"""Checkpoints come back as they were; anything else is refused with a message, and no pickle is ever run."""
+"""Checkpoints come back as they were; anything else is refused with a message, and no pickle is
+ever run."""
 
 from __future__ import annotations
 

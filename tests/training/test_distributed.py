@@ -1,5 +1,6 @@
-"""One process against two: the same losses, every item once, the same end after a cut. The file is also the script
-of the two processes: each trains the scenarios below and leaves what it found as JSON."""
+"""One process against two: the same losses, every item once, the same end after a cut. The file is
+also the script of the two processes: each trains the scenarios below and leaves what it found as
+JSON."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ class StochasticDepth(nn.Module):
 
 
 class Task:
-    """Batch norm, dropout and stochastic depth before a linear layer; validation shared among the processes."""
+    """Batch norm, dropout and stochastic depth before a linear layer; validation shared among
+    the processes."""
 
     def __init__(self, cut_off_at: int | None = None) -> None:
         torch.manual_seed(distributed.rank())  # the wrapper has to make the weights alike

@@ -1,4 +1,5 @@
-"""The training loop on a task of a few numbers: what it computes, and that a cut-off run ends like a whole one."""
+"""The training loop on a task of a few numbers: what it computes, and that a cut-off run ends
+like a whole one."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Points(Dataset[dict[str, Tensor]]):
 
 
 class LinearTask:
-    """Dropout, batch norm and a loss that samples: all that carries randomness or state in a real task."""
+    """Dropout, batch norm and a loss that samples: all that carries randomness or state in a
+    real task."""
 
     def __init__(self, cut_off_at: int | None = None) -> None:
         torch.manual_seed(0)

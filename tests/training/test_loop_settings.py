@@ -1,5 +1,5 @@
-"""What the settings and a task's wishes do to a training: validation that is cut off, best weights, batch norm,
-precision, pieces, what the user is told."""
+"""What the settings and a task's wishes do to a training: validation that is cut off, best weights,
+batch norm, precision, pieces, what the user is told."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Points(Dataset[Tensor]):
 
 
 class Task:
-    """Batch norm and dropout; validation figures from a list, one an epoch, and a cut before one of them."""
+    """Batch norm and dropout; validation figures from a list, one an epoch, and a cut before one
+    of them."""
 
     num_items = 10  # 2 steps an epoch
     best_metric: Any = ("figure", "max")

@@ -13,7 +13,8 @@ RATES = st.floats(1e-6, 1.0)
 
 
 def _reference(epoch: float, base: float, epochs: float, warmup_epochs: float, warmup_start: float) -> float:
-    """lr(e) = base (1 + cos(pi e / MAX)) / 2; e < W: linear from the start rate to lr(W), the cosine's value."""
+    """lr(e) = base (1 + cos(pi e / MAX)) / 2; e < W: linear from the start rate to lr(W), the
+    cosine's value."""
     cosine = lambda e: base * (np.cos(np.pi * e / epochs) + 1) / 2  # noqa: E731
     if epoch < warmup_epochs:
         return float(np.interp(epoch, [0, warmup_epochs], [warmup_start, cosine(warmup_epochs)]))

@@ -1,4 +1,5 @@
-"""A training stage under torchrun: an error of one process ends all, the next start goes on, a third has nothing to do.
+"""A training stage under torchrun: an error of one process ends all, the next start goes on, a
+third has nothing to do.
 
 The file is also the stage's command.
 """

@@ -1,4 +1,5 @@
-"""Times of steps and of waiting, by a clock that the test moves; TensorBoard's files as its own reader sees them."""
+"""Times of steps and of waiting, by a clock that the test moves; TensorBoard's files as its own
+reader sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The raw annotation readers: rows exactly as in the file, and a message for each way it can be wrong."""
+"""The raw annotation readers: rows exactly as in the file, and a message for each way it can be
+wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command that converts labels and detections between tools: told by content, listed, merged, exit codes."""
+"""The command that converts labels and detections between tools: told by content, listed,
+merged, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What looks odd about a data set is said before training: names, subsets, files, times that do not fit."""
+"""What looks odd about a data set is said before training: names, subsets, files, times that do
+not fit."""
 
 from __future__ import annotations
 

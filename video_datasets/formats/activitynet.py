@@ -1,10 +1,11 @@
-"""Annotations of HACS Segments and ActivityNet: one JSON file of all subsets, or BMN's own, a file a subset.
+"""Annotations of HACS Segments and ActivityNet: one JSON file of all subsets, or BMN's own, a file
+a subset.
 
 {"database": {"<video id>": {"subset": "training", "duration": 12.5,
                              "annotations": [{"label": "Archery", "segment": [1.5, 4.0]}, ..]}, ..}}
 
-anet_anno_train.json, anet_anno_val.json, anet_anno_test.json (BMN, mmaction2), whose name tells the subset:
-{"v_<video id>": {"duration_second": 12.5, "annotations": [..], ..}, ..}
+anet_anno_train.json, anet_anno_val.json, anet_anno_test.json (BMN, mmaction2), whose name tells the
+subset: {"v_<video id>": {"duration_second": 12.5, "annotations": [..], ..}, ..}
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ UNLABELLED_SUBSETS = ("testing", "test")
 def read_activitynet_json(path: str | Path) -> AnnotationTable:
     """Read a HACS Segments or ActivityNet annotation file.
 
-    Only `database` is required: HACS_segments_v1.1.1.json has no `version` and no `taxonomy`. Segment ends
-    and durations may be numbers or numbers in quotes (HACS durations are). Testing videos may lack
-    `annotations`.
+    Only `database` is required: HACS_segments_v1.1.1.json has no `version` and no `taxonomy`.
+    Segment ends and durations may be numbers or numbers in quotes (HACS durations are). Testing
+    videos may lack `annotations`.
 
     Args:
         path: JSON file, plain or gzip, or a folder of BMN's files.

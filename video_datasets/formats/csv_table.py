@@ -1,7 +1,9 @@
-"""CSV files as people and spreadsheets write them: separators, header, numbers and times; errors of a file at once.
+"""CSV files as people and spreadsheets write them: separators, header, numbers and times; errors of
+a file at once.
 
-What has one meaning is read: comma, semicolon or tab between cells, capitals in the header, blanks around cells, empty
-lines, comments in front, further columns, decimal commas, mm:ss and hh:mm:ss. What has two is refused with its line.
+What has one meaning is read: comma, semicolon or tab between cells, capitals in the header, blanks
+around cells, empty lines, comments in front, further columns, decimal commas, mm:ss and hh:mm:ss.
+What has two is refused with its line.
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ class CsvTable:
         return float("nan")
 
     def seconds(self, line: int, text: str, name: str) -> float:
-        """Read seconds, or mm:ss or hh:mm:ss with decimals or without; NaN, and an error kept, if it is neither."""
+        """Read seconds, or mm:ss or hh:mm:ss with decimals or without; NaN, and an error kept,
+        if it is neither."""
         if ":" not in text:
             return self.number(line, text, name, "a number of seconds")
         try:
@@ -133,7 +136,8 @@ def read_csv(path: Path, columns: Sequence[Column], *, hint: str = "") -> CsvTab
         hint: what else the file may be if it lacks one of them, for the message.
 
     Returns:
-        The table; lines with more or fewer cells than the header, which cannot be read, are among its errors.
+        The table; lines with more or fewer cells than the header, which cannot be read, are among
+        its errors.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -219,7 +223,8 @@ def _fields(header: Sequence[str], columns: Sequence[Column], table: CsvTable, h
 
 
 def _cell_count_problem(cells: list[str], header: Sequence[str], separator: str) -> str:
-    """Say what is wrong with a line of another length; empty cells behind the last column do no harm."""
+    """Say what is wrong with a line of another length; empty cells behind the last column do no
+    harm."""
     width = len(header)
     if not any(cells[width:] if len(cells) > width else cells):
         return ""

@@ -1,10 +1,12 @@
-"""Detections or proposals as a CSV of one segment a line, as `python -m pipeline.detect` writes them.
+"""Detections or proposals as a CSV of one segment a line, as `python -m pipeline.detect` writes
+them.
 
     video,start_s,end_s,label,score
     kitchen_01,3.1,8.7,pour water,0.83
 
-Columns in any order, also as `video-id,t-start,t-end`; `label` may be missing (proposals). Detections of verbs and
-nouns have the columns `verb` and `noun`, class numbers, which then count instead of the label.
+Columns in any order, also as `video-id,t-start,t-end`; `label` may be missing (proposals).
+Detections of verbs and nouns have the columns `verb` and `noun`, class numbers, which then count
+instead of the label.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def read_detections_csv(path: str | Path) -> Predictions:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing or a cell cannot be read; the message lists all of them by line.
+        InputError: if a column is missing or a cell cannot be read; the message lists all of them
+            by line.
     """
     table = read_csv(Path(path), _WANTED)
     of_pairs = bool(table.names[5] and table.names[6])

@@ -1,14 +1,15 @@
-"""The annotation files of EPIC-KITCHENS-100 together: one table with subsets and durations, and the class names.
+"""The annotation files of EPIC-KITCHENS-100 together: one table with subsets and durations, and the
+class names.
 
     EPIC_100_train.csv, EPIC_100_validation.csv     labelled segments
     EPIC_100_test_timestamps.csv                    segments without labels; only its videos are of use here
     EPIC_100_video_info.csv                         duration, frame rate and resolution of all 700 videos
     EPIC_100_verb_classes.csv, ..._noun_classes     names of the 97 verbs and 300 nouns
 
-They lie in `data.root`, or in the folder below it that `data.annotations` names, such as a clone of the
-repository that they come from. Each may be compressed (`.csv.gz`). Times come from the timestamps, never from the
-frame numbers: these count at 60 fps for videos PXX_YY, whatever the file's own rate, and at 50 fps for those of the
-extension, PXX_1YY.
+They lie in `data.root`, or in the folder below it that `data.annotations` names, such as a clone of
+the repository that they come from. Each may be compressed (`.csv.gz`). Times come from the
+timestamps, never from the frame numbers: these count at 60 fps for videos PXX_YY, whatever the
+file's own rate, and at 50 fps for those of the extension, PXX_1YY.
 
 Source: epic-kitchens/epic-kitchens-100-annotations.
 """
@@ -57,7 +58,8 @@ class Ek100VideoInfo:
 
 
 def is_extension(video_id: str) -> bool:
-    """Say whether a video was recorded for the extension of 2020: 50 fps, and frame numbers that count so.
+    """Say whether a video was recorded for the extension of 2020: 50 fps, and frame numbers that
+    count so.
 
     >>> is_extension("P01_101"), is_extension("P01_11")
     (True, False)
@@ -78,7 +80,8 @@ def read_ek100_subsets(data: DataConfig, problems: dict[str, str]) -> Annotation
 
     Args:
         data: where the files are.
-        problems: gets what is odd: a missing training or validation file, videos without video info.
+        problems: gets what is odd: a missing training or validation file, videos without video
+            info.
 
     Raises:
         FileNotFoundError: if neither training nor validation segments are there, or no video info.
@@ -138,8 +141,8 @@ def read_video_info(path: Path) -> dict[str, Ek100VideoInfo]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing, a number is not positive, or a video is there twice with other values;
-            the message lists all of them by line.
+        InputError: if a column is missing, a number is not positive, or a video is there twice with
+            other values; the message lists all of them by line.
     """
     columns = ("video_id", "duration", "fps", "resolution")
     table = read_csv(path, [Column((name,)) for name in columns])
@@ -215,7 +218,8 @@ def _refuse_double_videos(table: AnnotationTable, files: Sequence[Path]) -> None
 
 
 class Ek100(Format):
-    """EPIC-KITCHENS-100: a file a subset, durations and names of classes in files of their own, verbs and nouns."""
+    """EPIC-KITCHENS-100: a file a subset, durations and names of classes in files of their own,
+    verbs and nouns."""
 
     def annotation_files(self, data: DataConfig) -> tuple[Path, ...]:
         """Return the files of training, validation and testing, and the video info."""
@@ -283,7 +287,8 @@ class Ek100(Format):
         return read_ek100_json(path)
 
     def write_detections(self, path: str | Path, predictions: Predictions, notes: Mapping[str, Any]) -> None:
-        """Write a submission to the challenge, which has room for nothing but the supervision levels."""
+        """Write a submission to the challenge, which has room for nothing but the supervision
+        levels."""
         write_ek100_json(path, predictions, **{name: notes[name] for name in self.declares})
 
 

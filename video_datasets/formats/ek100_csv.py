@@ -17,7 +17,8 @@ _OTHER_FILE = "EPIC_100_test_timestamps.csv has no classes, use the training or 
 def read_ek100_csv(path: str | Path) -> AnnotationTable:
     """Read EPIC_100_train.csv or EPIC_100_validation.csv (or a cut of their columns).
 
-    Times come from the timestamps, since the frame numbers count at 60 or 50 fps depending on the video.
+    Times come from the timestamps, since the frame numbers count at 60 or 50 fps depending on the
+    video.
 
     Args:
         path: CSV file with a header, plain or gzip; needs video_id, start_timestamp, stop_timestamp
@@ -28,8 +29,8 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing, a value cannot be read, or a class is out of range; the message lists
-            all of them by line.
+        InputError: if a column is missing, a value cannot be read, or a class is out of range; the
+            message lists all of them by line.
     """
     table = read_csv(Path(path), [Column((name,)) for name in EK100_COLUMNS], hint=_OTHER_FILE)
     positions: dict[str, int] = {}
@@ -50,7 +51,8 @@ def read_ek100_csv(path: str | Path) -> AnnotationTable:
 def _row(
     table: CsvTable, line: int, cells: tuple[str, ...], positions: dict[str, int]
 ) -> tuple[int, float, float, str] | None:
-    """Video index, start, end and label of one line, None if it has an error; a new video joins `positions`."""
+    """Video index, start, end and label of one line, None if it has an error; a new video joins
+    `positions`."""
     video_id, start, end, verb, noun = cells
     if not video_id:
         table.error(line, "the line has no video_id; is the file truncated?")

@@ -1,7 +1,9 @@
-"""Labels of EPIC-KITCHENS-100 detections: text "verb,noun" <-> class numbers of verb, noun and action.
+"""Labels of EPIC-KITCHENS-100 detections: text "verb,noun" <-> class numbers of verb, noun and
+action.
 
-A submission may claim an action that differs from its verb and noun (the official validator accepts that, and
-the official metrics then score the three tasks apart); its label reads "verb,noun;action verb,action noun".
+A submission may claim an action that differs from its verb and noun (the official validator accepts
+that, and the official metrics then score the three tasks apart); its label reads "verb,noun;action
+verb,action noun".
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Detections in the format of the EPIC-KITCHENS-100 detection challenge, version "0.2".
 
     {"version": "0.2", "challenge": "action_detection", "sls_pt": 2, "sls_tl": 3, "sls_td": 3,
-     "results": {"P01_11": [{"verb": 3, "noun": 12, "action": "3,12", "score": .., "segment": [start, end]}, ..]}}
+     "results": {"P01_11": [{"verb": 3, "noun": 12, "action": "3,12", "score": .., "segment":
+     [start, end]}, ..]}}
 
 Source: epic-kitchens/C2-Action-Detection.
 """
@@ -44,8 +45,8 @@ EK100_ENTRY = EntryFormat(
 def read_ek100_json(path: str | Path) -> Predictions:
     """Read detections in this format.
 
-    Classes must be whole numbers in range, as the official validator demands; the rest of the header is not
-    looked at (`python -m evaluation.check` does).
+    Classes must be whole numbers in range, as the official validator demands; the rest of the
+    header is not looked at (`python -m evaluation.check` does).
 
     Args:
         path: JSON file, plain or gzip.
@@ -55,8 +56,8 @@ def read_ek100_json(path: str | Path) -> Predictions:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if something is missing or unreadable; the message lists every bad entry by video and
-            number (the first 20, and how many there are).
+        InputError: if something is missing or unreadable; the message lists every bad entry by
+            video and number (the first 20, and how many there are).
     """
     path = Path(path)
     content = read_json_object(path)
@@ -65,7 +66,8 @@ def read_ek100_json(path: str | Path) -> Predictions:
 
 
 def ek100_version_errors(content: dict[str, Any]) -> list[str]:
-    """Say what is wrong with the version of an EPIC-KITCHENS-100 submission; nothing if it is right."""
+    """Say what is wrong with the version of an EPIC-KITCHENS-100 submission; nothing if it is
+    right."""
     found = content.get("version")
     if found == EK100_VERSION:
         return []

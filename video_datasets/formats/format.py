@@ -1,7 +1,9 @@
-"""The seam between the pipeline and a data set's files: all that differs from one format to another.
+"""The seam between the pipeline and a data set's files: all that differs from one format to
+another.
 
-A format whose annotations are one file (or the files of one folder) with one set of classes is an object of `Format`
-with a reader; others override what differs (`formats.ek100`). `data` is always the section of the configuration.
+A format whose annotations are one file (or the files of one folder) with one set of classes is an
+object of `Format` with a reader; others override what differs (`formats.ek100`). `data` is always
+the section of the configuration.
 """
 
 from __future__ import annotations
@@ -33,10 +35,12 @@ class Format:
         title: what such a file is, in a few words.
         read: raw reader of one annotation file (or folder of files), all rows as they stand.
         localizes: False where every file is cut to one action, for finetuning alone.
-        rounding_s: annotated times are rounded: an end so little behind the video's is clipped without a word.
+        rounding_s: annotated times are rounded: an end so little behind the video's is clipped
+            without a word.
         heads: what a network tells apart.
         tasks: what detections are scored for.
-        declares: keys of the section `classification` that a submission must declare, with what is usual.
+        declares: keys of the section `classification` that a submission must declare, with what is
+            usual.
     """
 
     name: str
@@ -75,7 +79,8 @@ class Format:
         return self.read_ground_truth(data)
 
     def class_names(self, data: DataConfig) -> dict[str, tuple[str, ...]]:
-        """Return the classes of each head that files of the data set list; {}: those of the training segments."""
+        """Return the classes of each head that files of the data set list; {}: those of the
+        training segments."""
         return {}
 
     def class_indices(self, label: str, classes: Classes) -> dict[str, int]:
@@ -112,6 +117,7 @@ class Format:
         Args:
             path: JSON file to write.
             predictions: the detections.
-            notes: what `declares` names, and what else the file may say of its origin where the format lets it.
+            notes: what `declares` names, and what else the file may say of its origin where the
+                format lets it.
         """
         write_detections_json(path, predictions, external_data=notes)

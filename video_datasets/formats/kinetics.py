@@ -1,4 +1,5 @@
-"""Annotations of Kinetics-400 (600, 700): the official CSV files, or the plain lists that many labs keep instead.
+"""Annotations of Kinetics-400 (600, 700): the official CSV files, or the plain lists that many labs
+keep instead.
 
     label,youtube_id,time_start,time_end,split          train.csv, validate.csv (or val.csv), test.csv (there the
     testifying,---QUuC4vJs,84,94,validate               labels may be missing): ---QUuC4vJs_000084_000094.mp4
@@ -6,9 +7,10 @@
     abseiling/0347ZoDXyP0_000095_000105.mp4 0           train.txt, val.txt (or .csv, .list): path and label,
     abseiling/035LtPeUFTE_000085_000095.mp4,0           with a space, tab or comma between; no header
 
-Every file is one ten-second piece with one label, at any depth of the video folder; its name without the suffix is
-its id, which no other file may have. Classes are in order of their names, which for the official ones is their official
-number. Numbers as labels are filled with zeros ("007"), so that order of names is order of numbers.
+Every file is one ten-second piece with one label, at any depth of the video folder; its name
+without the suffix is its id, which no other file may have. Classes are in order of their names,
+which for the official ones is their official number. Numbers as labels are filled with zeros
+("007"), so that order of names is order of numbers.
 """
 
 from __future__ import annotations
@@ -39,15 +41,16 @@ def read_kinetics(path: str | Path) -> AnnotationTable:
     """Read one such file, or all of a folder: train.*, val.* (validate.*, validation.*), test.*.
 
     Args:
-        path: file, or folder of the files. The column `split`, or else the file's name, says which part it is.
+        path: file, or folder of the files. The column `split`, or else the file's name, says which
+            part it is.
 
     Returns:
         The table; each video is one segment from 0 s to behind its end.
 
     Raises:
         FileNotFoundError: if there is no such file or folder, or no such file in the folder.
-        InputError: if a line cannot be read, a list has a header or more columns than two, or a video stands in two
-            parts or has two labels or paths; the message names the line.
+        InputError: if a line cannot be read, a list has a header or more columns than two, or a
+            video stands in two parts or has two labels or paths; the message names the line.
     """
     path = Path(path)
     files = [entry for file in _list_files(path) for entry in _read_file(file)]
@@ -127,7 +130,8 @@ def _path_and_label(line: str) -> re.Match[str]:
 
 
 def _refuse_header(found: list[tuple[str, re.Match[str]]], path: Path) -> None:
-    """A header is a first line without a video before lines with one, or with a word before numbers."""
+    """A header is a first line without a video before lines with one, or with a word before
+    numbers."""
     (where, first), *rest = found
     before_files = any(parts.re is _FILE_AND_LABEL for _, parts in rest)
     before_numbers = bool(rest) and all(parts["label"].isdecimal() for _, parts in rest)

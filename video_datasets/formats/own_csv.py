@@ -6,11 +6,12 @@
     kitchen_02,1.0,4.0,stir,validation
     kitchen_03,,,,validation                a video without any labelled segment
 
-`video` is the file's name without its suffix (and without a leading "v_"), or the file: `kitchen_01.mp4`,
-`monday/kitchen_01.mp4`; two files of one name are refused. The columns may also be called `path`, `start` and `end`,
-in any order. Times are seconds, mm:ss or hh:mm:ss; or frames, in columns `start_frame`, `end_frame` and `fps`: frame n
-begins at n / fps seconds, and a segment ends where its end frame begins. Without the column `subset` all is for
-training. What else is read as it is meant, and what is refused, says `video_datasets.formats.csv_table`.
+`video` is the file's name without its suffix (and without a leading "v_"), or the file:
+`kitchen_01.mp4`, `monday/kitchen_01.mp4`; two files of one name are refused. The columns may also
+be called `path`, `start` and `end`, in any order. Times are seconds, mm:ss or hh:mm:ss; or frames,
+in columns `start_frame`, `end_frame` and `fps`: frame n begins at n / fps seconds, and a segment
+ends where its end frame begins. Without the column `subset` all is for training. What else is read
+as it is meant, and what is refused, says `video_datasets.formats.csv_table`.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a column is missing, a number cannot be read, a line is incomplete, one video stands in
-            two subsets, or two files have one id; the message lists all of them by line.
+        InputError: if a column is missing, a number cannot be read, a line is incomplete, one video
+            stands in two subsets, or two files have one id; the message lists all of them by line.
     """
     table = read_csv(Path(path), _WANTED)
     videos: dict[str, _Mention] = {}
@@ -80,7 +81,8 @@ def read_own_csv(path: str | Path) -> AnnotationTable:
 
 
 def _time_s(table: CsvTable, line: int, text: str, name: str, fps: str) -> float:
-    """Seconds of a cell, which holds a time, or a frame where its column says so; an error is kept if it is neither."""
+    """Seconds of a cell, which holds a time, or a frame where its column says so; an error is
+    kept if it is neither."""
     if name.lower() not in (START_FRAME, END_FRAME):
         return table.seconds(line, text, name)
     rate = table.number(line, fps, "fps", "the frames per second that the frames count")
@@ -104,7 +106,8 @@ def _columns(videos: dict[str, _Mention], rows: Sequence[tuple[str, float, float
 
 
 def id_and_file(text: str) -> tuple[str, str]:
-    """The id of a video as `video.search` makes it of a file; and the file, empty where the CSV names the id."""
+    """The id of a video as `video.search` makes it of a file; and the file, empty where the CSV
+    names the id."""
     file = PurePosixPath(text.replace("\\", "/"))
     if file.suffix.lower() in VIDEO_SUFFIXES:
         return video_id_of(file), str(file)

@@ -5,9 +5,9 @@
     validation.json    the same
     test.json          [{"id": "1420"}, ...]                                         may be missing
 
-The names may have the prefix "something-something-v2-" of the older release. A class is a template without its
-brackets, which mark what an object's name would replace; all must be among those of labels.json, whose numbers are the
-order of the names. Videos are `<id>.webm`, one action each.
+The names may have the prefix "something-something-v2-" of the older release. A class is a template
+without its brackets, which mark what an object's name would replace; all must be among those of
+labels.json, whose numbers are the order of the names. Videos are `<id>.webm`, one action each.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def read_ssv2(folder: str | Path) -> AnnotationTable:
 
     Raises:
         FileNotFoundError: if labels.json, train.json or validation.json is missing.
-        InputError: if a file is not as above, a template is no class, or an id has two of them or stands in two
-            parts; the message names the entry.
+        InputError: if a file is not as above, a template is no class, or an id has two of them or
+            stands in two parts; the message names the entry.
     """
     folder = Path(folder)
     classes = read_json_object(_find(folder, "labels.json")).keys()

@@ -1,8 +1,10 @@
-"""Entries of a submission file <-> predictions: quickly where the file is in order, carefully where it is not.
+"""Entries of a submission file <-> predictions: quickly where the file is in order, carefully where
+it is not.
 
-The quick way takes one field of all entries at a time and checks types by the set of those that occur, which
-costs a fraction of the JSON parser's time. Whatever it does not understand (a number in quotes, a missing key)
-goes the careful way, entry by entry, which accepts the same content and names every entry that is wrong.
+The quick way takes one field of all entries at a time and checks types by the set of those that
+occur, which costs a fraction of the JSON parser's time. Whatever it does not understand (a number
+in quotes, a missing key) goes the careful way, entry by entry, which accepts the same content and
+names every entry that is wrong.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ PREFIXED_YOUTUBE_ID = re.compile(r"v_[\w-]{11}")
 
 @dataclass(frozen=True)
 class EntryFormat:
-    """What makes the label of an entry in one submission format; score and segment are in all of them.
+    """What makes the label of an entry in one submission format; score and segment are in all of
+    them.
 
     Attributes:
-        parsers: key -> function that reads its value, or raises ValueError saying what is wrong with it.
+        parsers: key -> function that reads its value, or raises ValueError saying what is wrong
+            with it.
         types: per key, the JSON types that its parser may accept.
         join: makes the label of what the parsers return.
         optional: whether entries without any of the keys are allowed (proposals).
@@ -54,8 +58,9 @@ def read_entries(
         entry_format: how its entries say their label.
 
     Returns:
-        The columns and no errors, or None and all errors, each naming video, entry, field, what was found
-        and what is expected. NaN and infinity alone are let through; beside other errors they are listed.
+        The columns and no errors, or None and all errors, each naming video, entry, field, what was
+        found and what is expected. NaN and infinity alone are let through; beside other errors they
+        are listed.
     """
     results = content.get("results")
     if not isinstance(results, dict):
@@ -81,13 +86,15 @@ def checked_predictions(path: Path, found: Predictions | None, errors: Sequence[
 def write_entries(
     path: str | Path, header: Mapping[str, Any], predictions: Predictions, fields: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write a submission file, whole or not at all: rows grouped by video, in the order of the table of videos.
+    """Write a submission file, whole or not at all: rows grouped by video, in the order of the
+    table of videos.
 
     Args:
         path: JSON file to write.
         header: the other keys of the file; an entry `results` says where among them the rows stand.
         predictions: their ids lose the "v_" of feature files.
-        fields: per label of the table, what an entry says of it; the last one is for rows without a label.
+        fields: per label of the table, what an entry says of it; the last one is for rows without a
+            label.
 
     Raises:
         ValueError: if a number is NaN or infinite (JSON has neither).
@@ -138,7 +145,8 @@ def _only(values: Iterable[Any], types: Iterable[type]) -> bool:
 def _label_column(
     entries: Sequence[Mapping[str, Any]], entry_format: EntryFormat
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Table of labels, and the label of each entry; KeyError or ValueError if the careful way is needed."""
+    """Table of labels, and the label of each entry; KeyError or ValueError if the careful way is
+    needed."""
     keys = tuple(entry_format.parsers)
     if entry_format.optional and not any(key in entry for key in keys for entry in entries):
         return (), np.full(len(entries), NO_LABEL, dtype=np.int32)

@@ -1,6 +1,7 @@
 """Detections and proposals in the submission format of ActivityNet and HACS.
 
-{"version": "VERSION 1.3", "results": {"<video id>": [{"label": .., "score": .., "segment": [start, end]}, ..]},
+{"version": "VERSION 1.3", "results": {"<video id>": [{"label": .., "score": .., "segment": [start,
+end]}, ..]},
  "external_data": {}}
 """
 
@@ -32,16 +33,16 @@ ACTIVITYNET_ENTRY = EntryFormat({"label": _text_label}, (frozenset({str}),), str
 def read_detections_json(path: str | Path) -> Predictions:
     """Read detections or proposals in this format.
 
-    Only `results` is required. Entries without a label are proposals. Numbers may stand in quotes. NaN and
-    infinity are let through.
+    Only `results` is required. Entries without a label are proposals. Numbers may stand in quotes.
+    NaN and infinity are let through.
 
     Args:
         path: JSON file, plain or gzip.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if something is missing or unreadable; the message lists every bad entry by video and
-            number (the first 20, and how many there are).
+        InputError: if something is missing or unreadable; the message lists every bad entry by
+            video and number (the first 20, and how many there are).
     """
     path = Path(path)
     return checked_predictions(path, *read_entries(read_json_object(path), ACTIVITYNET_ENTRY))
@@ -56,8 +57,8 @@ def write_detections_json(
 ) -> None:
     """Write detections (or proposals) in this format, whole or not at all.
 
-    Rows are grouped by video in the order of the table of videos and keep their order within a video.
-    Ids lose the "v_" of feature files.
+    Rows are grouped by video in the order of the table of videos and keep their order within a
+    video. Ids lose the "v_" of feature files.
 
     Args:
         path: JSON file to write.

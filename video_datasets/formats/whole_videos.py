@@ -1,4 +1,5 @@
-"""Annotations of data sets whose files are cut to one action each: the labelled segment is the whole file."""
+"""Annotations of data sets whose files are cut to one action each: the labelled segment is the
+whole file."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from runtime.errors import InputError
 from video_datasets.annotations import AnnotationTable
 
 WHOLE_VIDEO_S = 3600.0
-"""End of a segment that is a whole file, whose length no annotation gives; readers stop where the file ends."""
+"""End of a segment that is a whole file, whose length no annotation gives; readers stop where
+the file ends."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class LabelledFile:
 
 
 def whole_video_table(files: Iterable[LabelledFile]) -> AnnotationTable:
-    """Return the table of files that are one segment each, in the order given; what comes twice counts once.
+    """Return the table of files that are one segment each, in the order given; what comes twice
+    counts once.
 
     Raises:
-        InputError: if one file stands in two subsets, which would train on what is to be tested, or one id has two
-            labels or paths; the message names both entries.
+        InputError: if one file stands in two subsets, which would train on what is to be tested, or
+            one id has two labels or paths; the message names both entries.
     """
     videos: dict[str, LabelledFile] = {}
     for file in files:

@@ -45,7 +45,8 @@ class Band:
     stripes: int
 
     def colours(self, y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the colour at offsets (h, 1) and (w,) from the actor's centre, of shape (h, w, 3)."""
+        """Return the colour at offsets (h, 1) and (w,) from the actor's centre, of shape (h, w,
+        3)."""
         dark = np.sin(self.stripes * np.arctan2(y, x)) < 0
         return self.rgb * np.where(dark, DARK_STRIPE, 1.0).astype(np.float32)[..., None]
 
@@ -75,7 +76,8 @@ class Actor:
     band: Band | None = None
 
     def draw_on(self, picture: Picture, k: int) -> None:
-        """Draw it as it is in frame k, clipped at the picture's edges; nothing outside its instance."""
+        """Draw it as it is in frame k, clipped at the picture's edges; nothing outside its
+        instance."""
         j = k - self.first
         if not 0 <= j < len(self.radii):
             return

@@ -1,4 +1,5 @@
-"""A mini data set in a folder: rendered when missing, finished when cut off, left alone when complete."""
+"""A mini data set in a folder: rendered when missing, finished when cut off, left alone when
+complete."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ def ensure_mini(
 ) -> bool:
     """Make sure that the mini data set with these parameters is in `out`.
 
-    The same parameters give the same files, on any number of cores. What an earlier, cut-off call has
-    rendered is kept.
+    The same parameters give the same files, on any number of cores. What an earlier, cut-off call
+    has rendered is kept.
 
     Args:
         out: folder of the data set, made when missing.
@@ -48,7 +49,8 @@ def ensure_mini(
         Whether anything had to be rendered.
 
     Raises:
-        InputError: if `out` holds another mini data set or other files, or a parameter is out of range.
+        InputError: if `out` holds another mini data set or other files, or a parameter is out of
+            range.
     """
     if layout not in LAYOUTS:
         raise InputError(f"mini data set: unknown layout {layout!r}, known: {', '.join(LAYOUTS)}")

@@ -1,4 +1,5 @@
-"""File names and annotations as EPIC-KITCHENS-100 has them (epic-kitchens/epic-kitchens-100-annotations).
+"""File names and annotations as EPIC-KITCHENS-100 has them
+(epic-kitchens/epic-kitchens-100-annotations).
 
 DIR/P01/videos/P01_01.MP4             59.94 or 29.97 fps; of the extension, DIR/P01/videos/P01_103.MP4, 50 fps
 DIR/EPIC_100_train.csv                one labelled action a line; likewise EPIC_100_validation.csv
@@ -96,13 +97,15 @@ def info_rows(plan: Iterable[KitchenTwins]) -> list[tuple[object, ...]]:
 
 
 def class_rows(kind: str, names: dict[int, str], count: int) -> list[tuple[object, ...]]:
-    """Return the lines of a class list; numbers that the mini data set does not use are named after themselves."""
+    """Return the lines of a class list; numbers that the mini data set does not use are named
+    after themselves."""
     keys = [names.get(number, f"unused-{kind}-{number}") for number in range(count)]
     return [(number, key, repr([key]), "mini") for number, key in enumerate(keys)]
 
 
 def action_rows(videos: Iterable[KitchenVideo], subset: str) -> list[tuple[object, ...]]:
-    """Return the lines of EPIC_100_train.csv or EPIC_100_validation.csv, in their order: by narration id as text."""
+    """Return the lines of EPIC_100_train.csv or EPIC_100_validation.csv, in their order: by
+    narration id as text."""
     rows = [
         _action_row(video, number, action)
         for video in videos

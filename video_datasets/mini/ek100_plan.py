@@ -1,8 +1,8 @@
 """Plan of mini-EK100: kitchens, videos in time-reversed pairs, and their actions, from the seed.
 
-A verb is a motion, a noun is an object; any verb may happen to any noun. Actions are short and dense, and some
-overlap the next one. Every video has a twin, its exact time reversal, in which every action has the reversed
-verb and the same noun.
+A verb is a motion, a noun is an object; any verb may happen to any noun. Actions are short and
+dense, and some overlap the next one. Every video has a twin, its exact time reversal, in which
+every action has the reversed verb and the same noun.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ VERB_NUMBERS = {
 
 @dataclass(frozen=True)
 class Noun:
-    """An object that one frame shows to be what it is: by outline, and by colour and stripes of its band.
+    """An object that one frame shows to be what it is: by outline, and by colour and stripes of its
+    band.
 
     Attributes:
         number: class number, within the official 0 to 299.
@@ -67,7 +68,8 @@ PAIRS_PER_KITCHEN = 2
 NUM_SUBSETS = 3
 """Participants belong to training, validation and testing in turn; each has one kitchen."""
 DURATION_STEPS = 8
-"""Lengths are drawn from so many parts of their range in turn, so that every seed gives about as many hours."""
+"""Lengths are drawn from so many parts of their range in turn, so that every seed gives about as
+many hours."""
 
 ACTION_S = (0.8, 3.0)
 MARGIN_S = 0.3
@@ -128,7 +130,8 @@ class KitchenTwins:
 
 
 def draw_plan(seed: int, size: MiniSize) -> list[KitchenTwins]:
-    """Draw all twins of a data set; one depends on the seed, its subset and its place in it alone."""
+    """Draw all twins of a data set; one depends on the seed, its subset and its place in it
+    alone."""
     return [
         _draw_twins((seed, number, place), subset, place, size.duration_s)
         for number, (subset, count) in enumerate(size.subsets.items())
@@ -165,7 +168,8 @@ def _draw_clock(rng: np.random.Generator, place: int, duration_s: tuple[float, f
 
 
 def draw_actions(rng: np.random.Generator, duration_s: float) -> tuple[Action, ...]:
-    """Draw the actions of a video: when they are, and what, every pair of motion and noun equally often."""
+    """Draw the actions of a video: when they are, and what, every pair of motion and noun
+    equally often."""
     pairs = [(motion, noun) for motion in MOTIONS for noun in NOUNS]
     order: list[int] = []
     actions = []
@@ -180,7 +184,8 @@ def draw_dense_segments(rng: np.random.Generator, duration_s: float) -> NDArray[
     """Draw when the actions of a video are; at most two at the same time.
 
     Returns:
-        Shape (n, 2), n >= 1, start and end in s, rounded to 0.01 s as timestamps are, starts and ends increasing.
+        Shape (n, 2), n >= 1, start and end in s, rounded to 0.01 s as timestamps are, starts and
+        ends increasing.
     """
     segments: list[tuple[float, float]] = []
     while True:

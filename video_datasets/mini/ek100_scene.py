@@ -1,6 +1,8 @@
-"""The pictures of mini-EK100: a kitchen with things lying about, and the thing that something is done to.
+"""The pictures of mini-EK100: a kitchen with things lying about, and the thing that something is
+done to.
 
-What lies about has the looks of the nouns too, but is half faded, and still: only an action's object is bright.
+What lies about has the looks of the nouns too, but is half faded, and still: only an action's
+object is bright.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ OBJECT_SIZES = (0.25, 0.75)
 """Width of the smallest and of the largest object, as a fraction of the picture's short side."""
 BAND_FRACTION = 0.18
 REST_RANGES = {"size": (0.6, 0.7), "height": (0.45, 0.55), "heat": (0.4, 0.6), "aperture": (0.15, 0.25)}
-"""Of the states that do not change; narrow, since there are fewer seconds of action to learn from than in mini-HACS."""
+"""Of the states that do not change; narrow, since there are fewer seconds of action to learn
+from than in mini-HACS."""
 TRAVEL = 0.5
 """Way between low and high, as a fraction of the short side."""
 LANES = (-0.17, 0.17)
 """Columns that actions take in turn, from the middle, so that two at once can be told apart."""
 LANE_SPREAD = 0.03
 GREY, CONTRAST = 120.0, 0.6
-"""Kitchens are greyer than the scenes of mini-HACS: every colour goes so much of its way from this grey."""
+"""Kitchens are greyer than the scenes of mini-HACS: every colour goes so much of its way from
+this grey."""
 IDLE_OBJECTS = 5
 IDLE_SIZES = (0.15, 0.25)
 IDLE_OPACITY = 0.5
@@ -60,7 +64,8 @@ def draw_pictures(twins: KitchenTwins) -> Iterator[Picture]:
 
 
 def draw_kitchen(rng: np.random.Generator, height: int, width: int) -> Picture:
-    """Draw a background that is larger than the picture (`draw_texture`), with idle objects on it."""
+    """Draw a background that is larger than the picture (`draw_texture`), with idle objects on
+    it."""
     texture = (GREY + CONTRAST * (draw_texture(rng, height, width) - GREY)).astype(np.uint8)
     bright = texture.copy()
     for _ in range(IDLE_OBJECTS):
@@ -85,7 +90,8 @@ def draw_object(
     height: int,
     width: int,
 ) -> Actor:
-    """Draw an action's object: it is there from start to end, and its state changes at a steady rate."""
+    """Draw an action's object: it is there from start to end, and its state changes at a steady
+    rate."""
     first, end = np.searchsorted(times_s, (action.start_s, action.end_s))
     progress = (times_s[first:end] - action.start_s) / (action.end_s - action.start_s)
     states = draw_states(rng, action.motion, 1 - progress if action.backwards else progress, REST_RANGES)

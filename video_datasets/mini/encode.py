@@ -14,7 +14,8 @@ from video_datasets.mini.scene import Picture
 from video_datasets.mini.timeline import Clock
 
 X264_OPTIONS = {"preset": "ultrafast", "crf": "23", "bf": "2"}
-"""Fast to write and to read, yet with B-frames (stored in another order than shown), as real videos have."""
+"""Fast to write and to read, yet with B-frames (stored in another order than shown), as real
+videos have."""
 KEY_FRAME_INTERVAL_S = 1.0
 
 

@@ -46,7 +46,8 @@ def video_path(root: Path, video: VideoPlan) -> Path:
 
 
 def annotation_content(videos: Iterable[VideoPlan]) -> dict[str, Any]:
-    """Return the content of the annotation file, sorted by the (random) ids: twins are not neighbours."""
+    """Return the content of the annotation file, sorted by the (random) ids: twins are not
+    neighbours."""
     return {"database": {v.video_id: _entry(v) for v in sorted(videos, key=lambda v: v.video_id)}}
 
 

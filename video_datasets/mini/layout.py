@@ -32,7 +32,8 @@ class Layout(Protocol):
 
     Attributes:
         STANDARD_SIZE: numbers and lengths of videos when nothing else is asked for.
-        COMPLETE_NAME: annotation file that is written last, so that its presence means that all is there.
+        COMPLETE_NAME: annotation file that is written last, so that its presence means that all is
+            there.
     """
 
     STANDARD_SIZE: MiniSize

@@ -1,7 +1,8 @@
-"""The classes of the mini data sets: four changes of one object, each run forwards or backwards in time.
+"""The classes of the mini data sets: four changes of one object, each run forwards or backwards in
+time.
 
-The object (the actor) has four states in [0, 1]. An action drives one of them from 0 to 1, or from 1 to 0,
-at a steady rate over the whole instance, while the other three rest:
+The object (the actor) has four states in [0, 1]. An action drives one of them from 0 to 1, or from
+1 to 0, at a steady rate over the whole instance, while the other three rest:
 
     state     0                      1                    0 -> 1           1 -> 0
     size      0.15 of the side       0.60 of the side     Moving closer    Moving away
@@ -41,8 +42,9 @@ MOTIONS = (
     Motion("aperture", ("Opening", "Closing")),
 )
 
-# Resting states are drawn from these ranges: never so small or so open that a change of another state would
-# be hard to see. A single frame may so tell which state changes (it is at an extreme), but never which way.
+# Resting states are drawn from these ranges: never so small or so open that a change of another
+# state would be hard to see. A single frame may so tell which state changes (it is at an extreme),
+# but never which way.
 REST_RANGES = {"size": (0.55, 0.75), "height": (0.35, 0.65), "heat": (0.3, 0.7), "aperture": (0.1, 0.3)}
 
 
@@ -57,7 +59,8 @@ def draw_states(
     Args:
         rng: source of the resting states.
         motion: what changes.
-        progress: shape (K,), position of each frame within the instance, 0 at its start and 1 at its end.
+        progress: shape (K,), position of each frame within the instance, 0 at its start and 1 at
+            its end.
         rest_ranges: of the other states.
 
     Returns:

@@ -65,8 +65,9 @@ class TwinPlan:
 
     Attributes:
         seed: seed of the looks of both.
-        scene_seed: seed of size and background, shared by eight videos, one of every class: if every twin had
-            its own background, a network would learn these by heart instead of the motion.
+        scene_seed: seed of size and background, shared by eight videos, one of every class: if
+            every twin had its own background, a network would learn these by heart instead of the
+            motion.
         motion: what changes in all instances of both.
         forward: the video as it is rendered, states going from 0 to 1.
         backward: the same frames in reverse order.
@@ -94,7 +95,8 @@ def draw_plan(seed: int, size: MiniSize) -> list[TwinPlan]:
 def _draw_twins(seed: tuple[int, ...], subset: str, place: int, duration_s: tuple[float, float]) -> TwinPlan:
     rng = np.random.default_rng((*seed, 0))
     motion = MOTIONS[place % len(MOTIONS)]
-    # Steps through all clocks within each class: a round of 4 motions moves on by 4 + 1, coprime to 6.
+    # Steps through all clocks within each class: a round of 4 motions moves on by 4 + 1, coprime to
+    # 6.
     clock = draw_clock(rng, (place + place // len(MOTIONS)) % N_CLOCKS, duration_s)
     segments_s = draw_segments(rng, clock.duration_s)
     reversed_s = (clock.duration_s - segments_s)[::-1, ::-1].round(2)

@@ -1,4 +1,5 @@
-"""The pictures of mini-HACS; and the rendering of any two twin videos: drawn once, encoded forwards and backwards."""
+"""The pictures of mini-HACS; and the rendering of any two twin videos: drawn once, encoded
+forwards and backwards."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ def draw_texture(rng: np.random.Generator, height: int, width: int) -> Picture:
     """Draw a cloudy picture of muted colours, smoothed noise at three scales.
 
     Returns:
-        Shape (H + reach, W + reach, 3), for a window of H x W to wander over by PAN_FRACTION of its side.
+        Shape (H + reach, W + reach, 3), for a window of H x W to wander over by PAN_FRACTION of its
+        side.
     """
     reach = round(PAN_FRACTION * min(height, width))
     height, width = height + reach, width + reach
@@ -109,7 +110,8 @@ class Distractor:
 def draw_distractors(
     rng: np.random.Generator, height: int, width: int, times_s: NDArray[np.float64], duration_s: float
 ) -> list[Distractor]:
-    """Draw the distractors of a video: bars, crosses and boxes in the actor's range of sizes and colours."""
+    """Draw the distractors of a video: bars, crosses and boxes in the actor's range of sizes and
+    colours."""
     return [_draw_distractor(rng, height, width, times_s, duration_s) for _ in range(N_DISTRACTORS)]
 
 
@@ -138,7 +140,8 @@ def _draw_mask(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:
 
 
 def draw_noise(rng: np.random.Generator, height: int, width: int) -> Picture:
-    """Draw a few noise pictures, (N_NOISE, H, W, 3), grey, negative values wrapped: add them modulo 256."""
+    """Draw a few noise pictures, (N_NOISE, H, W, 3), grey, negative values wrapped: add them
+    modulo 256."""
     noise = rng.normal(scale=NOISE_SIGMA, size=(N_NOISE, height, width, 1))
     noise = noise.round().clip(-NOISE_PEAK, NOISE_PEAK)
     return np.repeat(noise.astype(np.int8).view(np.uint8), 3, axis=-1)

@@ -15,7 +15,8 @@ DROP_PROBABILITY = 0.2
 N_CLOCKS = len(FRAME_RATES) + 1
 
 FULL_DURATION_S = 18.0
-"""Videos at least this long have instances and gaps of full length; in shorter ones they shrink along."""
+"""Videos at least this long have instances and gaps of full length; in shorter ones they shrink
+along."""
 INSTANCE_S = (3.5, 9.0)
 MIN_GAP_S = 0.8
 INSTANCES = (2, 5)
@@ -23,10 +24,12 @@ INSTANCES = (2, 5)
 
 @dataclass(frozen=True)
 class Clock:
-    """Frame k is shown from ticks[k] / ticks_per_s to ticks[k + 1] / ticks_per_s, the last one until n_ticks.
+    """Frame k is shown from ticks[k] / ticks_per_s to ticks[k + 1] / ticks_per_s, the last one
+    until n_ticks.
 
     Attributes:
-        ticks_per_s: the frame rate, or of a variable-rate video the rate before frames were dropped.
+        ticks_per_s: the frame rate, or of a variable-rate video the rate before frames were
+            dropped.
         ticks: shape (frames,), increasing, from 0.
         n_ticks: end of the video.
     """
@@ -47,7 +50,8 @@ class Clock:
 
     @property
     def middles_s(self) -> NDArray[np.float64]:
-        """Shape (frames,): the middle of the time that each frame is shown, which mirrors exactly in time."""
+        """Shape (frames,): the middle of the time that each frame is shown, which mirrors
+        exactly in time."""
         middles: NDArray[np.float64] = (self.ticks + self.frame_ticks / 2) / float(self.ticks_per_s)
         return middles
 

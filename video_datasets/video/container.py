@@ -1,4 +1,5 @@
-"""Open a video file as a file, choose its stream as players do, and say in plain words what is wrong with it."""
+"""Open a video file as a file, choose its stream as players do, and say in plain words what is
+wrong with it."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _OPEN_OTHER_FILES = frozenset(
 _DAMAGE = (
     av.FFmpegError, ArithmeticError, EOFError, IndexError, MemoryError, OSError, UnicodeError, ValueError,
 )  # fmt: skip
-"""What PyAV raises over damaged files. TypeError, AttributeError and their like are mistakes of a program."""
+"""What PyAV raises over damaged files. TypeError, AttributeError and their like are mistakes of
+a program."""
 
 
 class VideoError(InputError):
@@ -43,7 +45,8 @@ class VideoError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoLimits:
-    """What a single file may ask of this machine; a small file can promise days of video or gigabytes a frame."""
+    """What a single file may ask of this machine; a small file can promise days of video or
+    gigabytes a frame."""
 
     max_hours: float = 24.0
     """Of one file, by its header or by its frames."""
@@ -57,7 +60,8 @@ class VideoLimits:
 
     @property
     def max_coded_pixels(self) -> int:
-        """For the decoder, since damage or malice may announce larger frames on the way; codecs round sizes up."""
+        """For the decoder, since damage or malice may announce larger frames on the way; codecs
+        round sizes up."""
         return round(1.1e6 * self.max_megapixels) + (1 << 16)
 
     def check_size(self, path: Path, width: int, height: int) -> None:
@@ -84,7 +88,8 @@ DEFAULT_LIMITS = VideoLimits()
 
 @contextlib.contextmanager
 def opened(path: Path, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the stream that players show; what PyAV raises over damage, here or in the body, becomes a VideoError."""
+    """Open the stream that players show; what PyAV raises over damage, here or in the body,
+    becomes a VideoError."""
     try:
         _check_file(path)
         with open_as_file(path) as container:
@@ -117,8 +122,8 @@ def _check_file(path: Path) -> None:
 def open_as_file(path: Path, opener: Callable[..., Any] = av.open) -> InputContainer:
     """Open a path as a file, whatever its name or content look like to FFmpeg.
 
-    "file:" keeps `lecture:1.mp4` from being taken for a protocol; a list of the formats that stand for
-    themselves keeps a text file from opening its neighbours.
+    "file:" keeps `lecture:1.mp4` from being taken for a protocol; a list of the formats that stand
+    for themselves keeps a text file from opening its neighbours.
 
     Args:
         path: of the file.
@@ -128,7 +133,8 @@ def open_as_file(path: Path, opener: Callable[..., Any] = av.open) -> InputConta
     given: dict[str, Any] = {"container_options": own, "metadata_errors": "replace"}
     try:
         try:
-            # Titles in other encodings than UTF-8 are common; PyAV 19 replaces what it cannot read unasked.
+            # Titles in other encodings than UTF-8 are common; PyAV 19 replaces what it cannot read
+            # unasked.
             container: InputContainer = opener(f"file:{path}", **given)
         except TypeError as error:
             if "metadata_errors" not in str(error):
@@ -140,7 +146,8 @@ def open_as_file(path: Path, opener: Callable[..., Any] = av.open) -> InputConta
 
 
 def main_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the stream that FFmpeg and players take: the default one, else the one with the most to show.
+    """Return the stream that FFmpeg and players take: the default one, else the one with the most
+    to show.
 
     Covers of sound files are no video.
 

@@ -4,12 +4,13 @@
     DecodedVideo  <--- pipe, some MB ahead ------  stream_grid_frames
         blocks of (grid indices, frames)           error as text, or the summary at the end
 
-A decoder that crashes, hangs or runs out of memory takes its child along; the parent gets a `VideoError`.
-The child decodes on while the parent is busy, but only some blocks ahead, so memory is bounded. A child whose parent
-was killed ends at its next write (broken pipe), or, if its decoder hangs, at its alarm.
+A decoder that crashes, hangs or runs out of memory takes its child along; the parent gets a
+`VideoError`. The child decodes on while the parent is busy, but only some blocks ahead, so memory
+is bounded. A child whose parent was killed ends at its next write (broken pipe), or, if its decoder
+hangs, at its alarm.
 
-Children are forked from a small server process that has loaded NumPy and PyAV only, whatever the parent has
-loaded; that takes milliseconds. Where there is no forkserver they are spawned.
+Children are forked from a small server process that has loaded NumPy and PyAV only, whatever the
+parent has loaded; that takes milliseconds. Where there is no forkserver they are spawned.
 """
 
 from __future__ import annotations
@@ -42,13 +43,15 @@ from video_datasets.video.decoding import DEFAULT_LIMITS, DEFAULT_MIN_DECODED_SH
 from video_datasets.video.reader import StreamSummary, stream_grid_frames
 
 DEFAULT_TIME_LIMIT_S = 120.0
-"""Longest silence of a decoder. A frame takes milliseconds; the rest is for slow disks and busy machines."""
+"""Longest silence of a decoder. A frame takes milliseconds; the rest is for slow disks and busy
+machines."""
 
 _BLOCK_BYTES = 4 << 20
 """Frames of small videos travel together in messages of about this size."""
 
 _READ_AHEAD_BLOCKS = 8
-"""Finished blocks that wait for the parent: enough for the batch of clips that follows the one it works on."""
+"""Finished blocks that wait for the parent: enough for the batch of clips that follows the one
+it works on."""
 
 _READ_AHEAD_BYTES = 64 << 20
 """Of large frames, each a block, so few wait that they take no more than this, or one at least."""
@@ -69,7 +72,8 @@ class DecodeJob:
     fps: float
     """Rate of the uniform grid."""
     wanted: Callable[[int], bool] | Iterable[int] | None = None
-    """Grid frames to give: a test that pickles (`TimeGrid.may_use`), their indices, or None for all."""
+    """Grid frames to give: a test that pickles (`TimeGrid.may_use`), their indices, or None for
+    all."""
     min_decoded_share: float = DEFAULT_MIN_DECODED_SHARE
     """Smallest share of the promised frames that must decode."""
     limits: VideoLimits = DEFAULT_LIMITS
@@ -77,7 +81,8 @@ class DecodeJob:
 
 
 class DecoderFaultError(RuntimeError):
-    """A decoder failed through a mistake of the program; the message holds the child's traceback."""
+    """A decoder failed through a mistake of the program; the message holds the child's
+    traceback."""
 
 
 _Message = tuple[str, object, NDArray[np.uint8] | None]
@@ -87,7 +92,8 @@ FrameBlock = tuple[NDArray[np.int64], NDArray[np.uint8]]
 
 
 class DecodedVideo:
-    """One video while a child process decodes it; iterate over its frame blocks. Also a context manager.
+    """One video while a child process decodes it; iterate over its frame blocks. Also a context
+    manager.
 
     The child starts with the object and decodes some blocks ahead of the iteration.
 
@@ -125,7 +131,8 @@ class DecodedVideo:
                     yield message
 
     def receive(self) -> FrameBlock | StreamSummary | None:
-        """Wait for the child's next message: a block, the summary, or None for a mere sign of life."""
+        """Wait for the child's next message: a block, the summary, or None for a mere sign of
+        life."""
         if not self.connection.poll(self.patience_s):
             raise VideoError(self.job.path, f"no frame within {self._time_limit_s:g} s, the decoder hangs")
         try:
@@ -177,7 +184,8 @@ def decode_interleaved(
     One consumer is thus fed by many cores in bounded memory: some blocks for each worker.
 
     Yields:
-        (job, block) any number of times, a job's blocks in order, then once (job, summary) or (job, error).
+        (job, block) any number of times, a job's blocks in order, then once (job, summary) or (job,
+        error).
     """
     running: list[DecodedVideo] = []
     remaining = iter(jobs)
@@ -212,7 +220,8 @@ def _received(video: DecodedVideo) -> FrameBlock | StreamSummary | VideoError | 
 
 @functools.cache
 def _context() -> Any:
-    """The context that starts children: of a clean server process where there is one, else spawned."""
+    """The context that starts children: of a clean server process where there is one, else
+    spawned."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -235,8 +244,8 @@ def _pipe() -> tuple[Connection, Connection]:
 def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
     """Start a child that decodes; return the parent's end of its pipe, and the process.
 
-    The server that forks children may have been killed, together with them, by somebody who tidied up; Python
-    starts another one as soon as it has noticed.
+    The server that forks children may have been killed, together with them, by somebody who tidied
+    up; Python starts another one as soon as it has noticed.
     """
     for attempt in range(1, _START_ATTEMPTS + 1):
         connection, childs_end = _pipe()
@@ -258,10 +267,11 @@ def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
 
 @contextlib.contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Hide the program's main module, which every child would import again, with all that it imports.
+    """Hide the program's main module, which every child would import again, with all that it
+    imports.
 
-    Children need nothing of it: PyTorch alone would cost each of them seconds, and a script without the
-    `if __name__ == "__main__"` guard would start itself over and over.
+    Children need nothing of it: PyTorch alone would cost each of them seconds, and a script without
+    the `if __name__ == "__main__"` guard would start itself over and over.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -299,7 +309,8 @@ def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None
 
 
 class _Sender:
-    """Gather frames into blocks and send them from a thread; an alarm ends the process if its decoder falls silent."""
+    """Gather frames into blocks and send them from a thread; an alarm ends the process if its
+    decoder falls silent."""
 
     def __init__(self, connection: Connection, time_limit_s: float) -> None:
         self._connection = connection

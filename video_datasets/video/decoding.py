@@ -1,6 +1,7 @@
 """Header of a video, and one pass over its frames (PyAV): times, orientation, damage.
 
-The rules that this module sets are listed in `video_datasets.video.reader`, which is what other code calls.
+The rules that this module sets are listed in `video_datasets.video.reader`, which is what other
+code calls.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ __all__ = [
 ]
 
 DEFAULT_MIN_DECODED_SHARE = 0.9
-"""Smallest share of the promised frames that must decode; 0 accepts whatever is left of a damaged file."""
+"""Smallest share of the promised frames that must decode; 0 accepts whatever is left of a
+damaged file."""
 
 _MAX_GAP_S = 3600.0
-"""A longer wait between two frames is a broken time stamp; the grid would repeat one frame for hours."""
+"""A longer wait between two frames is a broken time stamp; the grid would repeat one frame for
+hours."""
 
 MAX_START_OFFSET_S = 0.1
 """A later first picture is worth a word: times that were noted in a player are off by as much."""
@@ -81,7 +84,8 @@ class VideoInfo:
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Read what a video says about itself; decodes one frame, because only frames know their rotation.
+    """Read what a video says about itself; decodes one frame, because only frames know their
+    rotation.
 
     Raises:
         VideoError: if the file is missing, empty, no video, or not even one frame decodes.
@@ -95,7 +99,8 @@ def probe(path: Path | str) -> VideoInfo:
 
 
 def read_header(path: Path | str, limits: VideoLimits = DEFAULT_LIMITS) -> VideoInfo:
-    """Read what a video says about itself, without decoding a frame (milliseconds), as if shown as stored.
+    """Read what a video says about itself, without decoding a frame (milliseconds), as if shown as
+    stored.
 
     Raises:
         VideoError: if the file is missing, empty, no video, or beyond the limits.
@@ -123,7 +128,8 @@ def _info(container: InputContainer, stream: VideoStream, orientation: Orientati
 
 
 def start_offset_s(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds from the beginning of a file to its first picture, by its header; 0 where that does not say."""
+    """Seconds from the beginning of a file to its first picture, by its header; 0 where that
+    does not say."""
     if stream.start_time is None or stream.time_base is None or container.start_time is None:
         return 0.0
     return max(float(stream.start_time * stream.time_base) - container.start_time / av.time_base, 0.0)
@@ -157,7 +163,8 @@ def average_fps(stream: VideoStream) -> float:
 
 
 def _stores_presentation_times(container: InputContainer) -> bool:
-    """False for AVI, which has one constant rate, and marks longer pauses by counting empty frames."""
+    """False for AVI, which has one constant rate, and marks longer pauses by counting empty
+    frames."""
     return "avi" not in container.format.name
 
 
@@ -176,7 +183,8 @@ def _promised_duration_s(container: InputContainer, stream: VideoStream) -> floa
 
 
 class FramePass:
-    """Iterate over (time in s, frame) of an opened stream, counting; times start at 0 and never decrease."""
+    """Iterate over (time in s, frame) of an opened stream, counting; times start at 0 and never
+    decrease."""
 
     def __init__(
         self,
@@ -246,8 +254,8 @@ class FramePass:
     def _pts_s(self, frame: VideoFrame) -> float | None:
         if _stores_presentation_times(self._container):
             return frame.time
-        # What FFmpeg makes up instead is wrong where frames are reordered; but they come out in the right
-        # order, and at the pace of the packets (dts).
+        # What FFmpeg makes up instead is wrong where frames are reordered; but they come out in the
+        # right order, and at the pace of the packets (dts).
         self.times_are_pts = False
         return None if frame.dts is None or frame.time_base is None else float(frame.dts * frame.time_base)
 
@@ -258,7 +266,8 @@ class FramePass:
 
     @property
     def promised_frames(self) -> int | None:
-        """Frames in the header less the hidden ones; None if the container does not count (all of) them."""
+        """Frames in the header less the hidden ones; None if the container does not count (all
+        of) them."""
         if not self._stream.frames or not _stores_presentation_times(self._container):
             return None
         return self._stream.frames - self.frames_hidden
@@ -282,7 +291,8 @@ class FramePass:
             )
 
     def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Convert to RGB as displayed, in the stream's first size: uint8, shape (H, W, 3), contiguous."""
+        """Convert to RGB as displayed, in the stream's first size: uint8, shape (H, W, 3),
+        contiguous."""
         width, height = self._size_px
         image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), dtype=np.uint8)
         return orientation_of(frame).apply(image)
@@ -296,7 +306,8 @@ def _decode(packet: Packet) -> Sequence[VideoFrame]:
 
 
 def last_frame_end_s(stream: VideoStream, first_pts_s: float, last_s: float, last_duration_s: float) -> float:
-    """End of the last frame by its own duration, but not after the stream's end (so does FFmpeg's `fps`)."""
+    """End of the last frame by its own duration, but not after the stream's end (so does
+    FFmpeg's `fps`)."""
     end_s = last_s + last_duration_s
     if stream.duration is not None and stream.time_base is not None:
         stream_end = ((stream.start_time or 0) + stream.duration) * stream.time_base

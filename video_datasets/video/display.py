@@ -1,7 +1,8 @@
 """The display matrix of a video: how a player turns and mirrors the pictures as they are stored.
 
-A matrix holds nine numbers in fixed point, a b u / c d v / x y w; the stored pixel (column p, row q) is shown at
-column a p + c q + x and row b p + d q + y. Phones write quarter turns, selfie cameras mirror as well:
+A matrix holds nine numbers in fixed point, a b u / c d v / x y w; the stored pixel (column p, row
+q) is shown at column a p + c q + x and row b p + d q + y. Phones write quarter turns, selfie
+cameras mirror as well:
 
     turns and mirrors that keep the pixels   a, d = +-1, b = c = 0: no turn, half a turn, mirrored across or upside down
     on their lattice: eight                  b, c = +-1, a = d = 0: the same after exchanging rows and columns

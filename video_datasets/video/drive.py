@@ -1,4 +1,5 @@
-"""The one loop over decoded videos: frames come from children, go to whatever makes something of them, and end."""
+"""The one loop over decoded videos: frames come from children, go to whatever makes something of
+them, and end."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ Progress = Callable[[DecodeJob, float], object]
 
 
 class FrameConsumer(Protocol[ResultOut]):
-    """Makes something of the frames of one video; a VideoError that it raises is that video's reason."""
+    """Makes something of the frames of one video; a VideoError that it raises is that video's
+    reason."""
 
     def add(self, indices: NDArray[np.int64], frames_NHWC: NDArray[np.uint8]) -> None:
         """Take RGB frames (n, H, W, 3) and their grid indices (n,), increasing over all calls."""
@@ -40,7 +42,8 @@ def drive(
 
     Args:
         jobs: what to decode; ids differ.
-        consumer_of: makes the consumer of a job; consumers work in this process, one call at a time.
+        consumer_of: makes the consumer of a job; consumers work in this process, one call at a
+            time.
         workers: children that decode.
         time_limit_s: a decoder that shows no sign of life for so long is stopped.
         progress: told of each block of frames.

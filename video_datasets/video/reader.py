@@ -1,23 +1,26 @@
-"""Read the frames of a video file: streamed once from end to end, or a few at random positions (PyAV).
+"""Read the frames of a video file: streamed once from end to end, or a few at random positions
+(PyAV).
 
 What counts as a frame, and when it is shown:
 
-- Every frame that the decoder puts out is counted; nothing is believed from the header. Frames that an edit
-  list hides (stream-copied trims) are not shown.
-- Times are the frames' own (pts), counted from the first shown frame, so files that start late or run at a
-  variable rate are placed correctly. Never index / average rate.
-- The display matrix is applied, turns and mirrors, and of several streams the one is read that players show.
-- A damaged packet is skipped and decoding goes on; the frame before it stays on screen. In the end the frames
-  decoded are compared with the frames promised, and too small a share is an error: a file that was cut short
-  stops without any error of its own.
+- Every frame that the decoder puts out is counted; nothing is believed from the header. Frames that
+  an edit list hides (stream-copied trims) are not shown.
+- Times are the frames' own (pts), counted from the first shown frame, so files that start late or
+  run at a variable rate are placed correctly. Never index / average rate.
+- The display matrix is applied, turns and mirrors, and of several streams the one is read that
+  players show.
+- A damaged packet is skipped and decoding goes on; the frame before it stays on screen. In the end
+  the frames decoded are compared with the frames promised, and too small a share is an error: a
+  file that was cut short stops without any error of its own.
 
-One decoder, PyAV, streams and reads at random positions. decord would read training clips 1.25 times as fast at best
-(`benchmarks/random_access.py`), but it serves other frames of stream-copied trims, wrong times of AVI files and
-aborts after a fork, so that every file would first have to be decoded with both and compared: not worth it.
+One decoder, PyAV, streams and reads at random positions. decord would read training clips 1.25
+times as fast at best (`benchmarks/random_access.py`), but it serves other frames of stream-copied
+trims, wrong times of AVI files and aborts after a fork, so that every file would first have to be
+decoded with both and compared: not worth it.
 
-Memory is bounded: one frame at a time, and only frames asked for are converted to RGB. Each call opens and
-closes the file by itself, so nothing has to survive a fork. Decoding uses one thread, because many videos are
-read at once, one process each.
+Memory is bounded: one frame at a time, and only frames asked for are converted to RGB. Each call
+opens and closes the file by itself, so nothing has to survive a fork. Decoding uses one thread,
+because many videos are read at once, one process each.
 """
 
 from __future__ import annotations
@@ -73,7 +76,8 @@ class StreamSummary:
     frames_decoded: int
     """Frames that the decoder put out."""
     promised_frames: int | None
-    """Frames in the header less those hidden by an edit list; None if the container does not say."""
+    """Frames in the header less those hidden by an edit list; None if the container does not
+    say."""
     duration_s: float
     """From the first shown frame to the end of the last one's time on screen."""
     source_fps: float
@@ -95,7 +99,8 @@ class FrameTimes:
     duration_s: float
     """End of the last frame's time on screen."""
     first_pts_s: float | None
-    """The first shown frame on the file's own clock; None where that clock does not serve for seeking."""
+    """The first shown frame on the file's own clock; None where that clock does not serve for
+    seeking."""
 
     def n_frames(self, fps: float) -> int:
         """Frames of the uniform grid of rate `fps`."""
@@ -142,16 +147,17 @@ def stream_grid_frames(
     Args:
         path: video file.
         fps: grid frames per second.
-        wanted: which grid frames to give: a test (`TimeGrid.may_use`), their indices, or None for all. The
-            last frame of the grid is always given, because clips at the end repeat it.
+        wanted: which grid frames to give: a test (`TimeGrid.may_use`), their indices, or None for
+            all. The last frame of the grid is always given, because clips at the end repeat it.
         min_decoded_share: smallest share of the promised frames that must decode.
         limits: hours and pixels that a file may have.
         progress: called after each decoded source frame.
 
     Returns:
-        Iterator over (grid index, uint8 RGB frame (H, W, 3)), indices increasing; a source frame shown at
-        several grid indices is one and the same array. Its `summary` is set when the pass ends. VideoError is
-        raised on the way: if the file cannot be read, or (at the end) is cut short.
+        Iterator over (grid index, uint8 RGB frame (H, W, 3)), indices increasing; a source frame
+        shown at several grid indices is one and the same array. Its `summary` is set when the pass
+        ends. VideoError is raised on the way: if the file cannot be read, or (at the end) is cut
+        short.
     """
     if wanted is not None and not callable(wanted):
         wanted = frozenset(int(index) for index in wanted).__contains__
@@ -196,7 +202,8 @@ class GridStream:
             )
 
     def _spans(self, frames: FramePass) -> Iterator[tuple[VideoFrame, range]]:
-        """Yield each shown frame with its grid indices: from its own until the next frame's, without gaps.
+        """Yield each shown frame with its grid indices: from its own until the next frame's,
+        without gaps.
 
         The streaming form of `grid_source_indices`.
         """
@@ -220,7 +227,8 @@ class GridStream:
 def frame_times(path: Path | str, *, min_decoded_share: float = DEFAULT_MIN_DECODED_SHARE) -> FrameTimes:
     """Find when each shown frame appears.
 
-    Takes them from the index of a file whose index can be trusted (milliseconds), else decodes it once.
+    Takes them from the index of a file whose index can be trusted (milliseconds), else decodes it
+    once.
 
     Raises:
         VideoError: if the file cannot be read, or is cut short.
@@ -238,10 +246,11 @@ def frame_times(path: Path | str, *, min_decoded_share: float = DEFAULT_MIN_DECO
 
 
 def _times_in_index(path: Path, container: InputContainer, stream: VideoStream) -> FrameTimes | None:
-    """Times by the packets of an MP4 file, one frame each; None unless they are sure to be the decoder's.
+    """Times by the packets of an MP4 file, one frame each; None unless they are sure to be the
+    decoder's.
 
-    That is: every promised packet is there (the file was not cut), all have distinct times of their own, and
-    the first of them is the first that decodes.
+    That is: every promised packet is there (the file was not cut), all have distinct times of their
+    own, and the first of them is the first that decodes.
     """
     if "mp4" not in container.format.name or stream.time_base is None:
         return None
@@ -305,11 +314,13 @@ def read_clip(
 def _frames_at(
     path: Path, wanted_s: NDArray[np.float64], seek_from_pts_s: float | None
 ) -> dict[float, NDArray[np.uint8]] | None:
-    """Decode the frames on screen at given times, after a seek or (None) from the start of the file.
+    """Decode the frames on screen at given times, after a seek or (None) from the start of the
+    file.
 
     Returns:
-        The images by time. None if the first frame decoded is too late, or if what is on screen after a seek
-        is not the very frame wanted (then only decoding from the start tells what a stream would show).
+        The images by time. None if the first frame decoded is too late, or if what is on screen
+        after a seek is not the very frame wanted (then only decoding from the start tells what a
+        stream would show).
     """
     shown: dict[float, tuple[float, VideoFrame]] = {}
     with opened(path) as (container, stream):

@@ -15,11 +15,13 @@ VIDEO_SUFFIXES = (
 """Containers that FFmpeg reads; the tests decode those that it writes as well."""
 
 APPLE_DOUBLE = "._"
-"""Files that macOS leaves beside others on foreign disks: the attributes of a video, not a video."""
+"""Files that macOS leaves beside others on foreign disks: the attributes of a video, not a
+video."""
 
 
 def index_video_files(folder: Path) -> dict[str, Path]:
-    """Map video ids to files: every video file below `folder`, its name without suffix and leading "v_".
+    """Map video ids to files: every video file below `folder`, its name without suffix and leading
+    "v_".
 
     HACS's downloader writes `<class>/v_<id>.mp4`; the annotations name the id alone.
     """
@@ -27,7 +29,8 @@ def index_video_files(folder: Path) -> dict[str, Path]:
 
 
 def video_files_by_id(folder: Path) -> dict[str, list[Path]]:
-    """The same with all files of an id, in order: HACS has a copy in the folder of each of a video's classes."""
+    """The same with all files of an id, in order: HACS has a copy in the folder of each of a
+    video's classes."""
     found: dict[str, list[Path]] = {}
     for path in sorted(video_files(folder)):
         found.setdefault(video_id_of(path), []).append(path)
@@ -46,8 +49,8 @@ def video_id_of(file: PurePath) -> str:
 def files_of_ids(files: Mapping[str, list[Path]], video_ids: Collection[str]) -> dict[str, list[Path]]:
     """Give each annotated id its files, none where there are none.
 
-    Where no file has the very id, spellings that mean the same count as equal: with "v_" or a video's suffix or
-    without, and accents as one character or as two (macOS takes names apart).
+    Where no file has the very id, spellings that mean the same count as equal: with "v_" or a
+    video's suffix or without, and accents as one character or as two (macOS takes names apart).
 
     Args:
         files: as `video_files_by_id` finds them.
@@ -90,7 +93,8 @@ def _video_files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder holds, by name; unlike a Path, an entry mostly knows its kind without asking the disk again."""
+    """What a folder holds, by name; unlike a Path, an entry mostly knows its kind without asking
+    the disk again."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)

@@ -1,9 +1,9 @@
 """The geometry of a clip before the network sees it: scale, crop, flip.
 
-As in the TAdaConv repository (datasets/utils/transformations.py and configs/pool/base.yaml), whose released
-weights expect exactly this: bilinear without antialiasing, the long side truncated. Mean and deviation of the
-pixels are the network's own (`VideoNetwork.input`). Pure functions; randomness comes from the generator that is
-passed in.
+As in the TAdaConv repository (datasets/utils/transformations.py and configs/pool/base.yaml), whose
+released weights expect exactly this: bilinear without antialiasing, the long side truncated. Mean
+and deviation of the pixels are the network's own (`VideoNetwork.input`). Pure functions; randomness
+comes from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def resized_size(height: int, width: int, short_side_px: int) -> tuple[int, int]
 
 
 def resize_short_side(clip_CTHW: Tensor, short_side_px: int) -> Tensor:
-    """Scale a clip so that its shorter side is `short_side_px`: bilinear, no antialiasing, (C, T, h, w)."""
+    """Scale a clip so that its shorter side is `short_side_px`: bilinear, no antialiasing, (C,
+    T, h, w)."""
     size = resized_size(clip_CTHW.shape[-2], clip_CTHW.shape[-1], short_side_px)
     if size == tuple(clip_CTHW.shape[-2:]):
         return clip_CTHW
@@ -90,9 +91,11 @@ def random_training_view(
     generator: torch.Generator,
     flip_probability: float = 0.5,
 ) -> Tensor:
-    """Flip, scale and crop a clip at random, the same way in all its frames (the paper's training recipe).
+    """Flip, scale and crop a clip at random, the same way in all its frames (the paper's training
+    recipe).
 
-    First the flip, then the short side, uniform within the range and truncated, then a square anywhere.
+    First the flip, then the short side, uniform within the range and truncated, then a square
+    anywhere.
 
     Args:
         clip_CTHW: float clip.

@@ -78,7 +78,8 @@ def test_displacements_of_the_paper() -> None:
 
 
 def test_clips_are_windows_of_the_picture_to_the_pixel() -> None:
-    """A slow plain form: the window's corner is read from the picture, and the whole window compared."""
+    """A slow plain form: the window's corner is read from the picture, and the whole window
+    compared."""
     settings = MovingClips(picture_px=96, window_px=32, num_frames=8, mask_share=None)
     picture = coordinates(96, 96)
     for clip in settings.of_picture(picture, np.random.default_rng(0)):

@@ -1,4 +1,5 @@
-"""The stage `pretrain` in a run: its weights start the finetuning, and a run without it does not have it."""
+"""The stage `pretrain` in a run: its weights start the finetuning, and a run without it does not
+have it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Random label sets for tests of labelling tools: overlaps, Unicode, subjects, scores, videos without a bout."""
+"""Random label sets for tests of labelling tools: overlaps, Unicode, subjects, scores, videos
+without a bout."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ SUBSETS = ("training", "validation", "testing")
 
 
 def random_labelling(seed: int, *, fps: float = 0.0) -> Labelling:
-    """A random label set; with `fps` every end is on the edge of a frame, as tools that count frames have it."""
+    """A random label set; with `fps` every end is on the edge of a frame, as tools that count
+    frames have it."""
     chance = random.Random(seed)
     labels = chance.sample(LABELS, chance.randint(1, 5))
     videos = tuple(_video(f"vidéo_{number}", labels, chance, fps) for number in range(chance.randint(1, 3)))

@@ -1,4 +1,5 @@
-"""CSV files as people write them: what has one meaning is read, the rest is refused with all its lines."""
+"""CSV files as people write them: what has one meaning is read, the rest is refused with all its
+lines."""
 
 from __future__ import annotations
 

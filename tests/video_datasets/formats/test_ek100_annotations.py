@@ -1,4 +1,5 @@
-"""EPIC-KITCHENS-100 as a data set: several files become one, with subsets, durations and two heads."""
+"""EPIC-KITCHENS-100 as a data set: several files become one, with subsets, durations and two
+heads."""
 
 from __future__ import annotations
 
@@ -266,7 +267,8 @@ def test_all_real_videos_have_durations(shared: Path) -> None:
 
 
 def test_real_annotations_as_training_and_validation(shared: Path, tmp_path: Path) -> None:
-    """The training file is not at hand: participants below P20 of the validation file stand in for it."""
+    """The training file is not at hand: participants below P20 of the validation file stand in
+    for it."""
     for path in (shared / "data" / "ek100").glob("*.csv.gz"):
         shutil.copy(path, tmp_path)
     original = tmp_path / "EPIC_100_validation.csv.gz"

@@ -1,4 +1,5 @@
-"""Damaged annotation files of every format: read, or refused with the file's name; never a traceback."""
+"""Damaged annotation files of every format: read, or refused with the file's name; never a
+traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Files of the tools' own public test suites: what the tool exports is what we read of its project."""
+"""Files of the tools' own public test suites: what the tool exports is what we read of its
+project."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def test_an_export_of_boris_is_what_its_project_says(files: Path, suffix: str) -
 
 
 def test_files_one_after_the_other_are_divided_by_their_lengths(files: Path) -> None:
-    """The export of observation #2 counts on over both files; the project's lengths tell where the second starts."""
+    """The export of observation #2 counts on over both files; the project's lengths tell where
+    the second starts."""
     lines = (files / "test_export_aggregated_events_test_full_1.tsv").read_text().splitlines()
     header = lines[0].split("\t")
     bouts = [dict(zip(header, line.split("\t"), strict=False)) for line in lines[1:]]

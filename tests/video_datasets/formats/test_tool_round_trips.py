@@ -1,4 +1,5 @@
-"""What every labelling tool's writer writes, its reader reads again: to 1 ms, to the frame, or to the last digit."""
+"""What every labelling tool's writer writes, its reader reads again: to 1 ms, to the frame, or
+to the last digit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The stated rules of labelling tools' readers and writers, on small files written by hand as the tools write them."""
+"""The stated rules of labelling tools' readers and writers, on small files written by hand as
+the tools write them."""
 
 from __future__ import annotations
 

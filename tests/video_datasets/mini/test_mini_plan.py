@@ -1,4 +1,5 @@
-"""What a mini data set promises before a pixel is drawn: its classes, times, twins and annotations."""
+"""What a mini data set promises before a pixel is drawn: its classes, times, twins and
+annotations."""
 
 from __future__ import annotations
 

@@ -124,7 +124,8 @@ QUARTERS = {
     2: (109.51, 153.52, 115.62, 120.60),
     3: (105.02, 150.09, 110.76, 133.78),
 }
-"""Mean brightness of the quarters of a picture of each motion, taken when renderer version 1 was new."""
+"""Mean brightness of the quarters of a picture of each motion, taken when renderer version 1 was
+new."""
 
 
 @pytest.mark.parametrize("place", QUARTERS)

@@ -1,4 +1,5 @@
-"""Changes of colour, pixel by pixel against the standard library's `colorsys` and plain arithmetic."""
+"""Changes of colour, pixel by pixel against the standard library's `colorsys` and plain
+arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Opening: with either form of PyAV's function, as a file only, the stream that players show, within limits."""
+"""Opening: with either form of PyAV's function, as a file only, the stream that players show,
+within limits."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from video_datasets.video.search import video_files
 
 
 def write(path: Path, *codecs: str, format: str | None = None, sound_s: float = 0.0) -> Path:
-    """Write streams of 5 * (i + 1) frames each, 32 x 24 px; with sound, the pictures begin `sound_s` later."""
+    """Write streams of 5 * (i + 1) frames each, 32 x 24 px; with sound, the pictures begin
+    `sound_s` later."""
     rng = np.random.default_rng(0)  # noise, so that the file is large enough to be recognised
     with av.open(str(path), "w", format=format) as container:
         streams = [container.add_stream(codec, rate=25) for codec in codecs]

@@ -1,4 +1,5 @@
-"""Decoder children: the same frames as in-process decoding; what happens when they or their parent die."""
+"""Decoder children: the same frames as in-process decoding; what happens when they or their
+parent die."""
 
 from __future__ import annotations
 
@@ -90,7 +91,8 @@ def test_a_bad_file_brings_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_crash_costs_one_video(video: Path) -> None:
-    # Asked whether it wants frame k, raise_signal sends signal k; 1 (SIGHUP) is the first that kills.
+    # Asked whether it wants frame k, raise_signal sends signal k; 1 (SIGHUP) is the first that
+    # kills.
     with pytest.raises(VideoError, match="the decoder was killed by SIGHUP"):
         list(DecodedVideo(job(video, signal.raise_signal)))
 

@@ -1,4 +1,5 @@
-"""Display matrices against the definition, pixel by pixel, and files that carry all eight of them."""
+"""Display matrices against the definition, pixel by pixel, and files that carry all eight of
+them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ EIGHT = [(a, 0, 0, d) for a, d in SIGNS] + [(0, b, c, 0) for b, c in SIGNS]
 
 
 def shown_by_definition(image: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
-    """Put every stored pixel (column p, row q) at column a p + c q, row b p + d q, moved to begin at 0."""
+    """Put every stored pixel (column p, row q) at column a p + c q, row b p + d q, moved to
+    begin at 0."""
     places = {
         (b * p + d * q, a * p + c * q): image[q, p]
         for q, p in itertools.product(range(image.shape[0]), range(image.shape[1]))

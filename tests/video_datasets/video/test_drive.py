@@ -1,4 +1,5 @@
-"""The loop over decoded videos: every video into its own consumer, and a failing one costs itself."""
+"""The loop over decoded videos: every video into its own consumer, and a failing one costs
+itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Frame selection against FFmpeg's own `fps` filter, as PyAV's filter graph runs it, on files of many rates."""
+"""Frame selection against FFmpeg's own `fps` filter, as PyAV's filter graph runs it, on files of
+many rates."""
 
 from __future__ import annotations
 

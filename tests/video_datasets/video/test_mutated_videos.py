@@ -1,4 +1,5 @@
-"""A good file cut and with flipped bits, at random: frames or a reason, never a crash of the reader or a hang."""
+"""A good file cut and with flipped bits, at random: frames or a reason, never a crash of the
+reader or a hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The reader on videos rendered here, where every frame's brightness tells its number, and on real ones."""
+"""The reader on videos rendered here, where every frame's brightness tells its number, and on
+real ones."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ STEP = 6  # grey levels from one frame to the next: more than compression blurs
 
 
 def render(path: Path, pts_ms: Sequence[int], size: tuple[int, int] = (64, 48), gop: int = 12) -> Path:
-    """Write a video whose frame i is grey level STEP * i (its left half darker), shown at pts_ms[i]."""
+    """Write a video whose frame i is grey level STEP * i (its left half darker), shown at
+    pts_ms[i]."""
     width, height = size
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)

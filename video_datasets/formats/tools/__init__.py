@@ -1,1 +1,2 @@
-"""Labelling tools: one reader and writer a file, the record that they share, and the table of all of them."""
+"""Labelling tools: one reader and writer a file, the record that they share, and the table of
+all of them."""

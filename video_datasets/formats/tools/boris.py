@@ -2,15 +2,17 @@
 
     {"project_format_version": "7.0",
      "behaviors_conf": {"0": {"type": "State event", "key": "a", "code": "stir", ...}},
-     "observations": {"kitchen_01": {"type": "MEDIA", "file": {"1": ["kitchen_01.mp4"]}, "time offset": 0.0,
+     "observations": {"kitchen_01": {"type": "MEDIA", "file": {"1": ["kitchen_01.mp4"]}, "time
+     offset": 0.0,
          "events": [[3.2, "", "stir", "", "", 96], [8.5, "", "stir", "", "", 255]],
          "media_info": {"length": {"kitchen_01.mp4": 20.0}, "fps": {"kitchen_01.mp4": 30.0}}}}}
 
-An event is [seconds, subject, behaviour, modifiers, comment, frame]; older files lack the frame. Of several players
-only the first counts; the files that it plays one after the other are told apart by their lengths. An observation's
-independent variable `subset` is the videos' subset.
+An event is [seconds, subject, behaviour, modifiers, comment, frame]; older files lack the frame. Of
+several players only the first counts; the files that it plays one after the other are told apart by
+their lengths. An observation's independent variable `subset` is the videos' subset.
 
-Two bouts of one behaviour and subject cannot overlap. Written, the second goes to the subject "<subject> #2".
+Two bouts of one behaviour and subject cannot overlap. Written, the second goes to the subject
+"<subject> #2".
 """
 
 from __future__ import annotations
@@ -217,7 +219,8 @@ def _observation(video: LabelledVideo, media: Media, folder: Path, notes: Notes)
 
 
 def _without_overlap(video: LabelledVideo, notes: Notes) -> Iterator[Bout]:
-    """The bouts; those that overlap another of their label and subject get a subject of their own."""
+    """The bouts; those that overlap another of their label and subject get a subject of their
+    own."""
     bouts = [Bout(bout.start_s, bout.end_s, bout.label, bout.subject) for bout in video.bouts]
     remarks = {id(plain): bout for plain, bout in zip(bouts, video.bouts, strict=True)}
     for (_, subject, _), tracks in tracks_of(bouts).items():

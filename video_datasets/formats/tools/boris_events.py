@@ -1,4 +1,5 @@
-"""State events of BORIS as bouts: two events of one behaviour, subject and modifiers are its start and its stop."""
+"""State events of BORIS as bouts: two events of one behaviour, subject and modifiers are its
+start and its stop."""
 
 from __future__ import annotations
 
@@ -52,10 +53,11 @@ def with_remark(bout: Bout, comment: str) -> Bout:
 
 
 def bouts_of(events: Iterable[Event], where: str, reading: LabelReading, notes: Notes) -> list[Bout]:
-    """Pair starts and stops; a point event is widened or left out, a state without its stop is left out, both noted.
+    """Pair starts and stops; a point event is widened or left out, a state without its stop is left
+    out, both noted.
 
-    BORIS marks neither start nor stop: in order of time, the events of one behaviour, subject and modifiers take
-    turns.
+    BORIS marks neither start nor stop: in order of time, the events of one behaviour, subject and
+    modifiers take turns.
     """
     bouts: list[Bout] = []
     begun: dict[tuple[str, str, str], Event] = {}

@@ -1,11 +1,13 @@
-"""CSV and TSV exports of BORIS: aggregated events (a bout a row) and tabular events (an event a row).
+"""CSV and TSV exports of BORIS: aggregated events (a bout a row) and tabular events (an event a
+row).
 
     Observation id,...,Media file name,...,Subject,Behavior,Behavior type,Start (s),Stop (s),...     aggregated
     Time,Media file path,Total length,FPS,Subject,Behavior,Behavioral category,Comment,Status        tabular
 
-Columns are known by their names, which vary by version; older tabular files have a preamble of some fifteen lines.
-Where an observation plays several files one after the other, an export counts on without telling where each starts:
-such observations are left out, and the project should be read instead.
+Columns are known by their names, which vary by version; older tabular files have a preamble of some
+fifteen lines. Where an observation plays several files one after the other, an export counts on
+without telling where each starts: such observations are left out, and the project should be read
+instead.
 """
 
 from __future__ import annotations

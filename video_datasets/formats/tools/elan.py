@@ -7,10 +7,11 @@
 
 - The label is the annotation's value, or the tier's name where the value is empty.
 - A tier's participant is the subject, its annotator the source.
-- Slots without a time lie evenly between the nearest ones with a time in the chain of the tier's annotations, as ELAN
-  shows them; what has none on one side is left out, noted.
+- Slots without a time lie evenly between the nearest ones with a time in the chain of the tier's
+  annotations, as ELAN shows them; what has none on one side is left out, noted.
 - The first video's TIME_ORIGIN (ms), its offset, is added, so times count from that file's start.
-- A tier whose type is called "score" holds numbers that refer to bouts: their scores (`elan_write`).
+- A tier whose type is called "score" holds numbers that refer to bouts: their scores
+  (`elan_write`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _ALIGNABLE, _REFERRING = "ALIGNABLE_ANNOTATION", "REF_ANNOTATION"
 
 
 def read_elan(path: Path, reading: LabelReading) -> Labelling:
-    """Read one `.eaf`, or all below a folder; folders named training, validation, testing give their subsets.
+    """Read one `.eaf`, or all below a folder; folders named training, validation, testing give
+    their subsets.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -143,7 +145,8 @@ class _Document:
             self.times_ms[name] = None if edges[0] is None or edges[1] is None else (edges[0], edges[1])
 
     def _slot_ms(self, slot: str, chain: dict[str, str], back: dict[str, str]) -> float | None:
-        """Time of a slot; without one of its own, evenly between its neighbours in the chain, else None."""
+        """Time of a slot; without one of its own, evenly between its neighbours in the chain,
+        else None."""
         before_ms, steps_before = self._walk(slot, back)
         after_ms, steps_after = self._walk(slot, chain)
         if before_ms is None or after_ms is None:

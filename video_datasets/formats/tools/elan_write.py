@@ -1,8 +1,9 @@
 """Writing ELAN's `.eaf` files, format 3.0: one a video, a tier a label.
 
-A tier holds no overlap and belongs to one participant and one annotator, so subjects, sources and overlapping bouts of
-one label get tiers of their own: "stir", "stir (anna)", "stir #2". Times are whole milliseconds; what would have no
-length gets 1 ms. Scores stand in a dependent tier, "stir score", whose annotations refer to the bouts.
+A tier holds no overlap and belongs to one participant and one annotator, so subjects, sources and
+overlapping bouts of one label get tiers of their own: "stir", "stir (anna)", "stir #2". Times are
+whole milliseconds; what would have no length gets 1 ms. Scores stand in a dependent tier, "stir
+score", whose annotations refer to the bouts.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _CONSTRAINTS = {
 
 
 def write_elan(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
-    """Write the one video into the file `path`, where it ends in .eaf, else each into `path`/<id>.eaf.
+    """Write the one video into the file `path`, where it ends in .eaf, else each into
+    `path`/<id>.eaf.
 
     Videos of another subset than training go to a folder of that name below `path`.
 

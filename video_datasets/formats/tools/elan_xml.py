@@ -1,4 +1,5 @@
-"""Parsing ELAN's XML with the standard library, without entities: any DOCTYPE or ENTITY is refused unread."""
+"""Parsing ELAN's XML with the standard library, without entities: any DOCTYPE or ENTITY is
+refused unread."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def parse_xml(path: Path) -> ElementTree.Element:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is damaged, no XML, of an unknown encoding, or declares a document type or an entity.
+        InputError: if it is damaged, no XML, of an unknown encoding, or declares a document type or
+            an entity.
     """
     text = _decoded(path, read_bytes(path))
     refused = _REFUSED.search(text)

@@ -1,11 +1,13 @@
 """FERAL's JSON: a class for every frame of every video.
 
     {"is_multilabel": false, "class_names": {"0": "other", "1": "stir"},
-     "labels": {"kitchen_01.mp4": [0, 0, 1, 1, ...]}, "splits": {"train": ["kitchen_01.mp4"], "val": [], ...}}
+     "labels": {"kitchen_01.mp4": [0, 0, 1, 1, ...]}, "splits": {"train": ["kitchen_01.mp4"], "val":
+     [], ...}}
 
-With `is_multilabel` each frame has a list of 0 and 1, one a class, so labels may overlap. Class 0 is no label.
-Frames are turned into seconds by the video's own frame times, or a stated rate. Subjects, sources and scores have no
-place here, and overlapping bouts of one label become one; both are noted.
+With `is_multilabel` each frame has a list of 0 and 1, one a class, so labels may overlap. Class 0
+is no label. Frames are turned into seconds by the video's own frame times, or a stated rate.
+Subjects, sources and scores have no place here, and overlapping bouts of one label become one; both
+are noted.
 """
 
 from __future__ import annotations

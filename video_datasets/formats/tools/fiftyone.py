@@ -1,11 +1,13 @@
 """FiftyOne's temporal detections (`FiftyOneTemporalDetectionDataset`): a folder with labels.json.
 
     labels.json   {"classes": ["stir"], "labels": {"kitchen_01": [{"label": 0, "timestamps": [3.2, 8.5],
-                                                                   "confidence": 0.9}], "kitchen_02": null}}
+                                                                   "confidence": 0.9}],
+                                                                   "kitchen_02": null}}
     data.json     {"kitchen_01": "/videos/kitchen_01.mp4"}      or the videos themselves in data/
 
-A label is a name or a position in `classes`. Times are `timestamps` in seconds, or `support`: first and last frame,
-counted from 1. Written are timestamps; subject and source stand among a detection's attributes.
+A label is a name or a position in `classes`. Times are `timestamps` in seconds, or `support`: first
+and last frame, counted from 1. Written are timestamps; subject and source stand among a detection's
+attributes.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def read_fiftyone(path: Path, reading: LabelReading) -> Labelling:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is no such file, or frames are counted and no rate is known; the message names the video.
+        InputError: if it is no such file, or frames are counted and no rate is known; the message
+            names the video.
     """
     path = path / LABELS_NAME if path.is_dir() else path
     content = checked(read_json(path), dict, str(path))
@@ -93,7 +96,8 @@ def _times(
 
 
 def write_fiftyone(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
-    """Write the folder; data.json names the videos that were found, and without any it is left out."""
+    """Write the folder; data.json names the videos that were found, and without any it is left
+    out."""
     position = {label: index for index, label in enumerate(labelling.labels)}
     labels = {
         video.video_id: [_detection(bout, position) for bout in video.bouts] for video in labelling.videos

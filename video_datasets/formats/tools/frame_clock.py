@@ -23,14 +23,16 @@ class FrameClock:
 
     Attributes:
         fps: frames per second; of a video the average.
-        edges_s: (n + 1,) when each frame appears, and the end of the last; None for a constant rate without end.
+        edges_s: (n + 1,) when each frame appears, and the end of the last; None for a constant rate
+            without end.
     """
 
     fps: float
     edges_s: np.ndarray | None = None
 
     def time_s(self, edge: int) -> float:
-        """Seconds of an edge; before the first and behind the last of a video the constant rate goes on.
+        """Seconds of an edge; before the first and behind the last of a video the constant rate
+        goes on.
 
         >>> FrameClock(25.0).time_s(50)
         2.0
@@ -79,7 +81,8 @@ class FrameClock:
 
 
 def clock_of_video(path: Path) -> FrameClock:
-    """Read when each frame of a video is shown; from its index where it has one, else all of it is decoded.
+    """Read when each frame of a video is shown; from its index where it has one, else all of it is
+    decoded.
 
     Raises:
         VideoError: if the video cannot be read.

@@ -1,14 +1,17 @@
 """Label Studio's JSON: a list of tasks, a video each.
 
     [{"data": {"video": "/data/local-files/?d=kitchen_01.mp4", "fps": 30.0},
-      "annotations": [{"result": [{"type": "timelinelabels", "value": {"ranges": [{"start": 97, "end": 255}],
-                                                                       "timelinelabels": ["stir"]}}]}],
+      "annotations": [{"result": [{"type": "timelinelabels", "value": {"ranges": [{"start": 97,
+      "end": 255}],
+                                                                       "timelinelabels":
+                                                                       ["stir"]}}]}],
       "predictions": [...]}]
 
-TimelineLabels count frames from 1, both ends included, at the rate that the project's <Video frameRate=...> states,
-which the export does not hold: it is the video's own where its folder is named, else the task's "fps", which our files
-have, else --fps. Labels (older projects that label sound and video together) are in seconds. Annotations are a
-person's bouts, predictions a model's; cancelled annotations are passed over.
+TimelineLabels count frames from 1, both ends included, at the rate that the project's <Video
+frameRate=...> states, which the export does not hold: it is the video's own where its folder is
+named, else the task's "fps", which our files have, else --fps. Labels (older projects that label
+sound and video together) are in seconds. Annotations are a person's bouts, predictions a model's;
+cancelled annotations are passed over.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ def read_label_studio(path: Path, reading: LabelReading) -> Labelling:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is no such file, or frames are counted and no rate is known; the message names the task.
+        InputError: if it is no such file, or frames are counted and no rate is known; the message
+            names the task.
     """
     content = read_json(path)
     tasks = checked([content] if isinstance(content, dict) else content, list, str(path))
@@ -85,7 +89,8 @@ def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes
 
 
 def _source(value: Any) -> str:
-    """A model's version or a person's address; numbers of persons say nothing outside the project."""
+    """A model's version or a person's address; numbers of persons say nothing outside the
+    project."""
     if isinstance(value, dict):
         value = value.get("email")
     return value if isinstance(value, str) else ""
@@ -135,7 +140,8 @@ def _times(
 def write_label_studio(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
     """Write tasks: bouts with a score as predictions, of one source each, others as annotations.
 
-    The project's configuration that fits is among the notes. Sources of annotations are lost, noted.
+    The project's configuration that fits is among the notes. Sources of annotations are lost,
+    noted.
     """
     tasks = []
     for number, video in enumerate(labelling.videos, start=1):
@@ -163,7 +169,8 @@ def write_label_studio(path: Path, labelling: Labelling, media: Media, notes: No
 
 
 def label_config(labels: tuple[str, ...]) -> str:
-    """Labelling configuration of a project that takes such tasks; the frame rate is each task's own."""
+    """Labelling configuration of a project that takes such tasks; the frame rate is each task's
+    own."""
     from xml.sax.saxutils import quoteattr
 
     tags = "".join(f"<Label value={quoteattr(label)}/>" for label in labels)

@@ -1,7 +1,8 @@
 """Labels of any labelling tool, of people and models: bouts with label, subject, source and score.
 
-Every tool's reader gives a `Labelling` and every writer takes one, so ten tools need ten files and no hundred
-converters. Training and evaluation know less: `annotation_table` leaves them video, times and label.
+Every tool's reader gives a `Labelling` and every writer takes one, so ten tools need ten files and
+no hundred converters. Training and evaluation know less: `annotation_table` leaves them video,
+times and label.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class LabelReading:
 
     Attributes:
         clock_of: video id -> its frames' times, for formats that count frames; None: not known.
-        point_width_s: length that a point event gets, its time in the middle; 0: point events are left out.
+        point_width_s: length that a point event gets, its time in the middle; 0: point events are
+            left out.
     """
 
     clock_of: Callable[[str], FrameClock | None] = lambda _: None
@@ -135,8 +137,9 @@ def collect(
 ) -> Labelling:
     """Join the parts of one video, sort its bouts, and note what a reader of any tool should know.
 
-    Noted are videos that stand there twice (their bouts are joined), several subjects (kept, as bouts of one label),
-    overlapping bouts of one label (kept), and declared labels that are never used.
+    Noted are videos that stand there twice (their bouts are joined), several subjects (kept, as
+    bouts of one label), overlapping bouts of one label (kept), and declared labels that are never
+    used.
 
     Raises:
         InputError: if two entries of one video stand in two subsets.
@@ -188,7 +191,8 @@ def tracks_of(bouts: Iterable[Bout]) -> dict[tuple[str, str, str], list[list[Bou
     """Divide bouts into tracks without overlap, for tools whose rows cannot hold any.
 
     Returns:
-        (label, subject, source) -> tracks, each sorted by time; the first track takes what it can, and so on.
+        (label, subject, source) -> tracks, each sorted by time; the first track takes what it can,
+        and so on.
 
     >>> tracks_of([Bout(0, 2, "run"), Bout(1, 3, "run"), Bout(2, 4, "run")])[("run", "", "")][1]
     [Bout(start_s=1, end_s=3, label='run', subject='', source='', score=None)]
@@ -205,7 +209,8 @@ def tracks_of(bouts: Iterable[Bout]) -> dict[tuple[str, str, str], list[list[Bou
 
 
 def writable(labelling: Labelling, notes: Notes) -> Labelling:
-    """Leave out, and note, bouts that no tool can hold: not finite, without length or label, reversed, before 0 s."""
+    """Leave out, and note, bouts that no tool can hold: not finite, without length or label,
+    reversed, before 0 s."""
     videos = []
     for video in labelling.videos:
         kept = []
@@ -231,7 +236,8 @@ def _is_text(text: str) -> bool:
 
 
 def annotation_table(labelling: Labelling) -> AnnotationTable:
-    """Return what training and evaluation read: every bout as a row, subjects, sources and scores left out."""
+    """Return what training and evaluation read: every bout as a row, subjects, sources and
+    scores left out."""
     rows = [(index, bout) for index, video in enumerate(labelling.videos) for bout in video.bouts]
     return AnnotationTable(
         video_ids=tuple(video.video_id for video in labelling.videos),
@@ -279,7 +285,8 @@ def labelling_of_predictions(predictions: Predictions, source: str) -> Labelling
 
 
 def best(labelling: Labelling, min_score: float = -math.inf, top: int | None = None) -> Labelling:
-    """Keep the `top` highest scores of each video, none below `min_score`; bouts without a score all stay."""
+    """Keep the `top` highest scores of each video, none below `min_score`; bouts without a score
+    all stay."""
 
     def chosen(bouts: Sequence[Bout]) -> tuple[Bout, ...]:
         scores = sorted(
@@ -295,14 +302,16 @@ def best(labelling: Labelling, min_score: float = -math.inf, top: int | None = N
 def merged(corrected: Labelling, written: Labelling, tolerance_s: float, notes: Notes) -> Labelling:
     """Tell what a person touched from what the model wrote.
 
-    A bout of `corrected` with video, label and times of one in `written` is the model's still: it has that one's
-    source and score. Any other was drawn, moved or relabelled: its score goes, and if its source is one of the
-    model's, it becomes "person". How many of the model's bouts are gone is noted.
+    A bout of `corrected` with video, label and times of one in `written` is the model's still: it
+    has that one's source and score. Any other was drawn, moved or relabelled: its score goes, and
+    if its source is one of the model's, it becomes "person". How many of the model's bouts are gone
+    is noted.
 
     Args:
         corrected: as a person saved it.
         written: as the model wrote it.
-        tolerance_s: ends that differ by no more are the same; tools round to milliseconds or frames.
+        tolerance_s: ends that differ by no more are the same; tools round to milliseconds or
+            frames.
     """
     by_id = {video.video_id: video for video in written.videos}
     models = {bout.source for video in written.videos for bout in video.bouts}

@@ -1,9 +1,11 @@
-"""Annotations of mmaction2 for localization (`anet_anno_train.json` and its like): one JSON a subset.
+"""Annotations of mmaction2 for localization (`anet_anno_train.json` and its like): one JSON a
+subset.
 
     {"v_abc": {"duration_second": 82.1, "duration_frame": 1970, "feature_frame": 1968, "fps": 24.0,
                "annotations": [{"segment": [6.2, 13.9], "label": "Archery"}]}}
 
-The subset follows from the file's name; ids lose their "v_". Read alone: the ActivityNet format holds the same.
+The subset follows from the file's name; ids lose their "v_". Read alone: the ActivityNet format
+holds the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The two formats without a tool as labellings: own CSV, and the JSON of ActivityNet, labels or detections.
+"""The two formats without a tool as labellings: own CSV, and the JSON of ActivityNet, labels or
+detections.
 
 A CSV may have the columns `subject`, `source` and `score` beside those of `own_csv`.
 """
@@ -68,7 +69,8 @@ def _extras(path: Path) -> list[tuple[str, str, float | None]]:
 
 
 def write_label_csv(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
-    """Write own CSV with all digits; of the columns subject, source and score those that say something."""
+    """Write own CSV with all digits; of the columns subject, source and score those that say
+    something."""
     rows = [_cells(video, bout) for video in labelling.videos for bout in video.bouts or (None,)]
     extra = [name for name in _EXTRA_COLUMNS if any(row[name] for row in rows)]
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -91,7 +93,8 @@ def _cells(video: LabelledVideo, bout: Bout | None) -> dict[str, str]:
 
 
 def read_activitynet(path: Path, reading: LabelReading) -> Labelling:
-    """Read ActivityNet or HACS JSON: annotations (`database`) or detections (`results`), or detections in HDF5.
+    """Read ActivityNet or HACS JSON: annotations (`database`) or detections (`results`), or
+    detections in HDF5.
 
     Raises:
         FileNotFoundError: if there is no such file.

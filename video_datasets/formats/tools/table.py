@@ -1,7 +1,8 @@
-"""TOOLS: one entry a labelling tool (or plain format), with its reader, its writer, and how its files are recognised.
+"""TOOLS: one entry a labelling tool (or plain format), with its reader, its writer, and how its
+files are recognised.
 
-A new tool is a file with `read_...` (and `write_...`) and an entry here; `data.format`, `video_datasets.convert` and
-`pipeline.detect --format` then know it.
+A new tool is a file with `read_...` (and `write_...`) and an entry here; `data.format`,
+`video_datasets.convert` and `pipeline.detect --format` then know it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Look:
 
     Attributes:
         kind: "folder", "hdf5", "xml", "json" (an object), "json list" (of objects) or "table".
-        names: suffixes and names of files; the root; the keys (of the first object); the cells of the first lines.
+        names: suffixes and names of files; the root; the keys (of the first object); the cells of
+            the first lines.
         inner: keys of the first object inside a "json" object.
     """
 

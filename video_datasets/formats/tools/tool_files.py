@@ -1,6 +1,8 @@
-"""Reading files of labelling tools with care: bounded size, known encodings, typed members, ids from file names.
+"""Reading files of labelling tools with care: bounded size, known encodings, typed members, ids
+from file names.
 
-Every refusal says file, place, expected, found. Paths in these files are names to learn an id from; none is opened.
+Every refusal says file, place, expected, found. Paths in these files are names to learn an id from;
+none is opened.
 """
 
 from __future__ import annotations

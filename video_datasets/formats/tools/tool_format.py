@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolFormat(Format):
-    """A format whose files a labelling tool writes; frames are counted by the times of the data set's own videos."""
+    """A format whose files a labelling tool writes; frames are counted by the times of the data
+    set's own videos."""
 
     tool: Tool
 

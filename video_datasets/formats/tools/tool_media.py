@@ -1,4 +1,5 @@
-"""The videos beside a labelling file: where a tool finds them, how long they are, when their frames are shown."""
+"""The videos beside a labelling file: where a tool finds them, how long they are, when their
+frames are shown."""
 
 from __future__ import annotations
 
@@ -39,13 +40,15 @@ class Media:
     fps: float = math.nan
 
     def name(self, video: LabelledVideo) -> str:
-        """File name of a video: the file's, else the one that the labels name, else its id and ".mp4"."""
+        """File name of a video: the file's, else the one that the labels name, else its id and
+        ".mp4"."""
         if video.video_id in self.paths:
             return self.paths[video.video_id].name
         return media_name(video.file) or video.video_id + ASSUMED_SUFFIX
 
     def relative(self, video: LabelledVideo, folder: Path) -> str:
-        """Path of a video seen from the folder of the labels; the name alone where the file is not there."""
+        """Path of a video seen from the folder of the labels; the name alone where the file is
+        not there."""
         if video.video_id not in self.paths:
             return self.name(video)
         path = self.paths[video.video_id].resolve()
@@ -55,7 +58,8 @@ class Media:
             return path.as_posix()
 
     def address(self, video: LabelledVideo, folder: Path) -> str:
-        """Address file:///... of a video, in the folder of the labels where the file is not there."""
+        """Address file:///... of a video, in the folder of the labels where the file is not
+        there."""
         return self.paths.get(video.video_id, folder / self.name(video)).resolve().as_uri()
 
     def clock_of(self, video_id: str) -> FrameClock | None:
@@ -69,7 +73,8 @@ class Media:
         return FrameClock(self.fps) if self.fps > 0 else None
 
     def clock(self, video: LabelledVideo, notes: Notes) -> FrameClock:
-        """Frame times of a video: the file's own, else those of the rate that the user or the labels state.
+        """Frame times of a video: the file's own, else those of the rate that the user or the
+        labels state.
 
         Raises:
             VideoError: if the file cannot be read.

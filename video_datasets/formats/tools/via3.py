@@ -1,13 +1,14 @@
 """VIA 3 projects of the VGG video annotator: one JSON of all videos.
 
-    "attribute": {"1": {"aname": "action", "anchor_id": "FILE1_Z2_XY0", "type": 4, "options": {"0": "stir"}, ...}},
-    "file": {"1": {"fid": "1", "fname": "kitchen_01.mp4", "type": 4, "loc": 1, "src": ""}},
-    "view": {"1": {"fid_list": ["1"]}},
-    "metadata": {"1_ab": {"vid": "1", "flg": 0, "z": [3.2, 8.5], "xy": [], "av": {"1": "0"}}}
+    "attribute": {"1": {"aname": "action", "anchor_id": "FILE1_Z2_XY0", "type": 4, "options": {"0":
+    "stir"}, ...}}, "file": {"1": {"fid": "1", "fname": "kitchen_01.mp4", "type": 4, "loc": 1,
+    "src": ""}}, "view": {"1": {"fid_list": ["1"]}}, "metadata": {"1_ab": {"vid": "1", "flg": 0,
+    "z": [3.2, 8.5], "xy": [], "av": {"1": "0"}}}
 
-`z` is in seconds; one number is a point event. The label is the first attribute of temporal segments (anchor
-FILE1_Z1_XY0, FILE1_Z2_XY0, ...) that is none of "subject", "source" and "score", which are ours; its option's text, or
-what was typed. Overlaps are allowed. Segments without a label and regions in pictures (`xy`) are left out, noted.
+`z` is in seconds; one number is a point event. The label is the first attribute of temporal
+segments (anchor FILE1_Z1_XY0, FILE1_Z2_XY0, ...) that is none of "subject", "source" and "score",
+which are ours; its option's text, or what was typed. Overlaps are allowed. Segments without a label
+and regions in pictures (`xy`) are left out, noted.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def _attributes(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, tupl
 
 
 def _files(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, LabelledVideo]]:
-    """The video of each view, without bouts; pictures and sound are views, too, and have no segments of ours."""
+    """The video of each view, without bouts; pictures and sound are views, too, and have no
+    segments of ours."""
     files = member(project, "file", dict, str(path))
     for view, content in member(project, "view", dict, str(path)).items():
         where = f"{path}: view {view}"
