@@ -150,7 +150,7 @@ def _class_of(backbone: Backbone, clip: Tensor, label: str | None) -> tuple[str,
     raise InputError(f"--label: the model has no class '{label}'; closest known: {', '.join(close)}")
 
 
-def draw(path: Path, shown: Shown) -> None:
+def draw_strip(path: Path, shown: Shown) -> None:
     """Draw the frames above, and below them under their heat, to a PNG."""
     import matplotlib
 
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_config(arguments.run / "config.yaml")
         backbone = load_backbone(arguments.run / "finetune" / "weights.pt")
         shown = explain(backbone, config, arguments.video, arguments.at, arguments.label)
-        draw(arguments.out, shown)
+        draw_strip(arguments.out, shown)
         print(f"{arguments.out}: {shown.title}")
         return EXIT_DONE
 

@@ -33,8 +33,8 @@ from evaluation.metrics.behaviour import (
     FrameScore,
     active_cells,
     budget,
+    cell_confusion,
     cohens_kappa,
-    confusion,
     event_kappa,
     frame_score,
 )
@@ -43,7 +43,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.text import spreadsheet_text
-from video_datasets.formats.tools.labelling import LabelledVideo, Labelling, LabelReading, best, lines
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Labelling, LabelReading, best, lines
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
@@ -197,7 +197,7 @@ def compare(
         _all_active(videos, labels, cells, cell_s)[known] for videos in (firsts, seconds)
     )  # T x K
     starts, other_starts = (_starts(videos, durations_s, tolerance_s) for videos in (firsts, seconds))
-    matrix = confusion(first, second)
+    matrix = cell_confusion(first, second)
     return Agreement(
         labels=labels,
         frames=tuple(frame_score(label, first[:, k], second[:, k]) for k, label in enumerate(labels)),
@@ -210,7 +210,7 @@ def compare(
     )
 
 
-def _duration_s(reference: LabelledVideo, other: LabelledVideo, media: Media | None) -> float:
+def _duration_s(reference: AnnotatedVideo, other: AnnotatedVideo, media: Media | None) -> float:
     """Length of a video: its file's, else as told, and never less than its last bout."""
     last_s = max((bout.end_s for video in (reference, other) for bout in video.bouts), default=0.0)
     clock = None if media is None else media.clock_of(reference.video_id)
@@ -220,14 +220,14 @@ def _duration_s(reference: LabelledVideo, other: LabelledVideo, media: Media | N
     return max([last_s, *told_s])
 
 
-def _segments(video: LabelledVideo, label: str) -> np.ndarray:
+def _segments(video: AnnotatedVideo, label: str) -> np.ndarray:
     """Start and end of the bouts of a label, (n, 2)."""
     rows = [(bout.start_s, bout.end_s) for bout in video.bouts if bout.label == label]
     return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 
 def _all_active(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], cells: Sequence[int], cell_s: float
+    videos: Sequence[AnnotatedVideo], labels: Sequence[str], cells: Sequence[int], cell_s: float
 ) -> np.ndarray:
     """Which labels hold in each cell, one video behind the other: bool, (T, K)."""
     active = np.zeros((sum(cells), len(labels)), dtype=bool)
@@ -239,14 +239,14 @@ def _all_active(
     return active
 
 
-def _watched(video: LabelledVideo, n_cells: int, cell_s: float) -> np.ndarray:
+def _watched(video: AnnotatedVideo, n_cells: int, cell_s: float) -> np.ndarray:
     """Cells that somebody has looked at: all, unless the video is labelled in part. Bool, (T,)."""
     stretches = _segments(video, WATCHED)
     return active_cells(stretches, n_cells, cell_s) if len(stretches) else np.ones(n_cells, dtype=bool)
 
 
 def _starts(
-    videos: Sequence[LabelledVideo], durations_s: Sequence[float], tolerance_s: float
+    videos: Sequence[AnnotatedVideo], durations_s: Sequence[float], tolerance_s: float
 ) -> list[tuple[float, str]]:
     """Starts of all bouts, the videos one behind the other with a gap that no window spans."""
     offset_s, starts = 0.0, []
@@ -257,7 +257,7 @@ def _starts(
 
 
 def _budgets(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], durations_s: Sequence[float]
+    videos: Sequence[AnnotatedVideo], labels: Sequence[str], durations_s: Sequence[float]
 ) -> tuple[Budget, ...]:
     return tuple(
         budget(label, [_segments(video, label) for video in videos], durations_s) for label in labels

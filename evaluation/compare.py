@@ -69,7 +69,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     import pipeline.stages  # noqa: F401 (settings of all packages, to read configurations of runs)
-    from evaluation.comparison.compared import collect
+    from evaluation.comparison.compared import collect_members
     from evaluation.comparison.intervals import compare_predictions
 
     if not 2 <= len(arguments.files) <= len(ascii_uppercase):
@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f" found {arguments.resamples} and {arguments.seed}"
         )
     refuse_overwriting([arguments.json], [*arguments.files, arguments.ground_truth])
-    compared = collect(
+    compared = collect_members(
         arguments.files,
         ground_truth=arguments.ground_truth,
         ground_truth_format_name=arguments.format,

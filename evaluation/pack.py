@@ -64,10 +64,10 @@ def _run(arguments: argparse.Namespace) -> int:
     given = {key: getattr(arguments, key) for key in protocol.rules.levels}
     levels = {key: level for key, level in given.items() if level is not None}
     refuse_overwriting([arguments.out], [arguments.file])
-    return pack(arguments.file, arguments.out, protocol, levels)
+    return pack_submission(arguments.file, arguments.out, protocol, levels)
 
 
-def pack(file: Path, out: Path, protocol: Protocol, levels: Mapping[str, int]) -> int:
+def pack_submission(file: Path, out: Path, protocol: Protocol, levels: Mapping[str, int]) -> int:
     """Check and pack; returns the exit code.
 
     Args:

@@ -67,7 +67,7 @@ BLOCKS: dict[str, Callable[[Architecture, Padding, int, int], nn.Module]] = {
 }
 
 
-class Backbone(nn.Module):
+class FeaturePyramid(nn.Module):
     """(B, C, T) to a pyramid; level l has ceil(T / 2^l) positions.
 
     Args:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
-from one_stage.backbone import Backbone, Pyramid
+from one_stage.backbone import FeaturePyramid, Pyramid
 from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead
 from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked
 from one_stage.padding import PADDINGS, Padding
@@ -80,7 +80,7 @@ class OneStageNetwork(nn.Module):
         self.arch = arch
         padding = PADDINGS[arch.padding]
         self.input_dropout = nn.Dropout1d(arch.input_dropout)
-        self.backbone = Backbone(arch, padding)
+        self.backbone = FeaturePyramid(arch, padding)
         self.neck = Neck(arch, padding)
         towers = [ClassHead(arch, classes, arch.head_kernel, padding) for classes in arch.class_towers]
         self.cls_head: nn.Module = towers[0] if len(towers) == 1 else nn.ModuleList(towers)

@@ -45,7 +45,7 @@ def bundle(run_dir: Path, out: Path) -> int:
         InputError: if the run is not complete (`pipeline.trained_run.open_run`).
         NotADirectoryError: if `run_dir` is no folder.
     """
-    from pipeline.bundle_file import pack  # slow to load
+    from pipeline.bundle_file import pack_bundle  # slow to load
     from pipeline.trained_run import open_run
     from runtime.config import config_to_dict
     from runtime.resources import versions
@@ -60,7 +60,7 @@ def bundle(run_dir: Path, out: Path) -> int:
         "remark": run.remark,
         "versions": versions(),
     }
-    size = pack(run_dir, out, config_to_dict(run.config), information)
+    size = pack_bundle(run_dir, out, config_to_dict(run.config), information)
     print(f"{out}: {run.backbone.name} with {run.num_classes}, {size / 1e6:.1f} MB", file=sys.stderr)
     return EXIT_DONE
 

@@ -59,7 +59,9 @@ def networks_of(config: Mapping[str, Any]) -> dict[str, str]:
 # ---- writing
 
 
-def pack(run_dir: Path, destination: Path, config: Mapping[str, Any], information: Mapping[str, Any]) -> int:
+def pack_bundle(
+    run_dir: Path, destination: Path, config: Mapping[str, Any], information: Mapping[str, Any]
+) -> int:
     """Write the networks of a run folder to one file, whole or not at all.
 
     Args:

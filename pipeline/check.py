@@ -42,7 +42,7 @@ MAX_SAID = 8
 
 
 @dataclass
-class Plan:
+class RunPlan:
     """Lines to print, what looks odd, and what cannot run."""
 
     lines: list[str] = field(default_factory=list)
@@ -102,7 +102,7 @@ def check(config_file: Path, overrides: Sequence[str]) -> int:
     return plan.exit_code
 
 
-def plan_of(config: RunConfig) -> Plan:
+def plan_of(config: RunConfig) -> RunPlan:
     """Look at everything that can be known before a run.
 
     Raises:
@@ -112,7 +112,7 @@ def plan_of(config: RunConfig) -> Plan:
 
     dataset = load_dataset(config.data, for_training=False)
     described = describe(dataset, config.data).splitlines()
-    plan = Plan([line for line in described if not line.startswith("  note: ")])
+    plan = RunPlan([line for line in described if not line.startswith("  note: ")])
     plan.odd += [line.removeprefix("  note: ") for line in described if line.startswith("  note: ")]
     _look_at_data(plan, dataset, config)
     todo = _look_at_stages(plan, config)
@@ -162,7 +162,7 @@ def _render_mini(config: RunConfig) -> None:
         ensure_mini(Path(config.data.root), layout=config.data.format, seed=config.seed)
 
 
-def _look_at_data(plan: Plan, dataset: VideoDataset, config: RunConfig) -> None:
+def _look_at_data(plan: RunPlan, dataset: VideoDataset, config: RunConfig) -> None:
     """Labelled videos that are there, in both subsets; everything that was dropped is odd."""
     imported = config.features.store is not None
     for subset in (config.data.training_subset, config.data.validation_subset):
@@ -178,7 +178,7 @@ def _look_at_data(plan: Plan, dataset: VideoDataset, config: RunConfig) -> None:
         plan.odd.append(f"{missing} of {len(dataset.videos)} videos are not on disk")
 
 
-def _look_at_stages(plan: Plan, config: RunConfig) -> list[str]:
+def _look_at_stages(plan: RunPlan, config: RunConfig) -> list[str]:
     try:
         todo = stages_to_do(config)
     except InputError as error:
@@ -189,7 +189,7 @@ def _look_at_stages(plan: Plan, config: RunConfig) -> list[str]:
     return todo
 
 
-def _look_ahead(plan: Plan, dataset: VideoDataset, config: RunConfig, todo: Sequence[str]) -> None:
+def _look_ahead(plan: RunPlan, dataset: VideoDataset, config: RunConfig, todo: Sequence[str]) -> None:
     """Weights, reach, disk and time."""
     from pipeline.plan.network import start_of_run
     from pipeline.plan.outlook import bytes_free, bytes_left, known_durations
@@ -216,7 +216,7 @@ def _look_ahead(plan: Plan, dataset: VideoDataset, config: RunConfig, todo: Sequ
     plan.lines += [line] if line else []
 
 
-def _look_at_reach(plan: Plan, config: RunConfig, durations_s: dict[str, float]) -> None:
+def _look_at_reach(plan: RunPlan, config: RunConfig, durations_s: dict[str, float]) -> None:
     from pipeline.plan.outlook import recall_bounds
 
     try:

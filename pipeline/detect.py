@@ -200,14 +200,14 @@ def _is_source(path: Path) -> bool:
 
 def _one_video(detector: Detector, name: str, path: Path, arguments: argparse.Namespace) -> VideoDetections:
     """Detect in one video, write its files, and say what was found."""
-    from pipeline.outputs import draw, write_detections_csv, write_submission
+    from pipeline.outputs import draw_picture, write_detections_csv, write_submission
 
     all_found = _watched(detector, path)
     found = all_found.best(arguments.top, arguments.min_score)
     out: Path = arguments.out
     write_submission(out / f"{name}.json", name, found, detector.run)
     write_detections_csv(out / f"{name}.csv", name, found)
-    draw(out / f"{name}.png", name, found)
+    draw_picture(out / f"{name}.png", name, found)
     _say(path, found, all_found, arguments.min_score)
     if arguments.render:
         from pipeline.render import render_video

@@ -16,7 +16,7 @@ from runtime.text import spreadsheet_text
 from video_datasets.dataset import Segment
 from video_datasets.formats import format_of
 from video_datasets.formats.ek100_labels import split_label
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, in_order, lines
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling, Notes, in_order, lines
 from video_datasets.formats.tools.table import TOOLS, WRITERS, Tool
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions
@@ -73,7 +73,7 @@ def write_detections_csv(path: Path, video_id: str, found: VideoDetections) -> N
             )
 
 
-def draw(path: Path, video_id: str, found: VideoDetections) -> None:
+def draw_picture(path: Path, video_id: str, found: VideoDetections) -> None:
     """Draw the detections on a time axis as a PNG."""
     from evaluation.report.timeline_picture import draw_timeline  # matplotlib is slow to load
 
@@ -116,7 +116,7 @@ def _tool_file(tool: Tool) -> str:
     return f"found_{tool.name}{tool.suffix}"
 
 
-def _labelled(video_id: str, found: VideoDetections, model: str) -> LabelledVideo:
+def _labelled(video_id: str, found: VideoDetections, model: str) -> AnnotatedVideo:
     rows = zip(found.segments_s.tolist(), found.labels, found.scores.tolist(), strict=True)
     bouts = [Bout(start_s, end_s, label, "", model, score) for (start_s, end_s), label, score in rows]
-    return LabelledVideo(video_id, in_order(bouts), found.path.name, duration_s=found.duration_s)
+    return AnnotatedVideo(video_id, in_order(bouts), found.path.name, duration_s=found.duration_s)

@@ -28,8 +28,8 @@ from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, g
 from runtime.help_text import HelpText, program_name
 from runtime.progress import progress
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -166,7 +166,7 @@ def _labelling(stretches: Sequence[Stretch]) -> Labelling:
     for stretch in stretches:
         videos.setdefault(stretch.video_id, []).append(Bout(stretch.start_s, stretch.end_s, WATCHED))
     return Labelling(
-        tuple(LabelledVideo(name, in_order(bouts)) for name, bouts in videos.items()), (WATCHED,)
+        tuple(AnnotatedVideo(name, in_order(bouts)) for name, bouts in videos.items()), (WATCHED,)
     )
 
 

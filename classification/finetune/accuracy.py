@@ -153,7 +153,7 @@ def _rank_pairs(
     ]
 
 
-def table(rankings: Sequence[Ranking]) -> str:
+def accuracy_table(rankings: Sequence[Ranking]) -> str:
     """Return the accuracies in percent as lines of text."""
     lines = [f"{'':18}{'top-1':>8}{'top-5':>8}{'mean class':>12}"]
     for ranking in rankings:

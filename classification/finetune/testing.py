@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from classification.finetune.accuracy import class_accuracy_csv, rank_all, table
+from classification.finetune.accuracy import accuracy_table, class_accuracy_csv, rank_all
 from classification.finetune.clips import LabelledSegment, labelled_segments
 from classification.finetune.train import classes_of, videos_on_disk
 from classification.finetune.video_files import VideoFiles
@@ -79,7 +79,7 @@ def _write_tables(
     classes = {head: indices[rows] for head, indices in classes_of(segments, tuple(heads)).items()}
     rankings = rank_all(logits, classes, heads)
     title = f"{len(rows)} segments, {views.clips} clips x {max(views.crops, 1)} crops, accuracy in percent\n"
-    write_text(run.folder / "table.txt", title + table(rankings))
+    write_text(run.folder / "table.txt", title + accuracy_table(rankings))
     write_text(run.folder / "per_class.csv", class_accuracy_csv(rankings))
     run.counts.update({"segments": len(rows), "views": views.num_views})
     action = next((ranking for ranking in rankings if ranking.task == "action"), rankings[0])

@@ -41,7 +41,7 @@ class Compared:
     settings: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def collect(
+def collect_members(
     paths: Sequence[Path],
     *,
     ground_truth: Path | None = None,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.metrics.columns import Segments
-from evaluation.metrics.detection import count_ties, rank
+from evaluation.metrics.detection import count_ties, rank_predictions
 from evaluation.metrics.matching import iterate_pairs, temporal_iou
 from evaluation.metrics.thresholds import check_thresholds
 from runtime.errors import InputError
@@ -83,7 +83,7 @@ def proposal_metrics(
         raise InputError(
             f"AR@AN needs both, found {len(annotations)} annotations, {len(proposals)} proposals"
         )
-    ranked = rank(proposals, proposals.video)
+    ranked = rank_predictions(proposals, proposals.video)
     last_an = max_avg_proposals or len(proposals) / len(videos)
     kept = _kept_at_points(_blocks(ranked.video, videos)[1], len(proposals), last_an)
     hit_rank = _first_hit_rank(annotations, ranked, thresholds)
@@ -137,7 +137,7 @@ def recall_of_best(
     if not len(annotations):
         raise InputError("recall at top k needs annotations, found none")
     hit_rank = _first_hit_rank(
-        annotations, rank(proposals, proposals.video), check_thresholds(tiou_thresholds)
+        annotations, rank_predictions(proposals, proposals.video), check_thresholds(tiou_thresholds)
     )
     return _recall(hit_rank, np.broadcast_to(np.asarray(k), (len(annotations), len(k))))
 

@@ -105,7 +105,7 @@ def frame_score(label: str, reference: np.ndarray, other: np.ndarray) -> FrameSc
     return FrameScore(label, int(np.count_nonzero(reference)), int(np.count_nonzero(other)), both)
 
 
-def confusion(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
+def cell_confusion(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Confusion matrix of cells.
 
     A cell with several labels counts for each pair of them in equal parts, so that every cell has

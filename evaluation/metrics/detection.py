@@ -86,7 +86,7 @@ def detection_metrics(
     thresholds = check_thresholds(tiou_thresholds)
     known = predictions.label != UNKNOWN
     ranked = predictions if known.all() else predictions.take(known)
-    ranked = rank(ranked, ranked.label)
+    ranked = rank_predictions(ranked, ranked.label)
     true_positive = find_true_positives(annotations, ranked, thresholds)
     counts = np.bincount(annotations.label, minlength=len(labels))
     ap = [average_precision(hits, ranked.label, counts) for hits in true_positive]
@@ -103,7 +103,7 @@ def detection_metrics(
     )
 
 
-def rank(predictions: Segments, group: np.ndarray) -> Segments:
+def rank_predictions(predictions: Segments, group: np.ndarray) -> Segments:
     """Sort predictions by group, then score falling; of equal scores the later in the file comes
     first.
 

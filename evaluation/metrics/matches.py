@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.metrics.average_precision import Hits, average_precision_of_hits, find_hits
 from evaluation.metrics.columns import UNKNOWN, Segments, TaskColumns
-from evaluation.metrics.detection import rank
+from evaluation.metrics.detection import rank_predictions
 from evaluation.metrics.matching import UNMATCHED, match_annotations
 
 
@@ -71,7 +71,7 @@ class Matches:
 def match_columns(columns: TaskColumns, tiou_thresholds: np.ndarray) -> Matches:
     """Match the detections of a task as the official metrics do."""
     known = columns.predictions.take(columns.predictions.label != UNKNOWN)
-    ranked = rank(known, known.label)
+    ranked = rank_predictions(known, known.label)
     found_by = match_annotations(columns.annotations, ranked, tiou_thresholds)  # T x N
     matched = np.full((len(tiou_thresholds), len(ranked)), UNMATCHED, dtype=np.int32)
     for row, prediction in zip(matched, found_by, strict=True):

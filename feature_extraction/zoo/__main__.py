@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from feature_extraction.zoo.arguments import make_parser
+from feature_extraction.zoo.arguments import zoo_parser
 from feature_extraction.zoo.presets import PRESETS
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments; None takes those of the process.
     """
-    arguments = make_parser().parse_args(argv)
+    arguments = zoo_parser().parse_args(argv)
     return guarded(lambda: COMMANDS[arguments.command](arguments))
 
 
 def _pack(arguments: argparse.Namespace) -> int:
     from feature_extraction.zoo.card import CardFacts
-    from feature_extraction.zoo.pack import pack
+    from feature_extraction.zoo.pack import pack_store
 
     refuse_overwriting([arguments.out], [arguments.store])  # a store may be a folder
     facts = CardFacts(
@@ -45,7 +45,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         licence_videos=arguments.licence_videos,
         licence_weights=arguments.licence_weights,
     )
-    line, is_random = pack(
+    line, is_random = pack_store(
         arguments.store, arguments.out, facts, dtype=arguments.dtype, metrics=arguments.metrics
     )
     print(line)

@@ -62,7 +62,7 @@ numbers of features are compared; with annotations also what is missing, and whi
 grid can express: the best tIoU of each segment with stretches of whole cells of one stride."""
 
 
-def make_parser() -> argparse.ArgumentParser:
+def zoo_parser() -> argparse.ArgumentParser:
     """Define the arguments of the four commands."""
     parser = argparse.ArgumentParser(
         prog=program_name("feature_extraction.zoo"),

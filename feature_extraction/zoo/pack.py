@@ -25,7 +25,7 @@ CARD_NAME = "README.md"
 METRICS_NAME = "metrics.json"
 
 
-def pack(
+def pack_store(
     source: Path, out: Path, facts: CardFacts, *, dtype: str = "float16", metrics: Path | None = None
 ) -> tuple[str, bool]:
     """Write the folder; a video at a time, so memory does not grow with the store.

@@ -16,7 +16,7 @@ import torch
 from classification.sources import FeatureSource, Sampling
 from evaluation.check import main as check
 from evaluation.command import main as evaluate_files
-from evaluation.pack import main as pack
+from evaluation.pack import main as pack_submission
 from feature_extraction import FeatureStore
 from feature_extraction.backbone import load_backbone
 from feature_extraction.zoo.__main__ import main as zoo
@@ -96,7 +96,7 @@ def test_submissions_pass_the_official_rules(run: Run, tmp_path: Path) -> None:
         assert (content["sls_pt"], content["sls_tl"], content["sls_td"]) == (0, 3, 3)
         assert {video_id[:3] for video_id in content["results"]} == {subset}
         assert all(entries for entries in content["results"].values())
-    assert pack([str(folder / "detections_testing.json"), "--out", str(tmp_path / "a.zip")]) == 0
+    assert pack_submission([str(folder / "detections_testing.json"), "--out", str(tmp_path / "a.zip")]) == 0
     assert ZipFile(tmp_path / "a.zip").namelist() == ["test.json"]
 
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classification.finetune.accuracy import (
+    accuracy_table,
     class_accuracy_csv,
     cross_entropy,
     rank_all,
     ranks_of,
     softmax,
-    table,
 )
 
 
@@ -104,7 +104,7 @@ def test_tables_show_percent_and_every_class(recwarn: pytest.WarningsRecorder) -
     logits = {"action": np.eye(3, dtype=np.float32)[[0, 0, 1, 0]][:, None]}
     names = {"action": ['say "hi", wave', "b", "never shown"]}
     rankings = rank_all(logits, {"action": np.array([0, 0, 1, 1])}, names)
-    assert table(rankings).splitlines()[1].split() == ["action", "75.00", "100.00", "75.00"]
+    assert accuracy_table(rankings).splitlines()[1].split() == ["action", "75.00", "100.00", "75.00"]
     rows = list(csv.DictReader(class_accuracy_csv(rankings).splitlines()))
     assert [(row["label"], row["count"], float(row["top1"])) for row in rows] == [
         ('say "hi", wave', "2", 1.0),

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from evaluation.__main__ import main
 from evaluation.behaviour import compare
-from evaluation.metrics.behaviour import active_cells, budget, cohens_kappa, confusion, event_kappa
+from evaluation.metrics.behaviour import active_cells, budget, cell_confusion, cohens_kappa, event_kappa
 from runtime.errors import InputError
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling
 
 
 def labelling(*bouts: tuple[float, float, str], duration_s: float = 10.0) -> Labelling:
-    return Labelling((LabelledVideo("a", tuple(Bout(*bout) for bout in bouts), duration_s=duration_s),))
+    return Labelling((AnnotatedVideo("a", tuple(Bout(*bout) for bout in bouts), duration_s=duration_s),))
 
 
 def test_cells_bouts_and_kappa_by_hand() -> None:
@@ -95,9 +95,9 @@ def test_cells_are_those_whose_middle_a_segment_has(found: list[tuple[float, flo
 def test_every_cell_has_the_weight_one(seed: int, n_labels: int) -> None:
     chance = np.random.default_rng(seed)
     reference, other = chance.random((2, 40, n_labels)) < 0.4
-    matrix = confusion(reference, other)
+    matrix = cell_confusion(reference, other)
     assert matrix.sum() == pytest.approx(40)
-    assert np.trace(confusion(reference, reference)) == pytest.approx(40)
+    assert np.trace(cell_confusion(reference, reference)) == pytest.approx(40)
     if n_labels == 1:
         expected = [[(reference & other).sum(), (reference & ~other).sum()], [(other & ~reference).sum(), 0]]
         expected[1][1] = (~reference & ~other).sum()
@@ -143,7 +143,7 @@ def test_the_command_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_labellings_without_a_common_video_are_refused() -> None:
     with pytest.raises(InputError, match="expected two labellings with a video in common, found none"):
-        compare(labelling(), Labelling((LabelledVideo("b"),)), cell_s=1.0, tolerance_s=1.0)
+        compare(labelling(), Labelling((AnnotatedVideo("b"),)), cell_s=1.0, tolerance_s=1.0)
 
 
 def test_bad_words_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ import evaluation.metrics.matching
 from evaluation import evaluate_detections
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.columns import Segments
-from evaluation.metrics.detection import count_ties, rank
+from evaluation.metrics.detection import count_ties, rank_predictions
 from evaluation.metrics.matching import find_true_positives, iterate_pairs, temporal_iou
 from runtime.errors import InputError
 
@@ -236,8 +236,8 @@ def test_overlaps() -> None:
 def test_ranking_is_stable_reversed() -> None:
     score = np.array([0.5, np.nan, 0.5, 1.0, -np.inf])
     segments = Segments(np.zeros(5, int), np.zeros(5, int), np.arange(5.0), np.arange(5.0), score)
-    assert rank(segments, np.zeros(5, int)).start_s.tolist() == [1, 3, 2, 0, 4]
-    assert rank(segments, np.array([1, 1, 0, 0, 0])).start_s.tolist() == [3, 2, 4, 1, 0]
+    assert rank_predictions(segments, np.zeros(5, int)).start_s.tolist() == [1, 3, 2, 0, 4]
+    assert rank_predictions(segments, np.array([1, 1, 0, 0, 0])).start_s.tolist() == [3, 2, 4, 1, 0]
     assert count_ties(np.zeros(0, int), np.zeros(0)) == 0
 
 

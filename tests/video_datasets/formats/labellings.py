@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, in_order
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling, in_order
 
 LABELS = ("run", "pour water", "Ärger", "走る", "a,b;c", 'say "hi" & <go>', "🐭 grooms", "x|y", "1", "да")
 SUBJECTS = ("", "mouse 1", "Müller", "鼠")
@@ -21,7 +21,7 @@ def random_labelling(seed: int, *, fps: float = 0.0) -> Labelling:
     return Labelling(videos, tuple(labels))
 
 
-def _video(name: str, labels: list[str], chance: random.Random, fps: float) -> LabelledVideo:
+def _video(name: str, labels: list[str], chance: random.Random, fps: float) -> AnnotatedVideo:
     duration_s = chance.choice((5.0, 60.0, 3600.0))
     is_detected = chance.random() < 0.5
     subjects = SUBJECTS if chance.random() < 0.5 else ("",)
@@ -36,4 +36,4 @@ def _video(name: str, labels: list[str], chance: random.Random, fps: float) -> L
         source = "runs/own" if is_detected else ""
         bouts.append(Bout(start_s, end_s, chance.choice(labels), chance.choice(subjects), source, score))
     subset = chance.choice(SUBSETS)
-    return LabelledVideo(name, in_order(bouts), "", subset, duration_s, fps or 25.0)
+    return AnnotatedVideo(name, in_order(bouts), "", subset, duration_s, fps or 25.0)

@@ -13,7 +13,7 @@ import pytest
 from runtime.errors import InputError
 from tests.video_datasets.formats.labellings import random_labelling
 from video_datasets.formats.tools.frame_clock import FrameClock
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, LabelReading, Notes
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling, LabelReading, Notes
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_of
 from video_datasets.formats.tools.tool_media import Media
 
@@ -35,7 +35,7 @@ def read(name: str, path: Path, fps: float = FPS) -> Labelling:
     return TOOLS[name].read(path, LabelReading(lambda _: FrameClock(fps)))
 
 
-def comparable(video: LabelledVideo, name: str) -> Counter[tuple]:
+def comparable(video: AnnotatedVideo, name: str) -> Counter[tuple]:
     """A video's bouts as far as a tool can hold them."""
     digits = DIGITS.get(name, 6)
     return Counter(_kept(bout, name, digits) for bout in video.bouts)
@@ -68,7 +68,7 @@ def check(name: str, seed: int, folder: Path) -> None:
             assert found[video.video_id].subset == video.subset
 
 
-def merged_runs(video: LabelledVideo) -> set[tuple]:
+def merged_runs(video: AnnotatedVideo) -> set[tuple]:
     """Frames of each label, as a format of one class a frame has them."""
     clock = FrameClock(FPS)
     return {

@@ -24,8 +24,8 @@ from video_datasets.formats.tools.fiftyone import read_fiftyone
 from video_datasets.formats.tools.frame_clock import FrameClock
 from video_datasets.formats.tools.label_studio import label_config, read_label_studio, write_label_studio
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -140,7 +140,7 @@ def test_boris_gives_overlapping_bouts_a_subject_of_their_own(tmp_path: Path) ->
     bouts = (Bout(1, 5, "run", "A"), Bout(2, 6, "run", "A"), Bout(3, 4, "run"))
     notes = Notes()
     path = tmp_path / "p.boris"
-    write_boris(path, Labelling((LabelledVideo("a", bouts),), ("run",)), Media(), notes)
+    write_boris(path, Labelling((AnnotatedVideo("a", bouts),), ("run",)), Media(), notes)
     found = read_boris(path, LabelReading()).videos[0].bouts
     assert found == (Bout(1, 5, "run", "A"), Bout(2, 6, "run", "A #2"), Bout(3, 4, "run"))
     assert any("overlapping 'run' written under the subject 'A #2'" in line for line in lines(notes.remarks))
@@ -316,7 +316,7 @@ def test_elan_tiers_hold_no_overlap_and_nothing_of_no_length(tmp_path: Path) -> 
     )
     notes = Notes()
     path = tmp_path / "a.eaf"
-    write_elan(path, Labelling((LabelledVideo("a", bouts),), ("run", "sit")), Media(), notes)
+    write_elan(path, Labelling((AnnotatedVideo("a", bouts),), ("run", "sit")), Media(), notes)
     tiers = [element.get("TIER_ID") for element in ElementTree.parse(path).getroot().iterfind("TIER")]
     assert tiers == ["run", "run #2", "sit", "run (Anna)", "run (Anna) score"]
     assert any("overlapping 'run' written to 2 tiers" in line for line in lines(notes.remarks))
@@ -329,12 +329,12 @@ def test_elan_files_are_valid_by_the_schema_of_the_tool(shared: Path, tmp_path: 
     xmlschema = pytest.importorskip("xmlschema")
     path = tmp_path / "a.eaf"
     bouts = (Bout(1, 3, "run", "Anna", "m", 0.25), Bout(2, 4, "run", "Anna", "m", 0.5))
-    write_elan(path, Labelling((LabelledVideo("a", bouts),), ("run",)), Media(), Notes())
+    write_elan(path, Labelling((AnnotatedVideo("a", bouts),), ("run",)), Media(), Notes())
     xmlschema.validate(path, shared / "cases" / "annotation_tools" / "EAFv3.0.xsd")
 
 
 def test_an_eaf_file_holds_one_video(tmp_path: Path) -> None:
-    two = Labelling((LabelledVideo("a"), LabelledVideo("b")))
+    two = Labelling((AnnotatedVideo("a"), AnnotatedVideo("b")))
     with pytest.raises(
         InputError, match=r"one\.eaf: an \.eaf file holds one video, found 2; name a folder instead"
     ):
@@ -424,7 +424,7 @@ def test_label_studio_passes_over_what_is_no_stretch_of_time(tmp_path: Path) -> 
 
 def test_label_studio_writes_predictions_and_a_configuration(tmp_path: Path) -> None:
     path, notes = tmp_path / "t.json", Notes()
-    video = LabelledVideo("a", (Bout(0.2, 0.5, "run & sit", "", "m", 0.5), Bout(1, 2, "run & sit")))
+    video = AnnotatedVideo("a", (Bout(0.2, 0.5, "run & sit", "", "m", 0.5), Bout(1, 2, "run & sit")))
     write_label_studio(path, Labelling((video,), ("run & sit",)), Media(fps=10.0), notes)
     (task,) = json.loads(path.read_text())
     assert task["predictions"][0]["result"][0]["value"]["ranges"] == [{"start": 3, "end": 5}]
@@ -436,7 +436,7 @@ def test_label_studio_writes_predictions_and_a_configuration(tmp_path: Path) -> 
 
 
 def test_formats_that_count_frames_ask_for_the_rate(tmp_path: Path) -> None:
-    one = Labelling((LabelledVideo("a", (Bout(0, 1, "run"),)),), ("run",))
+    one = Labelling((AnnotatedVideo("a", (Bout(0, 1, "run"),)),), ("run",))
     for write in (write_label_studio, write_feral):
         with pytest.raises(InputError, match=r"video 'a': this format counts frames.*--videos"):
             write(tmp_path / "t.json", one, Media(), Notes())
@@ -495,7 +495,7 @@ def test_mmaction2(tmp_path: Path) -> None:
 def test_csv_with_the_columns_of_labelling_tools(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     bouts = (Bout(0.1, 0.2, "run", "A", "m", 0.125), Bout(0.3, 0.4, "run"))
-    write_label_csv(path, Labelling((LabelledVideo("a", bouts), LabelledVideo("b"))), Media(), Notes())
+    write_label_csv(path, Labelling((AnnotatedVideo("a", bouts), AnnotatedVideo("b"))), Media(), Notes())
     assert path.read_text().splitlines()[0] == "video,start_s,end_s,label,subset,subject,source,score"
     assert [video.bouts for video in read_label_csv(path, LabelReading()).videos] == [bouts, ()]
 
@@ -570,7 +570,7 @@ def test_what_no_tool_holds_is_left_out() -> None:
         Bout(math.nan, 1, "a"),
     )
     notes = Notes()
-    kept = writable(Labelling((LabelledVideo("v", (*bad, Bout(0, 1, "a"))),)), notes)
+    kept = writable(Labelling((AnnotatedVideo("v", (*bad, Bout(0, 1, "a"))),)), notes)
     assert kept.videos[0].bouts == (Bout(0, 1, "a"),)
     assert sum(notes.lost.values()) == len(bad)
 
@@ -582,7 +582,7 @@ def test_best_keeps_labels_and_the_highest_scores() -> None:
         Bout(2, 3, "a", score=0.5),
         Bout(3, 4, "a"),
     )
-    kept = best(Labelling((LabelledVideo("v", bouts),)), min_score=0.2, top=1)
+    kept = best(Labelling((AnnotatedVideo("v", bouts),)), min_score=0.2, top=1)
     assert kept.videos[0].bouts == (bouts[1], bouts[3])
 
 
@@ -595,7 +595,7 @@ def test_merge_tells_the_person_from_the_model() -> None:
     )
     notes = Notes()
     found = merged(
-        Labelling((LabelledVideo("v", corrected),)), Labelling((LabelledVideo("v", model),)), 0.001, notes
+        Labelling((AnnotatedVideo("v", corrected),)), Labelling((AnnotatedVideo("v", model),)), 0.001, notes
     )
     assert [(bout.source, bout.score) for bout in found.videos[0].bouts[:1]] == [("m", 0.5)]
     assert [bout.source for bout in found.videos[0].bouts[1:]] == ["person", "person"]

@@ -30,8 +30,8 @@ from runtime.errors import InputError
 from video_datasets.formats.tools.boris_events import Event, bouts_of, per_file, remark_of
 from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -55,7 +55,7 @@ def read_boris(path: Path, reading: LabelReading) -> Labelling:
     project = checked(read_json(path), dict, str(path))
     types = dict(_behaviours(path, project))
     notes = Notes()
-    videos: list[LabelledVideo] = []
+    videos: list[AnnotatedVideo] = []
     for name, content in member(project, "observations", dict, str(path)).items():
         where = f"{path}: observation '{name}'"
         observation = checked(content, dict, where)
@@ -83,7 +83,7 @@ def _behaviours(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, bool
         yield member(behaviour, "code", str, where), kind.lower().startswith("point")
 
 
-def _files(observation: dict[str, Any], where: str) -> list[LabelledVideo]:
+def _files(observation: dict[str, Any], where: str) -> list[AnnotatedVideo]:
     """The files of player 1, without bouts."""
     if not isinstance(observation.get("file"), dict):  # of live observations it is a list
         return []
@@ -95,7 +95,7 @@ def _files(observation: dict[str, Any], where: str) -> list[LabelledVideo]:
     variables = member(observation, "independent_variables", dict, where, {})
     subset = member(variables, "subset", str, where, "") or DEFAULT_SUBSET
     files = [
-        LabelledVideo(
+        AnnotatedVideo(
             media_id(name, where),
             file=name,
             subset=subset,
@@ -192,7 +192,7 @@ def _behaviour(index: int, label: str) -> dict[str, Any]:
     }
 
 
-def _observation(video: LabelledVideo, media: Media, folder: Path, notes: Notes) -> dict[str, Any]:
+def _observation(video: AnnotatedVideo, media: Media, folder: Path, notes: Notes) -> dict[str, Any]:
     file = media.relative(video, folder)
     facts = media.facts(video, notes)
     rows = [row for bout in _without_overlap(video, notes) for row in _rows(bout, facts.fps)]
@@ -218,7 +218,7 @@ def _observation(video: LabelledVideo, media: Media, folder: Path, notes: Notes)
     }
 
 
-def _without_overlap(video: LabelledVideo, notes: Notes) -> Iterator[Bout]:
+def _without_overlap(video: AnnotatedVideo, notes: Notes) -> Iterator[Bout]:
     """The bouts; those that overlap another of their label and subject get a subject of their
     own."""
     bouts = [Bout(bout.start_s, bout.end_s, bout.label, bout.subject) for bout in video.bouts]

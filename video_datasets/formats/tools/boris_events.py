@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, LabelReading, Notes, point_bout
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, LabelReading, Notes, point_bout
 
 NO_SUBJECT = "No focal subject"
 """How exports write an empty subject."""
@@ -83,8 +83,8 @@ def _described(bout: Bout, event: Event) -> Bout:
 
 
 def per_file(
-    bouts: Iterable[Bout], files: list[LabelledVideo], where: str, notes: Notes
-) -> list[LabelledVideo]:
+    bouts: Iterable[Bout], files: list[AnnotatedVideo], where: str, notes: Notes
+) -> list[AnnotatedVideo]:
     """Divide bouts of an observation over the files that it plays one after the other.
 
     A bout that goes on in the next file is cut there, and noted.

@@ -22,8 +22,8 @@ from pathlib import Path
 from runtime.errors import InputError
 from video_datasets.formats.tools.boris_events import NO_SUBJECT, Event, bouts_of, with_remark
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -86,7 +86,7 @@ def read_boris_export(path: Path, reading: LabelReading) -> Labelling:
     table = _read_table(path)
     bouts_of_rows = _aggregated_bouts if table.is_aggregated else _tabular_bouts
     notes = Notes()
-    videos: list[LabelledVideo] = []
+    videos: list[AnnotatedVideo] = []
     default_name = table.preamble.get("Observation id", "")
     by_observation = _grouped(table.rows, lambda row: row.text("Observation id") or default_name)
     for name, rows in by_observation.items():
@@ -103,7 +103,7 @@ def read_boris_export(path: Path, reading: LabelReading) -> Labelling:
         )
         bouts = [_moved(bout, -offset_s) for bout in bouts_of_rows(rows, where, reading, notes)]
         (file,) = files
-        videos.append(LabelledVideo(media_id(file, where), tuple(bouts), file))
+        videos.append(AnnotatedVideo(media_id(file, where), tuple(bouts), file))
     return collect(path, videos, notes, [row.text("Behavior") for row in table.rows])
 
 

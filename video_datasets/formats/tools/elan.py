@@ -26,8 +26,8 @@ from video_datasets.annotations import SUBSETS
 from video_datasets.formats.tools.elan_xml import parse_xml
 from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -57,7 +57,7 @@ def read_elan(path: Path, reading: LabelReading) -> Labelling:
     return collect(path, videos, notes)
 
 
-def _read_file(path: Path, notes: Notes) -> LabelledVideo:
+def _read_file(path: Path, notes: Notes) -> AnnotatedVideo:
     root = parse_xml(path)
     if root.tag != ROOT:
         raise InputError(f"{path}: expected <{ROOT}> of ELAN, found <{root.tag}>")
@@ -69,7 +69,7 @@ def _read_file(path: Path, notes: Notes) -> LabelledVideo:
     document = _Document(path, root, notes)
     bouts = tuple(_moved(bout, origin_ms / 1000) for bout in document.bouts())
     subset = SUBSETS.get(path.parent.name.lower(), DEFAULT_SUBSET)
-    return LabelledVideo(media_id(name or f"{path.stem}.mp4", str(path)), bouts, name, subset)
+    return AnnotatedVideo(media_id(name or f"{path.stem}.mp4", str(path)), bouts, name, subset)
 
 
 def _medium(path: Path, header: Element | None) -> tuple[str, float]:

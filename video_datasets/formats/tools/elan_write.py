@@ -19,7 +19,7 @@ from runtime.errors import InputError
 from video_datasets.annotations import SUBSETS
 from video_datasets.formats.tools.elan import ROOT, SCORE_TYPE, SUFFIX
 from video_datasets.formats.tools.elan_xml import xml_text
-from video_datasets.formats.tools.labelling import Bout, LabelledVideo, Labelling, Notes, tracks_of
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling, Notes, tracks_of
 from video_datasets.formats.tools.tool_media import Media
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -58,7 +58,7 @@ def write_elan(path: Path, labelling: Labelling, media: Media, notes: Notes) -> 
     _write_file(path, labelling.videos[0], media, notes)
 
 
-def _write_file(path: Path, video: LabelledVideo, media: Media, notes: Notes) -> None:
+def _write_file(path: Path, video: AnnotatedVideo, media: Media, notes: Notes) -> None:
     root = Element(
         ROOT,
         {
@@ -95,7 +95,7 @@ class _Writer:
     n_annotations: int = 0
     tier_names: set[str] = field(default_factory=set)
 
-    def write(self, video: LabelledVideo) -> None:
+    def write(self, video: AnnotatedVideo) -> None:
         order = SubElement(self.root, "TIME_ORDER")
         has_scores = False
         for (label, subject, source), tracks in tracks_of(map(_rounded, video.bouts)).items():

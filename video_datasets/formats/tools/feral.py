@@ -24,8 +24,8 @@ from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -71,7 +71,7 @@ def read_feral(path: Path, reading: LabelReading) -> Labelling:
             for number in range(1, active.shape[1])
             for start, end in _runs(active[:, number])
         ]
-        videos.append(LabelledVideo(video_id, tuple(bouts), file, subsets.get(file, "training")))
+        videos.append(AnnotatedVideo(video_id, tuple(bouts), file, subsets.get(file, "training")))
     return collect(path, videos, Notes(), [name for number, name in names.items() if number != "0"])
 
 
@@ -133,7 +133,7 @@ def write_feral(path: Path, labelling: Labelling, media: Media, notes: Notes) ->
         temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _frames(video: LabelledVideo, names: list[str], media: Media, notes: Notes) -> np.ndarray:
+def _frames(video: AnnotatedVideo, names: list[str], media: Media, notes: Notes) -> np.ndarray:
     """Which classes each frame has: bool, shape (T, K); class 0 where none has."""
     where = f"video '{video.video_id}'"
     clock = media.clock(video, notes)

@@ -20,8 +20,8 @@ from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -56,7 +56,7 @@ def read_fiftyone(path: Path, reading: LabelReading) -> Labelling:
             _bout(entry, classes, video_id, f"{where}, detection {n}", reading)
             for n, entry in enumerate(detections)
         ]
-        videos.append(LabelledVideo(video_id, tuple(bouts)))
+        videos.append(AnnotatedVideo(video_id, tuple(bouts)))
     return collect(path, videos, Notes(), classes)
 
 

@@ -29,8 +29,8 @@ from video_datasets.annotations import short_repr
 from video_datasets.formats.tools.frame_clock import FrameClock
 from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -64,7 +64,7 @@ def read_label_studio(path: Path, reading: LabelReading) -> Labelling:
     return collect(path, videos, notes)
 
 
-def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes) -> LabelledVideo:
+def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes) -> AnnotatedVideo:
     data = member(task, "data", dict, where)
     key = next((name for name in _MEDIA_KEYS if name in data), None)
     if key is None:
@@ -85,7 +85,7 @@ def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes
             for region in member(entry, "result", list, place):
                 bouts += _bouts(checked(region, dict, place), source, clock, place, notes)
     subset = member(data, "subset", str, where, "") or DEFAULT_SUBSET
-    return LabelledVideo(video_id, tuple(bouts), name, subset, fps=fps)
+    return AnnotatedVideo(video_id, tuple(bouts), name, subset, fps=fps)
 
 
 def _source(value: Any) -> str:

@@ -46,7 +46,7 @@ class Bout:
 
 
 @dataclass(frozen=True)
-class LabelledVideo:
+class AnnotatedVideo:
     """One video and its bouts.
 
     Attributes:
@@ -94,7 +94,7 @@ class Labelling:
         notes: what a rule has done with them, where more than one thing could be meant.
     """
 
-    videos: tuple[LabelledVideo, ...]
+    videos: tuple[AnnotatedVideo, ...]
     labels: tuple[str, ...] = ()
     notes: Notes = field(default_factory=Notes)
 
@@ -133,7 +133,7 @@ def point_bout(time_s: float, label: str, where: str, reading: LabelReading, not
 
 
 def collect(
-    path: object, videos: Iterable[LabelledVideo], notes: Notes, labels: Iterable[str] = ()
+    path: object, videos: Iterable[AnnotatedVideo], notes: Notes, labels: Iterable[str] = ()
 ) -> Labelling:
     """Join the parts of one video, sort its bouts, and note what a reader of any tool should know.
 
@@ -144,7 +144,7 @@ def collect(
     Raises:
         InputError: if two entries of one video stand in two subsets.
     """
-    joined: dict[str, LabelledVideo] = {}
+    joined: dict[str, AnnotatedVideo] = {}
     for video in videos:
         earlier = joined.get(video.video_id)
         joined[video.video_id] = video if earlier is None else _joined(path, earlier, video, notes)
@@ -159,7 +159,7 @@ def collect(
     return Labelling(sorted_videos, declared, notes)
 
 
-def _joined(path: object, earlier: LabelledVideo, video: LabelledVideo, notes: Notes) -> LabelledVideo:
+def _joined(path: object, earlier: AnnotatedVideo, video: AnnotatedVideo, notes: Notes) -> AnnotatedVideo:
     if earlier.subset != video.subset:
         raise InputError(
             f"{path}: video '{video.video_id}' stands in two subsets, '{earlier.subset}' and '{video.subset}'"
@@ -258,7 +258,7 @@ def labelling_of_table(table: AnnotationTable) -> Labelling:
         bouts[index].append(Bout(start_s, end_s, label))
     names = zip(table.video_ids, table.subsets, table.durations_s.tolist(), bouts, strict=True)
     videos = tuple(
-        LabelledVideo(video_id, tuple(rows), subset=subset or DEFAULT_SUBSET, duration_s=duration_s)
+        AnnotatedVideo(video_id, tuple(rows), subset=subset or DEFAULT_SUBSET, duration_s=duration_s)
         for video_id, subset, duration_s, rows in names
     )
     return Labelling(videos, tuple(dict.fromkeys(table.labels)))
@@ -278,7 +278,7 @@ def labelling_of_predictions(predictions: Predictions, source: str) -> Labelling
     for video, start_s, end_s, score, label in zip(*columns, strict=True):
         bouts[video].append(Bout(start_s, end_s, predictions.labels[label], "", source, score))
     videos = zip(predictions.videos, bouts, strict=True)
-    return Labelling(tuple(LabelledVideo(name, tuple(rows)) for name, rows in videos), predictions.labels)
+    return Labelling(tuple(AnnotatedVideo(name, tuple(rows)) for name, rows in videos), predictions.labels)
 
 
 # ---- choosing and merging

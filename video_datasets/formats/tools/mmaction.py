@@ -17,8 +17,8 @@ from runtime.errors import InputError
 from video_datasets.annotations import SUBSETS, segment_ends
 from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -47,7 +47,7 @@ def read_mmaction(path: Path, reading: LabelReading) -> Labelling:
         duration_s = member(entry, "duration_second", float, where, math.nan)
         fps = member(entry, "fps", float, where, math.nan)
         video_id = media_id(f"{name}.mp4", where)
-        videos.append(LabelledVideo(video_id, tuple(bouts), name, subset, duration_s, fps))
+        videos.append(AnnotatedVideo(video_id, tuple(bouts), name, subset, duration_s, fps))
     return collect(path, videos, Notes())
 
 

@@ -18,8 +18,8 @@ from video_datasets.formats.csv_table import Column
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -51,7 +51,7 @@ def read_label_csv(path: Path, reading: LabelReading) -> Labelling:
     for index, start_s, end_s, label, extra in zip(*columns, strict=True):
         bouts[index].append(Bout(start_s, end_s, label, *extra))
     names = zip(table.video_ids, bouts, table.subsets, strict=True)
-    videos = [LabelledVideo(video_id, tuple(own), subset=subset) for video_id, own, subset in names]
+    videos = [AnnotatedVideo(video_id, tuple(own), subset=subset) for video_id, own, subset in names]
     return collect(path, videos, Notes())
 
 
@@ -79,7 +79,7 @@ def write_label_csv(path: Path, labelling: Labelling, media: Media, notes: Notes
         writer.writerows(rows)
 
 
-def _cells(video: LabelledVideo, bout: Bout | None) -> dict[str, str]:
+def _cells(video: AnnotatedVideo, bout: Bout | None) -> dict[str, str]:
     empty = dict.fromkeys((*COLUMNS, *_EXTRA_COLUMNS), "")
     cells = {**empty, "video": video.video_id, "subset": video.subset}
     if bout is None:
@@ -129,7 +129,7 @@ def write_activitynet(path: Path, labelling: Labelling, media: Media, notes: Not
         temporary.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
-def _entries(video: LabelledVideo, *, with_score: bool) -> list[dict[str, Any]]:
+def _entries(video: AnnotatedVideo, *, with_score: bool) -> list[dict[str, Any]]:
     return [
         {
             "label": bout.label,
@@ -140,7 +140,7 @@ def _entries(video: LabelledVideo, *, with_score: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _video(video: LabelledVideo, media: Media, notes: Notes) -> dict[str, Any]:
+def _video(video: AnnotatedVideo, media: Media, notes: Notes) -> dict[str, Any]:
     length = {}
     if video.duration_s > 0 or video.video_id in media.paths:
         length["duration"] = media.facts(video, notes).duration_s

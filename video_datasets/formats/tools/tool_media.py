@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
-from video_datasets.formats.tools.labelling import LabelledVideo, Notes
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Notes
 from video_datasets.formats.tools.tool_files import media_name
 
 ASSUMED_FPS = 25.0
@@ -39,14 +39,14 @@ class Media:
     paths: Mapping[str, Path] = field(default_factory=dict)
     fps: float = math.nan
 
-    def name(self, video: LabelledVideo) -> str:
+    def name(self, video: AnnotatedVideo) -> str:
         """File name of a video: the file's, else the one that the labels name, else its id and
         ".mp4"."""
         if video.video_id in self.paths:
             return self.paths[video.video_id].name
         return media_name(video.file) or video.video_id + ASSUMED_SUFFIX
 
-    def relative(self, video: LabelledVideo, folder: Path) -> str:
+    def relative(self, video: AnnotatedVideo, folder: Path) -> str:
         """Path of a video seen from the folder of the labels; the name alone where the file is
         not there."""
         if video.video_id not in self.paths:
@@ -57,7 +57,7 @@ class Media:
         except ValueError:  # another drive
             return path.as_posix()
 
-    def address(self, video: LabelledVideo, folder: Path) -> str:
+    def address(self, video: AnnotatedVideo, folder: Path) -> str:
         """Address file:///... of a video, in the folder of the labels where the file is not
         there."""
         return self.paths.get(video.video_id, folder / self.name(video)).resolve().as_uri()
@@ -72,7 +72,7 @@ class Media:
             return clock_of_video(self.paths[video_id])
         return FrameClock(self.fps) if self.fps > 0 else None
 
-    def clock(self, video: LabelledVideo, notes: Notes) -> FrameClock:
+    def clock(self, video: AnnotatedVideo, notes: Notes) -> FrameClock:
         """Frame times of a video: the file's own, else those of the rate that the user or the
         labels state.
 
@@ -93,7 +93,7 @@ class Media:
             )
         return clock
 
-    def facts(self, video: LabelledVideo, notes: Notes) -> MediaFacts:
+    def facts(self, video: AnnotatedVideo, notes: Notes) -> MediaFacts:
         """Length and rate from the file's header, else from the labels, else assumed and noted."""
         duration_s, fps = video.duration_s, self.fps if self.fps > 0 else video.fps
         if video.video_id in self.paths:

@@ -24,8 +24,8 @@ from typing import Any
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.formats.tools.labelling import (
+    AnnotatedVideo,
     Bout,
-    LabelledVideo,
     Labelling,
     LabelReading,
     Notes,
@@ -87,7 +87,7 @@ def _attributes(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, tupl
             yield key, (member(attribute, "aname", str, where), {k: v for k, v in texts.items() if v.strip()})
 
 
-def _files(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, LabelledVideo]]:
+def _files(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, AnnotatedVideo]]:
     """The video of each view, without bouts; pictures and sound are views, too, and have no
     segments of ours."""
     files = member(project, "file", dict, str(path))
@@ -101,7 +101,7 @@ def _files(path: Path, project: dict[str, Any]) -> Iterator[tuple[str, LabelledV
         name = member(file, "src", str, where, "") or member(file, "fname", str, where)
         if name.startswith("data:"):  # the file itself, packed into the text
             name = member(file, "fname", str, where)
-        yield view, LabelledVideo(media_id(name, where), file=name)
+        yield view, AnnotatedVideo(media_id(name, where), file=name)
 
 
 def _bout(
@@ -198,7 +198,7 @@ def _attribute(name: str, kind: int, options: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _file(number: str, video: LabelledVideo, media: Media, folder: Path) -> dict[str, Any]:
+def _file(number: str, video: AnnotatedVideo, media: Media, folder: Path) -> dict[str, Any]:
     """A file by its address; VIA asks for one that is not there by its name."""
     is_there = video.video_id in media.paths
     place = {
