@@ -1,5 +1,4 @@
-"""The top floor, the only one that knows all stages: detect a new video, bundle a run, report on a
-run.
+"""Complete runs and trained ones: all stages in order, detection of new videos, bundles, reports.
 
 from pipeline import Detector
 

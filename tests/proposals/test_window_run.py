@@ -256,8 +256,8 @@ def test_other_weights_change_the_fingerprint(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "weights not found"),
-        (lambda path: path.write_bytes(b"<html>404</html>"), "not a readable checkpoint"),
+        (lambda path: None, "there is no such weights file"),
+        (lambda path: path.write_bytes(b"<html>404</html>"), "an HTML page, such as a sign-in"),
         (
             lambda path: torch.save({"model_state": {"head.weight": torch.zeros(2)}}, path),
             "does not fit the features",

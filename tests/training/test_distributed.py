@@ -154,6 +154,7 @@ def main() -> None:
     found["found_what_0_made"] = there
     found["0_decides"] = distributed.main_decides(distributed.is_main())
     (folder / f"rank{distributed.rank()}.json").write_text(json.dumps(found), encoding="utf-8")
+    torch.distributed.barrier()  # process 0 keeps the address at which they meet: it leaves last
     distributed.stop()
 
 
