@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,13 @@ def test_curves_of_one_class(browser: webdriver.Chrome, hacs_report: Path) -> No
     options[0].click()
     assert line.get_attribute("points") == mean
     chart = one(browser, "#curves [data-line-chart]")
-    webdriver.ActionChains(browser).move_to_element(chart).perform()
+    for _ in range(20):  # the page answers when it gets to it
+        webdriver.ActionChains(browser).move_to_element_with_offset(chart, 5, 0).move_by_offset(
+            3, 0
+        ).perform()
+        if one(browser, "#hint").text:
+            break
+        time.sleep(0.1)
     assert one(browser, "#hint").text.startswith("recall (%): ")
 
 

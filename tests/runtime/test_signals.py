@@ -51,6 +51,12 @@ raise SystemExit(guarded(act))
 Start = Callable[..., subprocess.Popen[str]]
 
 
+def hear_all() -> None:
+    """Undo what nohup and background jobs of a shell hand on: SIGHUP and SIGINT ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start a script in a session of its own; return when it is at work."""
@@ -64,8 +70,7 @@ def start() -> Iterator[Start]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # a test that runs under nohup would hand its deaf ear on
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            preexec_fn=hear_all,
         )
         processes.append(process)
         assert process.stdout is not None
