@@ -7,4 +7,4 @@ cd "$root"
 ruff check .
 ruff format --check .
 mypy
-python -m pytest -rs "$@"
+python -m pytest -rfEs "$@"
