@@ -23,7 +23,7 @@ from training.batches import Piece
 from training.device import prepare_device
 from training.distributed import shard, sum_over_ranks
 from training.loop import stage_trainer
-from video_datasets.dataset import load_dataset
+from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.time_grid import TimeGrid
 
 Batch = dict[str, Tensor]
@@ -107,7 +107,7 @@ def train(run: StageRun) -> None:
     towers = class_towers(names)
     network = initial_network(run.config.head, channels, towers, config, run.config.seed)
     if config.epochs:
-        task = _task(run, network, store, grid)
+        task = _task(run, network, store, grid, dataset)
         last = stage_trainer(run, task, config, device).run("one_stage")
         run.summary = f"{config.epochs} epochs on {task.num_items} videos, loss {last['loss']:.3f}"
         if "validation_loss" in last:
@@ -117,10 +117,11 @@ def train(run: StageRun) -> None:
     save_one_stage(run.folder / "weights.pt", network, grid, names, config_to_dict(run.config))
 
 
-def _task(run: StageRun, network: OneStageNetwork, store: FeatureStore, grid: TimeGrid) -> OneStageTask:
+def _task(
+    run: StageRun, network: OneStageNetwork, store: FeatureStore, grid: TimeGrid, dataset: VideoDataset
+) -> OneStageTask:
     """Gather the samples; what is left out of them is listed in the run."""
     config, data = run.config.one_stage, run.config.data
-    dataset = load_dataset(data)
     run.skipped.update(dataset.problems)
     samples: dict[str, CropSamples] = {}
     for name, subset in (("training", data.training_subset), ("validation", data.validation_subset)):

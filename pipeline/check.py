@@ -15,15 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.stages import STAGES, load_config, stages_of
+from pipeline.stages import is_complete, load_config, stages_of
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
-from runtime.stage import stands_complete
-from runtime.stage_spec import StageSpec
 from video_datasets.dataset import VideoDataset, load_dataset
 
 _EPILOG = f"""examples:
@@ -95,8 +93,10 @@ def check(config_file: Path, overrides: Sequence[str]) -> int:
     Raises:
         InputError: if the configuration or the annotations cannot be read.
     """
+    from video_datasets.__main__ import render_mini
+
     config = load_config(config_file, overrides)
-    _render_mini(config)
+    render_mini(config)
     plan = plan_of(config)
     print(plan)
     return plan.exit_code
@@ -146,20 +146,7 @@ def stages_to_do(config: RunConfig) -> list[str]:
     Raises:
         InputError: if one was made from other inputs.
     """
-    return [spec.name for spec in stages_of(config) if not _complete(spec, config)]
-
-
-def _complete(spec: StageSpec, config: RunConfig) -> bool:
-    commands = {name: entry.command for name, entry in STAGES.items()}
-    upstream = all((Path(config.run_dir) / name / "stage.json").is_file() for name in spec.reads)
-    return upstream and stands_complete(spec, config, commands)
-
-
-def _render_mini(config: RunConfig) -> None:
-    if config.data.mini:
-        from video_datasets.mini import ensure_mini
-
-        ensure_mini(Path(config.data.root), layout=config.data.format, seed=config.seed)
+    return [spec.name for spec in stages_of(config) if not is_complete(spec, config)]
 
 
 def _look_at_data(plan: RunPlan, dataset: VideoDataset, config: RunConfig) -> None:

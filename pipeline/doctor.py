@@ -18,24 +18,13 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import pipeline
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.resources import versions
 
 OPTIONAL = ("decord", "safetensors", "distributed", "tensorboard", "matplotlib")
-PACKAGES = (
-    "tadaconv",
-    "runtime",
-    "video_datasets",
-    "evaluation",
-    "training",
-    "feature_extraction",
-    "bmn",
-    "one_stage",
-    "proposals",
-    "classification",
-    "pipeline",
-)
+PACKAGES = (*pipeline.PACKAGES, "pipeline")
 """Names so common that a folder of the user's may hide one."""
 
 Check = Callable[[], tuple[str, bool]]

@@ -11,17 +11,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from pipeline.check import check
-from pipeline.stages import STAGES, load_config, stages_of
+from pipeline.stages import commands, is_complete, load_config, stages_of
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
-from runtime.stage import run_stage, stands_complete
-from runtime.stage_spec import StageSpec
+from runtime.stage import run_stage
 
 _EXAMPLES = f"""examples:
   python -m pipeline.run configs/hacs_mini.yaml
@@ -70,29 +70,20 @@ def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry
     config = load_config(config_file, overrides)
     stages = stages_of(config)
     worst = look(str(config_file), overrides)
-    if force or not all(_is_complete(spec, config) for spec in stages):
+    complete = [] if force else list(takewhile(lambda spec: is_complete(spec, config), stages))
+    if len(complete) < len(stages):
         _own_process("pipeline.plan", [str(config_file), *overrides], quiet=True)
     for spec in stages:
-        code = _run_stage(spec, config, config_file, overrides, force=force)
+        if spec in complete:
+            code = run_stage(spec, config, commands=commands())  # shows it
+        else:
+            words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
+            code = _own_process("pipeline.run_one", words)
         worst = max(worst, code)
         if code >= EXIT_BAD_INPUT:
             print(f"run: stage {spec.command} stopped with code {code}", file=sys.stderr)
             return worst
     return max(worst, _report(config))
-
-
-def _commands() -> dict[str, str]:
-    return {name: spec.command for name, spec in STAGES.items()}
-
-
-def _run_stage(
-    spec: StageSpec, config: RunConfig, config_file: Path, overrides: Sequence[str], *, force: bool
-) -> int:
-    """Show a complete stage from here; give any other a process of its own."""
-    if not force and _is_complete(spec, config):
-        return run_stage(spec, config, commands=_commands())
-    words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
-    return _own_process("pipeline.run_one", words)
 
 
 def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> int:
@@ -112,19 +103,10 @@ def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> i
     return done.returncode
 
 
-def _is_complete(spec: StageSpec, config: RunConfig) -> bool:
-    return _is_done_upstream(spec, config) and stands_complete(spec, config, _commands())
-
-
-def _is_done_upstream(spec: StageSpec, config: RunConfig) -> bool:
-    return all((Path(config.run_dir) / name / "stage.json").is_file() for name in spec.reads)
-
-
 def _report(config: RunConfig) -> int:
     from pipeline.report import main as report
 
-    code = report(["--run", config.run_dir])
-    return EXIT_DONE if code == EXIT_DONE else code
+    return report(["--run", config.run_dir])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ that, being the top of the house wherever their file lies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from bmn.settings import BmnConfig, ProposalsConfig
 from bmn.stage import SPEC as BMN
@@ -28,8 +29,10 @@ from one_stage.stage import SPEC as ONE_STAGE
 from proposals.stage import SPEC as PROPOSALS
 from runtime.command import stage_command
 from runtime.config import load_config
+from runtime.record import has_record
 from runtime.sections import RunConfig, arrange
 from runtime.settings import RuntimeConfig
+from runtime.stage import stands_complete
 from runtime.stage_spec import StageSpec
 from video_datasets.settings import DataConfig
 from video_datasets.time_grid import TimeGrid
@@ -51,7 +54,7 @@ SETTINGS = (
 
 arrange(SETTINGS)
 
-__all__ = ["STAGES", "load_config", "stage_main", "stages_of"]
+__all__ = ["STAGES", "commands", "is_complete", "load_config", "stage_main", "stages_of"]
 
 STAGES: dict[str, StageSpec] = {
     spec.name: spec
@@ -73,6 +76,21 @@ def stages_of(config: RunConfig) -> list[StageSpec]:
             needed.add(name)
             waiting += specs[name].reads
     return [spec for name, spec in specs.items() if name in needed]
+
+
+def commands() -> dict[str, str]:
+    """Return the command of every stage, for messages."""
+    return {name: spec.command for name, spec in STAGES.items()}
+
+
+def is_complete(spec: StageSpec, config: RunConfig) -> bool:
+    """Whether a stage, and before it what it reads, is done from this very configuration.
+
+    Raises:
+        InputError: if it is done, but its inputs have changed.
+    """
+    begun = all(has_record(Path(config.run_dir) / name) for name in spec.reads)
+    return begun and stands_complete(spec, config, commands())
 
 
 def stage_main(name: str, argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.stages import load_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.notes import closest_files, data_notes
 from video_datasets.settings import DataConfig
@@ -46,13 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def look(config_file: str, overrides: Sequence[str]) -> int:
     """Render the mini data set if the config asks for it, and print what the data set holds."""
     config = load_config(config_file, overrides)
+    render_mini(config)
+    dataset = load_dataset(config.data, for_training=False)
+    print(describe(dataset, config.data), file=sys.stderr)
+    return 0
+
+
+def render_mini(config: RunConfig) -> None:
+    """Render the built-in mini data set of a run where it asks for one that is not there yet."""
     if config.data.mini:
         from video_datasets.mini import ensure_mini
 
         ensure_mini(Path(config.data.root), layout=config.data.format, seed=config.seed)
-    dataset = load_dataset(config.data, for_training=False)
-    print(describe(dataset, config.data), file=sys.stderr)
-    return 0
 
 
 def describe(dataset: VideoDataset, config: DataConfig) -> str:
