@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "videos", nargs="+", type=Path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
     )
-    parser.add_argument("--run", required=True, type=Path, help="run folder, or a file of pipeline.bundle")
+    parser.add_argument(
+        "--run", type=Path, help="run folder, or a file of pipeline.bundle (default: the newest in runs/)"
+    )
     parser.add_argument("--top", type=_count, default=20, help="most detections of a video (default 20)")
     parser.add_argument("--min-score", type=float, default=0.2, help="least score, see above (default 0.2)")
     parser.add_argument("--out", type=Path, default=Path("detections"), help="folder (default detections)")
@@ -109,8 +111,9 @@ def detect(arguments: argparse.Namespace) -> int:
     from pipeline.detect_page import write_detect_page  # these take seconds to load
     from pipeline.detector import Detector
     from pipeline.outputs import write_tools
+    from pipeline.trained_run import newest_run
 
-    detector = Detector(arguments.run, device=arguments.device)
+    detector = Detector(arguments.run or newest_run(), device=arguments.device)
     print(f"{detector.run.name}: {detector.run.num_classes} {detector.run.remark}".strip(), file=sys.stderr)
     threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
     found: dict[str, VideoDetections] = {}

@@ -90,6 +90,18 @@ def open_run(path: str | Path, device: str = "cpu") -> TrainedRun:
             raise InputError(f"{path}: the bundle does not fit itself ({error}); pack it again") from error
 
 
+def newest_run(runs: Path = Path("runs")) -> Path:
+    """Return the folder of the run whose backbone was trained last, for whoever names none.
+
+    Raises:
+        InputError: if there is none.
+    """
+    trained = [path.parents[1] for path in runs.glob(f"*/{BACKBONE}") if (path.parents[1] / CONFIG).is_file()]
+    if not trained:
+        raise InputError(f"no trained run in {runs.absolute()}; name one with --run, or train one first")
+    return max(trained, key=lambda folder: (folder / BACKBONE).stat().st_mtime)
+
+
 def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
     _need(folder, CONFIG)
     config = load_config(folder / CONFIG)
