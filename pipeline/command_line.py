@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.called_as import called_as
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE
 from runtime.help_text import fitted
 
@@ -43,9 +44,30 @@ COMMANDS = {
     "features": Command("feature_extraction.__main__", "features of a folder of videos, to HDF5"),
     "zoo": Command("feature_extraction.zoo.__main__", "publish, verify, export and import features"),
     "labels": Command("video_datasets.convert", "labels and detections from one format to another"),
-    "models": Command("tadaconv.__main__", "all networks, their cost and their weights"),
+    "models": Command("pipeline.models", "released weights: list, fetch; the networks and their cost"),
     "doctor": Command("pipeline.doctor", "versions, decoder, devices: for a bug report"),
 }
+
+STAGES = {
+    "classification.pretrain": "pretrain",
+    "classification.finetune": "finetune",
+    "feature_extraction": "features",
+    "bmn": "bmn",
+    "one_stage": "one_stage",
+    "proposals": "proposals",
+    "classification": "classification",
+    "evaluation": "evaluation",
+}
+"""The stages by their modules: written out once more, since their table takes a second to load."""
+
+_NAMES = {
+    **{module: f"{PROGRAM} run --only {name}" for module, name in STAGES.items()},
+    **{command.module.removesuffix(".__main__"): f"{PROGRAM} {name}" for name, command in COMMANDS.items()},
+    "pipeline.settings": f"{PROGRAM} config keys",
+    "tadaconv": f"{PROGRAM} models networks",
+    "tadaconv --weights": f"{PROGRAM} models",
+}
+"""What messages call a module (`runtime.called_as`)."""
 
 _EXAMPLES = """\
 examples:
@@ -93,10 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {close[0]}?" if close else f"; see {PROGRAM} --help"
         print(f"{PROGRAM}: no command named '{name}'{hint}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    command = COMMANDS[name]
-    sys.argv[0] = f"{PROGRAM} {name}"  # the name under which its help shows itself
-    code: int | None = importlib.import_module(command.module).main(words)
-    return code or EXIT_DONE
+    with called_as(_NAMES):
+        code: int = importlib.import_module(COMMANDS[name].module).main(words)
+    return code
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from pipeline.check import check
-from pipeline.stages import commands, is_complete, load_config, stages_of
+from pipeline.stages import STAGES, commands, is_complete, load_config, stages_of
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
@@ -28,6 +28,7 @@ _EXAMPLES = f"""examples:
   python -m pipeline.run configs/hacs_mini.yaml model=r2d_mini seed=1
   python -m pipeline.run configs/own.yaml data.root=my_data --dry-run
   python -m pipeline.run configs/hacs.yaml --force      # every stage anew
+  python -m pipeline.run configs/hacs.yaml --only features
 
 {KEYS_HELP}
 {EXIT_CODES_HELP}; the worst of all stages"""
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
     parser.add_argument("--force", action="store_true", help="redo every stage from nothing")
+    parser.add_argument(
+        "--only", choices=STAGES, metavar="STAGE", help=f"this stage alone: {', '.join(STAGES)}"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan (pipeline.check), no more")
     arguments = parser.parse_intermixed_args(argv)
     limit_spinning()
@@ -53,12 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.overrides,
             force=arguments.force,
             dry_run=arguments.dry_run,
+            only=arguments.only,
         )
     )
 
 
-def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry_run: bool = False) -> int:
-    """Run the stages and the report; return the worst exit code.
+def run(
+    config_file: Path,
+    overrides: Sequence[str],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    only: str | None = None,
+) -> int:
+    """Run the stages and the report, or one stage; return the worst exit code.
 
     Raises:
         InputError: if the configuration or the data cannot be used.
@@ -67,6 +79,9 @@ def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry
 
     if dry_run:
         return check(config_file, overrides)
+    options = [str(config_file), *overrides, *(["--force"] if force else [])]
+    if only is not None:
+        return _own_process("pipeline.run_one", [only, *options])
     config = load_config(config_file, overrides)
     stages = stages_of(config)
     worst = look(str(config_file), overrides)
@@ -77,11 +92,10 @@ def run(config_file: Path, overrides: Sequence[str], *, force: bool = False, dry
         if spec in complete:
             code = run_stage(spec, config, commands=commands())  # shows it
         else:
-            words = [spec.name, str(config_file), *overrides, *(["--force"] if force else [])]
-            code = _own_process("pipeline.run_one", words)
+            code = _own_process("pipeline.run_one", [spec.name, *options])
         worst = max(worst, code)
         if code >= EXIT_BAD_INPUT:
-            print(f"run: stage {spec.command} stopped with code {code}", file=sys.stderr)
+            print(f"run: stage {spec.name} stopped with code {code}", file=sys.stderr)
             return worst
     return max(worst, _report(config))
 

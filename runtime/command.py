@@ -11,7 +11,7 @@ from pathlib import Path
 from runtime.config import RUN_NAMING_KEYS, find_config, load_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText
+from runtime.help_text import HelpText, program_name
 from runtime.processes import world_size
 from runtime.sections import RunConfig
 from runtime.stage import run_stage
@@ -31,7 +31,7 @@ def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequen
         argv: arguments; None takes those of the process.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m {spec.command}",
+        prog=program_name(spec.command),
         description=spec.description,
         formatter_class=HelpText,
         epilog=spec.epilog or _epilog(spec),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from runtime.atomic import DiskFullError
+from runtime.called_as import as_called
 from runtime.errors import InputError
 from runtime.signals import EndedError, end_children, ended_by_signals
 
@@ -70,7 +71,7 @@ def guarded(action: Callable[[], int]) -> int:
         if not _is_the_users(error):
             traceback.print_exc()
             return EXIT_UNCAUGHT
-        print(f"error: {_words(error)}", file=sys.stderr)
+        print(f"error: {as_called(_words(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
 
 

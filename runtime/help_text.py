@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
+
+from runtime.called_as import as_called, in_help
 
 _COLUMNS = re.compile(r"\s*\S+(?: \S+)*\s{2,}(?=\S)")
 _COMMAND = re.compile(r"\s*(python -m|tadaloc|torchrun|bash) ")
 
 
 def program_name(module: str) -> str:
-    """Return what a command calls itself in its help: `python -m MODULE`, or `tadaloc NAME`
-    where installed."""
-    called = Path(sys.argv[0]).name
-    return called if called.startswith("tadaloc ") else f"python -m {module}"
+    """Return what a command calls itself in its help."""
+    return as_called(f"python -m {module}")
 
 
 class HelpText(argparse.HelpFormatter):
     """Fills prose, and leaves every other line a line; a long one goes on below, indented."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(fitted(text, width))
+        return "\n".join(fitted(in_help(text), width))
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return in_help(super()._expand_help(action))
 
 
 def fitted(text: str, width: int) -> Iterator[str]:

@@ -9,7 +9,6 @@ python -m tadaconv --weights            released weights, where to get them
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from tadaconv.costs import PAPER_FIGURES, count_costs
@@ -22,7 +21,7 @@ from tadaconv.specs import SPECS
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("tadaloc ") else "python -m tadaconv",
+        prog="python -m tadaconv",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,8 +1,9 @@
 """Released weights that these networks can load: facts, not code. ``load_weights`` reads the files.
 
-None is downloaded by this package, and their checksums are not published except in part of a file
-name. The licences are those of the files; the images and videos behind them have terms of their
-own. Mean and deviation of the pixels are the network's (``tadaconv.inputs``).
+This package downloads none by itself (``tadaloc models fetch`` does), and their checksums are not
+published except in part of a file name. The licences are those of the files; the images and videos
+behind them have terms of their own. Mean and deviation of the pixels are the network's
+(``tadaconv.inputs``).
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class KnownWeights:
     """Checksum of the file, or its first digits."""
     licence: str = _TADACONV
     """Licence, or where to read it."""
+
+    @property
+    def is_plain_address(self) -> bool:
+        """Whether the address is the file itself, not a page with a button."""
+        return not self.url.startswith(_DRIVE.partition("{")[0])
 
 
 KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (

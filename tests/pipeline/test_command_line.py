@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from pipeline.command_line import COMMANDS, main
+from pipeline.command_line import STAGES as STAGE_NAMES
+from pipeline.stages import STAGES
 from runtime.config import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +23,6 @@ def test_help_fits_80_columns_and_names_the_command(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(sys, "argv", ["tadaloc"])
     words = [name, "--help"] if name else []
     try:
         code = main(words)
@@ -30,6 +32,25 @@ def test_help_fits_80_columns_and_names_the_command(
     assert code == 0
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert text.startswith(f"usage: tadaloc {name}")
+    named = set(re.findall(r"python -m ([\w.]+)", text))
+    assert named <= {"evaluation.check", "evaluation.pack"}  # commands that `tadaloc` has no word for
+
+
+def test_the_stages_are_those_of_the_table() -> None:
+    assert {spec.command: name for name, spec in STAGES.items()} == STAGE_NAMES
+
+
+def test_errors_name_commands_as_they_were_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "hacs_mini", "data.mini=false", "data.root=.", "--only", "proposals"]) == 2
+    assert "run `tadaloc run --only bmn` with the same configuration" in capfd.readouterr().err
+    assert main(["evaluate", "--config", "hacs_mini", "bmn.epochs=1"]) == 2
+    said = capfd.readouterr().err
+    assert "bmn.epochs is not read by `tadaloc evaluate`, but by `tadaloc run --only bmn`" in said
+    assert main(["run", "hacs_mini", "bmn.epohcs=1"]) == 2
+    assert "python -m" not in capfd.readouterr().err
 
 
 def test_an_unknown_command_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +71,6 @@ def test_configurations_are_listed_shown_and_copied_but_never_over_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["tadaloc"])
     assert main(["config", "list"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line for line in listed if line[0] != " "] == sorted(file.stem for file in SHIPPED.glob("*.yaml"))
