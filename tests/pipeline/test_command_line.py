@@ -45,7 +45,7 @@ def test_errors_name_commands_as_they_were_called(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", "hacs_mini", "data.mini=false", "data.root=.", "--only", "proposals"]) == 2
-    assert "run `tadaloc run --only bmn` with the same configuration" in capfd.readouterr().err
+    assert "run `tadaloc features` with the same configuration" in capfd.readouterr().err
     assert main(["evaluate", "--config", "hacs_mini", "bmn.epochs=1"]) == 2
     said = capfd.readouterr().err
     assert "bmn.epochs is not read by `tadaloc evaluate`, but by `tadaloc run --only bmn`" in said
