@@ -87,6 +87,27 @@ def settled_source(run: StageRun, dataset: VideoDataset) -> tuple[SourceKind, Ru
     return SOURCES[choice.source], _with(run.config, vars(choice))
 
 
+def decided_config(config: RunConfig, stage_folder: Path) -> RunConfig:
+    """Return a run's configuration with the source that `auto` has chosen earlier.
+
+    Args:
+        config: of the run.
+        stage_folder: of its classification.
+
+    Raises:
+        InputError: if `auto` has not been decided yet.
+    """
+    if config.classification.source != AUTO:
+        return config
+    path = stage_folder / CHOICE_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{stage_folder}: classification.source=auto is decided by the stage; run `python -m classification` "
+            f"first, or name a source"
+        )
+    return _with(config, json.loads(path.read_text(encoding="utf-8")))
+
+
 def settled_config(config: RunConfig, stage_folder: Path) -> RunConfig:
     """Return a run's configuration for detection: with the source that looks at features alone.
 
@@ -97,14 +118,7 @@ def settled_config(config: RunConfig, stage_folder: Path) -> RunConfig:
     Raises:
         InputError: if `auto` has not been decided yet.
     """
-    if config.classification.source == AUTO:
-        path = stage_folder / CHOICE_NAME
-        if not path.is_file():
-            raise InputError(
-                f"{stage_folder}: classification.source=auto is decided by the stage; run `python -m classification` "
-                f"first, or name a source"
-            )
-        config = _with(config, json.loads(path.read_text(encoding="utf-8")))
+    config = decided_config(config, stage_folder)
     kind = SOURCES[config.classification.source]
     settings = replace(config.classification, source=kind.detects_as, class_scores=None)
     return config.changed(classification=settings)

@@ -12,7 +12,7 @@ from typing import Any
 from classification.auto import settled_source
 from classification.labels import CODES, VideoLabeller
 from classification.outputs import declared_levels, write_subsets
-from classification.source_table import Parts
+from classification.source_table import Parts, SourceKind
 from evaluation.check import check_file
 from evaluation.files.protocols import PROTOCOLS
 from feature_extraction import FeatureStore
@@ -20,6 +20,7 @@ from feature_extraction.backbone import Backbone, load_backbone
 from feature_extraction.checks import check_store
 from proposals.video_loop import finish_videos
 from runtime.errors import InputError, error_list
+from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import VideoDataset, load_dataset
@@ -79,16 +80,30 @@ def open_labeller(run: StageRun, dataset: VideoDataset) -> VideoLabeller:
         InputError: if upstream results, data set and source do not fit together.
     """
     kind, config = settled_source(run, dataset)
+    return labeller_of(kind, config, run.folder, dataset)
+
+
+def labeller_of(kind: SourceKind, config: RunConfig, folder: Path, dataset: VideoDataset) -> VideoLabeller:
+    """Return the function that labels the proposals of a video, of a source that is settled.
+
+    Args:
+        kind: the source.
+        config: of the run.
+        folder: of its stage `classification`, beside those that the source reads.
+        dataset: of the run.
+
+    Raises:
+        InputError: if upstream results, data set and source do not fit together.
+    """
     reads = kind.reads(config)
     device = prepare_device(config.runtime)
-    backbone = load_backbone(run.upstream("finetune") / "weights.pt") if "finetune" in reads else None
-    store = FeatureStore(run.upstream("features")) if "features" in reads else None
+    backbone = load_backbone(folder.parent / "finetune" / "weights.pt") if "finetune" in reads else None
+    store = FeatureStore(folder.parent / "features") if "features" in reads else None
     if backbone:
         _refuse_other_classes(backbone, dataset)
     if store:
-        grid = config.grid
-        check_store(store, grid, backbone.sha256 if backbone else None)
-    return kind.open(Parts(config, device, run.folder, store, backbone, dataset=dataset))
+        check_store(store, config.grid, backbone.sha256 if backbone else None)
+    return kind.open(Parts(config, device, folder, store, backbone, dataset=dataset))
 
 
 def _refuse_other_classes(backbone: Backbone, dataset: VideoDataset) -> None:

@@ -41,6 +41,7 @@ COMMANDS = {
     "bundle": Command("pipeline.bundle", "a trained run as one portable file"),
     "evaluate": Command("evaluation.__main__", "the benchmark's own figures for a file of detections"),
     "compare": Command("evaluation.compare", "several files or runs side by side, with intervals"),
+    "ensemble": Command("classification.ensemble.__main__", "several networks or runs as one, with figures"),
     "features": Command("feature_extraction.__main__", "features of a folder of videos, to HDF5"),
     "zoo": Command("feature_extraction.zoo.__main__", "publish, verify, export and import features"),
     "labels": Command("video_datasets.convert", "labels and detections from one format to another"),

@@ -64,6 +64,7 @@ def rank_all(
     logits: Mapping[str, NDArray[np.floating]],
     classes: Mapping[str, NDArray[np.integer]],
     names: Mapping[str, Sequence[str]],
+    weights: NDArray[np.floating] | None = None,
 ) -> list[Ranking]:
     """Rank the right classes of N items for every head, and for the actions of two heads.
 
@@ -71,6 +72,7 @@ def rank_all(
         logits: head -> (N, views, classes), N >= 1.
         classes: head -> right class (N,).
         names: head -> names of the classes.
+        weights: of the views (views,); None: all equal.
 
     Returns:
         One ranking for one head; for two four: each of them, and their pairs, the actions, in both
@@ -82,13 +84,13 @@ def rank_all(
             head,
             tuple(names[head]),
             np.asarray(classes[head], dtype=np.int64),
-            ranks_of(views[head].mean(axis=1), classes[head]),
+            ranks_of(np.average(views[head], axis=1, weights=weights), classes[head]),
         )
         for head in logits
     ]
     if len(names) == 2:
         first, second = names
-        rankings += _rank_pairs(first, second, views, classes, names)
+        rankings += _rank_pairs(first, second, views, classes, names, weights)
     return rankings
 
 
@@ -136,15 +138,17 @@ def _rank_pairs(
     views: Mapping[str, NDArray[np.float32]],
     classes: Mapping[str, NDArray[np.integer]],
     names: Mapping[str, Sequence[str]],
+    weights: NDArray[np.floating] | None,
 ) -> list[Ranking]:
     """One item at a time: all products of 9,668 items would fill a gigabyte."""
     count = views[second].shape[2]
     actions = np.asarray(classes[first]) * count + np.asarray(classes[second])
     averaged, by_view = [], []
     for first_VC, second_VC, action in zip(views[first], views[second], actions[:, None], strict=True):
-        product = np.outer(first_VC.mean(axis=0), second_VC.mean(axis=0))
-        averaged.append(ranks_of(product.reshape(1, -1), action)[0])
-        by_view.append(ranks_of((first_VC.T @ second_VC).reshape(1, -1), action)[0])
+        means = (np.average(each, axis=0, weights=weights) for each in (first_VC, second_VC))
+        averaged.append(ranks_of(np.outer(*means).reshape(1, -1), action)[0])
+        scaled_CV = first_VC.T if weights is None else first_VC.T * weights
+        by_view.append(ranks_of((scaled_CV @ second_VC).reshape(1, -1), action)[0])
     present, positions = np.unique(actions, return_inverse=True)
     labels = tuple(f"{names[first][a // count]} {names[second][a % count]}" for a in present)
     return [

@@ -18,6 +18,8 @@ from runtime.sections import RunConfig
 from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.dataset import dataset_inputs
 
+LOGITS_NAME = "logits.h5"
+"""In the stage's folder."""
 EPILOG = f"""examples:
   python -m classification.finetune.test --config configs/kinetics400_8x8.yaml    # 10 clips x 3 crops, as the paper
   python -m classification.finetune.test --config configs/hacs_mini.yaml finetune.test_clips=2 finetune.test_crops=3

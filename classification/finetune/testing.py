@@ -11,6 +11,7 @@ import numpy as np
 
 from classification.finetune.accuracy import accuracy_table, class_accuracy_csv, rank_all
 from classification.finetune.clips import LabelledSegment, labelled_segments
+from classification.finetune.test import LOGITS_NAME
 from classification.finetune.train import classes_of, videos_on_disk
 from classification.finetune.video_files import VideoFiles
 from classification.finetune.views import Answers, TestClips, ViewsConfig, ask
@@ -21,8 +22,6 @@ from runtime.hdf5 import writing_hdf5
 from runtime.stage import StageRun
 from training.device import prepare_device
 from video_datasets.dataset import load_dataset
-
-LOGITS_NAME = "logits.h5"
 
 
 def run_test(run: StageRun) -> None:

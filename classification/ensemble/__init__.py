@@ -1,0 +1,1 @@
+"""Several networks or runs as one: the means of what they say."""
