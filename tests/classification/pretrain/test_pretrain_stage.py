@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from classification.pretrain.__main__ import main
 from pipeline.stages import load_config, stages_of
 from tests.stages import stage_of_run
 
@@ -63,3 +64,12 @@ def test_a_folder_without_pictures_is_refused(
     words += [f"run_dir={tmp_path / 'run'}", f"pretrain.pictures={tmp_path}"]
     assert stage_of_run("classification.pretrain", words) == 2
     assert f"{tmp_path}: no image or video below it" in capsys.readouterr().err
+
+
+def test_its_own_command_takes_where_the_videos_lie(tiny_mini: Path, tmp_path: Path) -> None:
+    config = tmp_path / "own.yaml"
+    config.write_text("model: tada2d_mini\nfinetune: {init_weights: pretrain}\n", encoding="utf-8")
+    words = [word for word in WORDS if word.startswith("pretrain.")]
+    words += [f"data.root={tiny_mini}", "data.videos=videos", f"run_dir={tmp_path / 'run'}"]
+    assert main(["--config", str(config), *words]) == 0
+    assert (tmp_path / "run/pretrain/weights.pt").is_file()
