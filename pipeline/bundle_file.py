@@ -24,16 +24,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
-from classification.segment_classifier import FILE_NAME as CLASSIFIER_NAME
-from classification.source_table import TRAINED
-from proposals.heads import HEADS
-from runtime.atomic import atomic_path, write_text
+from pipeline.portable import checked_index, read_networks, without_folders, write_run
+from runtime.atomic import atomic_path
 from runtime.errors import InputError
-from runtime.sections import places
-from training import checkpoint
 
 FORMAT = "tadaloc bundle 1"
 INDEX = "bundle.json"
@@ -41,19 +36,6 @@ MAX_INDEX_BYTES, MAX_ARRAY_BYTES, MAX_MEMBERS = 16 << 20, 2 << 30, 20_000
 _ARRAY = re.compile(r"[a-z_]+/[A-Za-z0-9_.]+\.npy")
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 """Of every member: the same run gives the same bytes."""
-
-
-def networks_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the networks of a run: folder in the bundle -> file in the run's folder.
-
-    Raises:
-        KeyError: if the configuration names a head that there is not.
-    """
-    head = HEADS[config.get("head", "bmn")]  # bundles of before there was a choice
-    networks = {"backbone": "finetune/weights.pt", head.stage: f"{head.stage}/{head.weights}"}
-    if config["classification"]["source"] == TRAINED:
-        networks["classifier"] = f"classification/{CLASSIFIER_NAME}"
-    return networks
 
 
 # ---- writing
@@ -74,19 +56,17 @@ def pack_bundle(
     Returns:
         The bytes of the file.
     """
-    portable = _without_folders(config)
+    facts, states = read_networks(run_dir, config)
     index: dict[str, Any] = {
         "format": FORMAT,
         **information,
-        "config": portable,
-        "networks": {},
+        "config": without_folders(config),
+        "networks": facts,
         "members": {},
     }
     with atomic_path(destination) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        for network, name in networks_of(config).items():
-            content = checkpoint.load(run_dir / name)
-            index["networks"][network] = {k: v for k, v in content.items() if k not in ("model", "config")}
-            for key, tensor in content["model"].items():
+        for network, state in states.items():
+            for key, tensor in state.items():
                 _add(file, index["members"], f"{network}/{key}.npy", _array_bytes(tensor))
         _add(file, {}, INDEX, json.dumps(index, indent=1, ensure_ascii=False, allow_nan=False).encode())
     return destination.stat().st_size
@@ -101,16 +81,6 @@ def _array_bytes(tensor: Tensor) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, tensor.detach().cpu().numpy(), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
-    portable: dict[str, Any] = json.loads(json.dumps(config))
-    for place in ("run_dir", *places()):
-        section, _, key = place.rpartition(".")
-        named = portable.get(section, {}) if section else portable
-        if named.get(key):
-            named[key] = Path(named[key]).name
-    return portable
 
 
 # ---- reading
@@ -135,12 +105,11 @@ def unpack(path: Path, folder: Path) -> None:
             arrays = {name: _array(path, file, members[name], index["members"][name]) for name in members}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # last: encrypted
         raise _refusal(path, f"not a readable zip file ({error})") from error
-    write_text(folder / "config.yaml", yaml.safe_dump(index["config"], sort_keys=False, allow_unicode=True))
-    for network, name in networks_of(index["config"]).items():
-        start = f"{network}/"
-        state = {key[len(start) : -4]: array for key, array in arrays.items() if key.startswith(start)}
-        content = {"model": state, **index["networks"][network], "config": index["config"]}
-        checkpoint.save(folder / name, content)
+    states: dict[str, dict[str, Tensor]] = {}
+    for name, array in arrays.items():
+        network, _, key = name.removesuffix(".npy").partition("/")
+        states.setdefault(network, {})[key] = array
+    write_run(folder, index, states)
 
 
 def _members(path: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -167,24 +136,13 @@ def _members(path: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 def _index(path: Path, file: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, Any]:
     try:
-        index = json.loads(_read(file, file.getinfo(INDEX)))
+        index = checked_index(_read(file, file.getinfo(INDEX)), FORMAT)
     except KeyError:
         raise _refusal(path, f"no {INDEX}") from None
-    except (ValueError, RecursionError) as error:
-        raise _refusal(path, f"{INDEX} is not JSON ({error})") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        found = index.get("format") if isinstance(index, dict) else index
-        raise _refusal(path, f"expected format {FORMAT!r}, found {str(found)[:80]!r}")
-    if any(not isinstance(index.get(key), dict) for key in ("config", "networks", "members")):
-        raise _refusal(path, f"{INDEX} lacks config, networks or members")
-    try:
-        networks = networks_of(index["config"])
-    except (KeyError, TypeError) as error:
-        raise _refusal(path, f"{INDEX} has no usable head or classification.source ({error})") from error
-    if any(not isinstance(index["networks"].get(name), dict) for name in networks):
-        raise _refusal(path, f"{INDEX} does not describe {' and '.join(networks)}")
-    if "${" in json.dumps(index["config"]):
-        raise _refusal(path, "its configuration refers to values from elsewhere (${...})")
+    except ValueError as error:
+        raise _refusal(path, f"{INDEX}: {error}") from error
+    if not isinstance(index.get("members"), dict):
+        raise _refusal(path, f"{INDEX}: lacks members")
     if index["members"].keys() != members.keys():
         different = sorted(index["members"].keys() ^ members.keys())
         raise _refusal(path, f"{INDEX} and members differ in {', '.join(map(repr, different[:3]))}")

@@ -3,6 +3,7 @@ folder or a bundle."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,8 @@ from classification.auto import settled_config
 from classification.segment_classifier import FILE_NAME, SegmentClassifier, load_classifier
 from classification.source_table import TRAINED
 from feature_extraction.backbone import Backbone, load_backbone
+from pipeline.bundle_file import unpack
+from pipeline.hub_folder import fetch_hub_folder, is_hub_folder, unpack_hub_folder
 from pipeline.stages import load_config
 from proposals.heads import TrainedHead, head_of
 from runtime.errors import InputError
@@ -22,6 +25,9 @@ from training.device import prepare_device
 
 CONFIG, BACKBONE, CLASSIFIER = "config.yaml", "finetune/weights.pt", f"classification/{FILE_NAME}"
 """Files of a run folder that detection reads, beside the head's weights."""
+
+_REPOSITORY = re.compile(r"(?!runs/)[\w.-]+/[\w.-]+(?<!\.zip)")
+"""Name of a model repository; a mistyped folder of runs/ is not looked for on the network."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +71,31 @@ class TrainedRun:
 
 
 def open_run(path: str | Path, device: str = "cpu") -> TrainedRun:
-    """Open a run folder, or the file that `python -m pipeline.bundle` made of one.
+    """Open a run folder, or what `python -m pipeline.bundle` made of one.
 
     Args:
-        path: of either.
+        path: folder, file, or name of a model repository ("someone/name").
         device: where the head is to compute, as the key `runtime.device`.
 
     Raises:
         InputError: if it is neither, finetuning or the head is not complete, or the two do not
             belong together.
     """
-    path = Path(path)
-    if path.is_dir():
-        return _open_folder(path, path.resolve().name, device)
-    if not path.is_file():
-        raise InputError(f"{path}: no such run; expected a run folder (runs/<name>) or a bundle (FILE.zip)")
-    from pipeline.bundle_file import unpack
-
+    place = Path(path)
+    if not place.exists() and _REPOSITORY.fullmatch(str(path)):
+        place = fetch_hub_folder(str(path))
+    if place.is_dir() and not is_hub_folder(place):
+        return _open_folder(place, place.resolve().name, device)
+    if not place.exists():
+        raise InputError(
+            f"{path}: no such run; expected a run folder (runs/<name>), a bundle (FILE.zip) or a model repository "
+            f"(FOLDER or OWNER/NAME)"
+        )
+    unpack_any = unpack_hub_folder if place.is_dir() else unpack
     with TemporaryDirectory(prefix="tadaloc-bundle-") as folder:
-        unpack(path, Path(folder))
+        unpack_any(place, Path(folder))
         try:
-            return _open_folder(Path(folder), path.stem, device)
+            return _open_folder(Path(folder), Path(path).stem, device)
         except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(f"{path}: the bundle does not fit itself ({error}); pack it again") from error
 

@@ -6,16 +6,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import yaml
 
 from pipeline import Detector
+from pipeline.bundle import bundle as bundle_run
 from pipeline.bundle import main
 from pipeline.bundle_file import INDEX, unpack
 from pipeline.detect import main as detect
@@ -67,6 +72,73 @@ def test_unpacks_to_three_files(bundle: Path, tmp_path: Path) -> None:
     unpack(bundle, tmp_path)
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {"config.yaml", "finetune/weights.pt", "bmn/weights.pt"}
+
+
+# --- The folder of a model repository
+# ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hub(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hub") / "tiny-model"
+    facts = ["--licence", "cc-by-4.0", "--licence-videos", "own | rendered", "--dataset", "Mini"]
+    assert main(["--run", str(tiny_run), "--hub", str(folder), *facts]) == 0
+    return folder
+
+
+def test_a_model_repository_detects_as_the_run_does(hub: Path, tiny_run: Path, tiny_mini: Path) -> None:
+    video = sorted((tiny_mini / "videos").rglob("*.mp4"))[0]
+    of_run, of_hub = (Detector(path, device="cpu").detect(video) for path in (tiny_run, hub))
+    np.testing.assert_array_equal(of_hub.scores, of_run.scores)
+    np.testing.assert_array_equal(of_hub.segments_s, of_run.segments_s)
+    assert of_hub.labels == of_run.labels
+
+
+def test_its_files_are_those_of_the_site(hub: Path, tiny_run: Path) -> None:
+    assert {path.name for path in hub.iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    parameters = safetensors.numpy.load_file(hub / "model.safetensors")
+    assert {name.partition(".")[0] for name in parameters} == {"backbone", "bmn"}
+    assert str(tiny_run.parent) not in (hub / "config.json").read_text()
+
+
+def test_its_card_has_figures_and_licences(hub: Path, tiny_run: Path) -> None:
+    _, front_matter, text = (hub / "README.md").read_text().split("---\n", 2)
+    fields = yaml.safe_load(front_matter)
+    assert (fields["license"], fields["library_name"]) == ("cc-by-4.0", "tadaloc")
+    average = json.loads((tiny_run / "metrics.json").read_text())["average_mAP"]["action"]
+    (figure,) = fields["model-index"][0]["results"][0]["metrics"]
+    assert figure["value"] == pytest.approx(100 * average, abs=0.005)
+    assert f" {100 * average:.2f} |" in text
+    assert "own \\| rendered" in text
+    assert "## Action classes (8)" in text
+
+
+def test_a_damaged_repository_is_refused(hub: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(hub, tmp_path / "copy"))
+    content = bytearray((copy / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"is not the file that config\.json describes"):
+        Detector(copy)
+    (copy / "config.json").write_text('{"format": "bert"}')
+    with pytest.raises(InputError, match="expected format 'tadaloc model 1', found 'bert'"):
+        Detector(copy)
+
+
+def test_a_folder_that_holds_something_is_not_written_to(hub: Path, tiny_run: Path) -> None:
+    with pytest.raises(InputError, match="holds files already"):
+        bundle_run(tiny_run, None, hub)
+
+
+@pytest.mark.skipif(find_spec("huggingface_hub") is not None, reason="huggingface_hub is installed")
+def test_without_its_package_a_repository_is_not_fetched() -> None:
+    with pytest.raises(InputError, match=r"someone/model: .*pip install 'tadaloc\[hub\]'"):
+        Detector("someone/model")
+
+
+def test_a_mistyped_run_is_not_looked_for_on_the_network() -> None:
+    with pytest.raises(InputError, match="no such run; expected a run folder"):
+        Detector("runs/no_such_run")
 
 
 # --- Hostile and damaged files
@@ -147,10 +219,10 @@ def index_change(change: Callable[[dict[str, Any]], object]) -> Change:
         (changed_array, "is not the one that bundle.json describes"),
         (pickled_array, "is not a plain array"),
         (lambda file, members: members.pop(INDEX) and None, "no bundle.json"),
-        (lambda file, members: members.update({INDEX: b"{"}), "bundle.json is not JSON"),
+        (lambda file, members: members.update({INDEX: b"{"}), "bundle.json: not JSON"),
         (lambda file, members: members.update({INDEX: b"[1]"}), "expected format 'tadaloc bundle 1'"),
         (index_change(lambda index: index.update(format="tadaloc bundle 9")), "found 'tadaloc bundle 9'"),
-        (index_change(lambda index: index.pop("config")), "lacks config, networks or members"),
+        (index_change(lambda index: index.pop("config")), "lacks config or networks"),
         (index_change(lambda index: index["networks"].pop("bmn")), "does not describe backbone and bmn"),
         (index_change(lambda index: index["config"].update(model="${oc.env:HOME}")), "values from elsewhere"),
     ],
