@@ -9,6 +9,7 @@ Printed, and written as CSV (--csv) and as a page (--report):
 
 - of every label precision, recall and F1 over cells of time (--cell, 0.1 s), and their mean;
 - bouts, their durations, the time budget, and the latency of the first bout, of both;
+  of partly labelled videos in the stretches that both have watched, one behind the other;
 - Cohen's kappa over cells, and over the starts of bouts with a window of tolerance (--tolerance, 1
   s);
 - the confusion matrix of cells.
@@ -38,6 +39,7 @@ from evaluation.metrics.behaviour import (
     event_kappa,
     frame_score,
 )
+from evaluation.metrics.observed import Pairs, common, on_observed_time
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
@@ -196,7 +198,10 @@ def compare(
     first, second = (
         _all_active(videos, labels, cells, cell_s)[known] for videos in (firsts, seconds)
     )  # T x K
-    starts, other_starts = (_starts(videos, durations_s, tolerance_s) for videos in (firsts, seconds))
+    stretches = [_observed(*pair, duration_s) for pair, duration_s in zip(pairs, durations_s, strict=True)]
+    starts, other_starts = (
+        _starts(videos, stretches, durations_s, tolerance_s) for videos in (firsts, seconds)
+    )
     matrix = cell_confusion(first, second)
     return Agreement(
         labels=labels,
@@ -204,8 +209,8 @@ def compare(
         matrix=matrix,
         kappa=cohens_kappa(matrix),
         event_kappa=event_kappa(starts, other_starts, tolerance_s),
-        reference=_budgets(firsts, labels, durations_s),
-        other=_budgets(seconds, labels, durations_s),
+        reference=_budgets(firsts, labels, stretches),
+        other=_budgets(seconds, labels, stretches),
         seconds=len(first) * cell_s,
     )
 
@@ -245,23 +250,47 @@ def _watched(video: AnnotatedVideo, n_cells: int, cell_s: float) -> np.ndarray:
     return active_cells(stretches, n_cells, cell_s) if len(stretches) else np.ones(n_cells, dtype=bool)
 
 
+def _observed(reference: AnnotatedVideo, other: AnnotatedVideo, duration_s: float) -> Pairs:
+    """Stretches of a video that both have watched."""
+    whole = [(0.0, duration_s)]
+    one, another = (
+        [(bout.start_s, bout.end_s) for bout in video.bouts if bout.label == WATCHED] or whole
+        for video in (reference, other)
+    )
+    return common(one, another)
+
+
 def _starts(
-    videos: Sequence[AnnotatedVideo], durations_s: Sequence[float], tolerance_s: float
+    videos: Sequence[AnnotatedVideo],
+    stretches: Sequence[Pairs],
+    durations_s: Sequence[float],
+    tolerance_s: float,
 ) -> list[tuple[float, str]]:
-    """Starts of all bouts, the videos one behind the other with a gap that no window spans."""
+    """Starts of all bouts where both have watched, the videos one behind the other with a gap that
+    no window spans."""
     offset_s, starts = 0.0, []
-    for video, duration_s in zip(videos, durations_s, strict=True):
-        starts += [(offset_s + bout.start_s, bout.label) for bout in video.bouts if bout.label != WATCHED]
+    for video, observed, duration_s in zip(videos, stretches, durations_s, strict=True):
+        starts += [
+            (offset_s + bout.start_s, bout.label)
+            for bout in video.bouts
+            if bout.label != WATCHED and any(start <= bout.start_s < end for start, end in observed)
+        ]
         offset_s += duration_s + 2 * tolerance_s + 1
     return starts
 
 
 def _budgets(
-    videos: Sequence[AnnotatedVideo], labels: Sequence[str], durations_s: Sequence[float]
+    videos: Sequence[AnnotatedVideo], labels: Sequence[str], stretches: Sequence[Pairs]
 ) -> tuple[Budget, ...]:
-    return tuple(
-        budget(label, [_segments(video, label) for video in videos], durations_s) for label in labels
-    )
+    observed_s = [sum(end_s - start_s for start_s, end_s in one) for one in stretches]
+
+    def segments(label: str) -> list[np.ndarray]:
+        return [
+            on_observed_time(_segments(video, label), one)
+            for video, one in zip(videos, stretches, strict=True)
+        ]
+
+    return tuple(budget(label, segments(label), observed_s) for label in labels)
 
 
 # ---- showing

@@ -13,7 +13,6 @@ have not watched.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from evaluation.files.sanity import encodable
 from pipeline.detect import named_videos
-from pipeline.uncertainty import CELL_S, Stretch, cell_scores, stretches_of, uncertainty, valued
+from pipeline.uncertainty import Stretch, stretches_of, uncertain_stretches
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
@@ -139,10 +138,9 @@ def _by_uncertainty(
         except VideoError as error:
             failed[str(path)] = error.reason
             continue
-        _, classes = np.unique(np.array(found.labels, dtype=object).astype(str), return_inverse=True)
-        n_cells = max(math.ceil(found.duration_s / CELL_S), 1)
-        best = cell_scores(found.segments_s, found.scores, classes.astype(np.int64), n_cells)
-        stretches += valued(stretches_of(name, found.duration_s, arguments.stretch), uncertainty(best))
+        stretches += uncertain_stretches(
+            name, found.duration_s, arguments.stretch, found.segments_s, found.scores, found.labels
+        )
     return sorted(stretches, key=lambda stretch: -stretch.value)
 
 

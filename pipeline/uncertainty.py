@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,30 @@ class Stretch:
     start_s: float
     end_s: float
     value: float = 0.0
+
+
+def uncertain_stretches(
+    video_id: str,
+    duration_s: float,
+    length_s: float,
+    segments_s: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    labels: Sequence[str],
+) -> list[Stretch]:
+    """Divide a video into stretches of about some length, each with its mean uncertainty.
+
+    Args:
+        video_id: of the video.
+        duration_s: of the video.
+        length_s: of a stretch, about.
+        segments_s: (n, 2) of its detections.
+        scores: (n,), taken as probabilities.
+        labels: n class names.
+    """
+    _, classes = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
+    n_cells = max(math.ceil(duration_s / CELL_S), 1)
+    best = cell_scores(segments_s, scores, classes.astype(np.int64), n_cells)
+    return valued(stretches_of(video_id, duration_s, length_s), uncertainty(best))
 
 
 def cell_scores(

@@ -69,7 +69,7 @@ class Conversion:
     source_format: str | None = None
     videos: Path | None = None
     fps: float = math.nan
-    point_width_s: float = 0.0
+    point_half_width_s: float = 0.0
     min_score: float = -math.inf
     top: int | None = None
     merge: Path | None = None
@@ -96,12 +96,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--fps", type=float, default=math.nan, help="frame rate where the videos are not there"
     )
     parser.add_argument(
-        "--point-width",
-        dest="point_width_s",
+        "--point-half-width",
+        dest="point_half_width_s",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="length of point events",
+        help="widen point events by so much to either side",
     )
     parser.add_argument("--min-score", type=float, default=-math.inf, help="least score of a detection")
     parser.add_argument("--top", type=int, help="most detections of a video")
@@ -127,6 +127,10 @@ def convert(conversion: Conversion) -> Notes:
     """
     if conversion.videos is not None and not conversion.videos.is_dir():
         raise InputError(f"--videos: expected a folder, found '{conversion.videos}'")
+    if not conversion.point_half_width_s >= 0:
+        raise InputError(
+            f"--point-half-width: expected seconds from 0 on, found {conversion.point_half_width_s:g}"
+        )
     if not (math.isnan(conversion.fps) or conversion.fps > 0):
         raise InputError(f"--fps: expected a rate above 0, found {conversion.fps:g}")
     media = Media(index_video_files(conversion.videos) if conversion.videos else {}, conversion.fps)
@@ -147,7 +151,7 @@ def read_labelling(path: Path, media: Media, conversion: Conversion) -> Labellin
     named = conversion.source_format if path == conversion.source else None
     tool = tool_named(named) if named else tool_of(path)
 
-    return tool.read(path, LabelReading(media.clock_of, conversion.point_width_s))
+    return tool.read(path, LabelReading(media.clock_of, conversion.point_half_width_s))
 
 
 def _tolerance_s(tool: str, labelling: Labelling, media: Media, notes: Notes) -> float:

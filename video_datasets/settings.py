@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from omegaconf import MISSING
 
-from runtime.schema_checks import PLACE
+from runtime.schema_checks import PLACE, require
 from runtime.sections import section
 
 
@@ -37,9 +38,16 @@ class DataConfig:
     videos: str = "videos"
     """Folder below `root` that is searched, at any depth, for `v_<id>.mp4` (or another video
     suffix)."""
+    point_half_width_s: float = 0.0
+    """In files of labelling tools a point event becomes a segment that reaches so far to either
+    side; 0: point events are left out, and listed."""
     mini: bool = False
     """True: `root` is rendered on the spot by `video_datasets.mini` when it is not there."""
     training_subset: str = "training"
     """Name of the subset that is trained on."""
     validation_subset: str = "validation"
     """Name of the subset that figures come from."""
+
+    def __post_init__(self) -> None:
+        width_s = self.point_half_width_s
+        require(0 <= width_s < math.inf, f"data.point_half_width_s must be at least 0, found {width_s}")

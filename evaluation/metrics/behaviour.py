@@ -203,8 +203,8 @@ def budget(label: str, segments_s: Sequence[np.ndarray], durations_s: Sequence[f
 
     Args:
         label: of all the segments.
-        segments_s: (n, 2) per video.
-        durations_s: per video.
+        segments_s: (n, 2) per video, in its observed time.
+        durations_s: observed, per video.
     """
     lengths = np.concatenate([found[:, 1] - found[:, 0] for found in segments_s] or [np.zeros(0)])
     total_s = sum(_union_s(found) for found in segments_s)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from evaluation.__main__ import main
 from evaluation.behaviour import compare
 from evaluation.metrics.behaviour import active_cells, budget, cell_confusion, cohens_kappa, event_kappa
+from evaluation.metrics.observed import common, joined, on_observed_time
 from runtime.errors import InputError
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling
 
@@ -53,6 +54,24 @@ def test_cells_that_only_one_has_watched_do_not_count() -> None:
     assert found.matrix.tolist() == [[3, 1], [1, 1]]
 
 
+def test_bouts_and_budgets_are_of_the_stretches_that_both_have_watched() -> None:
+    reference = labelling((0, 2, "(watched)"), (4, 10, "(watched)"), (1, 5, "run"), (9, 10, "sit"))
+    other = labelling((0, 8, "(watched)"), (1, 5, "run"), (8.5, 9, "sit"))
+    found = compare(reference, other, cell_s=1.0, tolerance_s=0.5)
+    run, sit = found.reference  # common: 0 to 2 and 4 to 8, 6 s; run is cut to 1 - 2 and 4 - 5
+    assert (run.bouts, run.total_s, run.share, run.latency_s) == (2, 2.0, 2 / 6, 1.0)
+    assert (sit.bouts, sit.total_s) == (0, 0.0)
+    assert found.other[0] == run
+    assert found.seconds == 6.0
+    assert found.event_kappa != found.event_kappa  # one start, of the same label: by chance alone
+
+
+def test_latency_counts_observed_time() -> None:
+    both = labelling((2, 4, "(watched)"), (6, 9, "(watched)"), (7, 8, "run"))
+    (run,) = compare(both, both, cell_s=1.0, tolerance_s=0.5).reference
+    assert (run.latency_s, run.share) == (3.0, 0.2)
+
+
 def test_equal_labellings_agree_wholly() -> None:
     both = labelling((0, 4, "run"), (2, 8, "sit"))
     found = compare(both, both, cell_s=0.1, tolerance_s=1.0)
@@ -74,6 +93,20 @@ def test_starts_pair_within_the_window_and_by_label_first() -> None:
 def test_overlapping_bouts_count_their_time_once() -> None:
     found = budget("run", [np.array([[0.0, 4.0], [2.0, 6.0]]), np.zeros((0, 2))], [10.0, 10.0])
     assert (found.bouts, found.total_s, found.share, found.mean_s, found.latency_s) == (2, 6.0, 0.3, 4.0, 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), max_size=5), st.integers(0, 2**32 - 1))
+def test_observed_time_is_what_is_left_of_whole_seconds(found: list[tuple[int, int]], seed: int) -> None:
+    segments_s = np.array([(start, start + length) for start, length in found], dtype=float).reshape(-1, 2)
+    chance = np.random.default_rng(seed)
+    watched = chance.random((2, 30)) < 0.5
+    one, other = ([(t, t + 1) for t in np.flatnonzero(row).tolist()] for row in watched)
+    both = watched.all(axis=0)
+    stretches = common(one, other)
+    assert sum(end - start for start, end in stretches) == both.sum()
+    on_axis = on_observed_time(segments_s, joined(stretches))
+    expected = active_cells(segments_s, 30, 1.0)[both]
+    assert active_cells(on_axis, int(both.sum()), 1.0).tolist() == expected.tolist()
 
 
 segments = st.lists(

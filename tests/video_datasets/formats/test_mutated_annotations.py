@@ -59,6 +59,20 @@ FILES: dict[str, tuple[str, Callable[[Path], Any]]] = {
     ),
     "train.txt": (_lines("", "run/abc{}.mp4 0\n"), FORMATS["kinetics"].read),
     "EPIC_100_video_info.csv": (INFO, read_video_info),
+    "aggregated.csv": (
+        _lines(
+            "Observation id,Media file name,Subject,Behavior,Start (s),Stop (s)\n",
+            "o{0},a{0}.mp4,,run,1,2.5\n",
+        ),
+        FORMATS["boris-export"].read,
+    ),
+    "tabular.tsv": (
+        _lines(
+            "Observation id\tMedia file name\tSubject\tBehavior\tTime\tStatus\n",
+            "o{0}\ta{0}.mp4\tA\trun\t1.5\tSTART\no{0}\ta{0}.mp4\tA\trun\t2.5\tSTOP\n",
+        ),
+        FORMATS["boris-export"].read,
+    ),
     "durations.csv": (INFO, read_durations),
     "EPIC_100_test_timestamps.csv": (INFO, read_test_videos),
     "EPIC_100_verb_classes.csv": (_lines("id,key\n", "{},take\n"), lambda path: read_class_names(path, ROWS)),

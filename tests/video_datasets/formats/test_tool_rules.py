@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError
+from video_datasets.dataset import load_dataset
 from video_datasets.formats.tools.boris import read_boris, write_boris
 from video_datasets.formats.tools.boris_export import read_boris_export
 from video_datasets.formats.tools.elan import read_elan
@@ -41,6 +42,7 @@ from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_files import media_id, read_bytes, read_table_text
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.formats.tools.via3 import read_via3
+from video_datasets.settings import DataConfig
 
 AT_25 = LabelReading(lambda _: FrameClock(25.0))
 
@@ -84,15 +86,27 @@ def test_boris_pairs_events_by_behaviour_subject_and_modifiers(tmp_path: Path) -
     assert found.labels == ("run", "peck", "never")
     lost, remarks = lines(found.notes.lost), lines(found.notes.remarks)
     assert any("'run' begins at 7 s and never stops, left out" in line for line in lost)
-    assert any("point event 'peck' left out; --point-width" in line for line in lost)
+    assert any("point event 'peck' left out; a half width (--point-half-width" in line for line in lost)
     assert any("never used for a segment: peck, never" in line for line in remarks)
     assert any("2 subjects (A, B)" in line for line in remarks)
 
 
 def test_boris_point_events_are_widened_on_request(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.boris", boris_project([[0.2, "", "peck", "", ""], [8.0, "", "peck", "", ""]]))
-    found = read_boris(path, LabelReading(point_width_s=1.0)).videos[0].bouts
+    found = read_boris(path, LabelReading(point_half_width_s=0.5)).videos[0].bouts
     assert [(bout.start_s, bout.end_s) for bout in found] == [(0.0, 0.7), (7.5, 8.5)]
+
+
+def test_a_data_set_states_the_half_width_of_its_point_events(tmp_path: Path) -> None:
+    events = [[0.2, "", "peck", "", ""], [8.0, "", "peck", "", ""]]
+    saved(tmp_path / "p.boris", boris_project(events))
+    words = {"root": str(tmp_path), "format": "boris", "annotations": "p.boris"}
+    (video,) = load_dataset(DataConfig(**words, point_half_width_s=0.5)).videos.values()
+    assert [(segment.start_s, segment.end_s) for segment in video.segments] == [(0.0, 0.7), (7.5, 8.5)]
+    with pytest.raises(InputError, match=r"no usable labelled segment.*data.point_half_width_s"):
+        load_dataset(DataConfig(**words))
+    with pytest.raises(ValueError, match="half_width_s must be at least 0, found -1"):
+        DataConfig(**words, point_half_width_s=-1)
 
 
 def test_boris_files_one_after_the_other(tmp_path: Path) -> None:
@@ -372,7 +386,7 @@ def test_via_options_free_text_points_and_regions(tmp_path: Path) -> None:
         k4={"vid": "1", "z": [4], "xy": [2, 0, 0, 5, 5], "av": {"1": "0"}},
         k5={"vid": "1", "z": [6, 7], "xy": [], "av": {}},
     )
-    found = read_via3(saved(tmp_path / "v.json", project), LabelReading(point_width_s=1.0))
+    found = read_via3(saved(tmp_path / "v.json", project), LabelReading(point_half_width_s=0.5))
     assert found.videos[0].video_id == "a b"
     assert found.videos[0].bouts == (Bout(1, 2.5, "run"), Bout(1.5, 3, "typed"), Bout(3.5, 4.5, "run"))
     lost = lines(found.notes.lost)

@@ -105,12 +105,12 @@ class LabelReading:
 
     Attributes:
         clock_of: video id -> its frames' times, for formats that count frames; None: not known.
-        point_width_s: length that a point event gets, its time in the middle; 0: point events are
+        point_half_width_s: how far a point event is widened to either side; 0: point events are
             left out.
     """
 
     clock_of: Callable[[str], FrameClock | None] = lambda _: None
-    point_width_s: float = 0.0
+    point_half_width_s: float = 0.0
 
 
 def lines(notes: Counter[str]) -> list[str]:
@@ -124,11 +124,14 @@ def lines(notes: Counter[str]) -> list[str]:
 
 def point_bout(time_s: float, label: str, where: str, reading: LabelReading, notes: Notes) -> Bout | None:
     """Widen a point event, or leave it out; either is noted."""
-    if reading.point_width_s <= 0:
-        notes.lose(f"{where}: point event '{label}' left out; --point-width SECONDS makes it a segment")
+    half_s = reading.point_half_width_s
+    if half_s <= 0:
+        notes.lose(
+            f"{where}: point event '{label}' left out; a half width (--point-half-width SECONDS, "
+            f"data.point_half_width_s) makes it a segment"
+        )
         return None
-    notes.remark(f"{where}: point event '{label}' widened to {reading.point_width_s:g} s")
-    half_s = reading.point_width_s / 2
+    notes.remark(f"{where}: point event '{label}' widened by {half_s:g} s to either side")
     return Bout(max(time_s - half_s, 0.0), time_s + half_s, label)
 
 

@@ -37,7 +37,7 @@ class ToolFormat(Format):
         """Read all subsets; what is left out goes to `problems`."""
         media = Media(index_video_files(Path(data.root) / data.videos))
         path = self.ground_truth_file(data)
-        labelling = self.tool.read(path, LabelReading(media.clock_of))
+        labelling = self.tool.read(path, LabelReading(media.clock_of, data.point_half_width_s))
         for number, line in enumerate(lines(labelling.notes.lost), start=1):
             problems[f"{path.name}, note {number}"] = line.removeprefix(f"{path}: ")
         return annotation_table(labelling)
