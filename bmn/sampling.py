@@ -6,10 +6,16 @@ map stands for the segment [t / T, (t + d + 1) / T] of the window.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.sparse
 
 from bmn.labels import validity_mask
+
+MAX_POINTS = 40_000_000
+"""Points of all cells of a map; building the weights takes some 100 bytes for each. 40 times the
+paper's."""
 
 
 def sampling_matrix(
@@ -40,8 +46,8 @@ def sampling_matrix(
         duplicates summed.
 
     Raises:
-        ValueError: if D is not within 1..T, N or P is below 1, N * P below 2, or the ratio is
-            negative.
+        ValueError: if D is not within 1..T, N or P is below 1, N * P below 2, D * T * N * P above
+            `MAX_POINTS`, or the ratio is negative or not finite.
     """
     _check_sampling(tscale, dscale, num_samples, num_samples_per_bin, boundary_ratio)
     num_points = num_samples * num_samples_per_bin
@@ -77,5 +83,10 @@ def _check_sampling(
             "num_samples and num_samples_per_bin must be >= 1 and their product >= 2, got "
             f"num_samples={num_samples}, num_samples_per_bin={num_samples_per_bin}"
         )
-    if boundary_ratio < 0:
+    if not 0 <= boundary_ratio < math.inf:
         raise ValueError(f"boundary_ratio must be >= 0, got {boundary_ratio}")
+    points = tscale * dscale * num_samples * num_samples_per_bin
+    if points > MAX_POINTS:
+        raise ValueError(
+            f"tscale * dscale * num_samples * num_samples_per_bin must be at most {MAX_POINTS}, got {points}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from runtime.schema_checks import PLACE, require, require_at_least
+from runtime.schema_checks import PLACE, require, require_at_least, require_at_most
 from runtime.sections import section
 from training.settings import TrainingConfig
 
@@ -109,6 +109,7 @@ class ProposalsConfig:
     def __post_init__(self) -> None:
         require_at_least(self, "proposals", max_proposals=1, proposals_per_s=0, min_score=0, peak_share=0)
         require_at_least(self, "proposals", soft_nms_low_threshold=0, soft_nms_high_threshold=0)
+        require_at_most(self, "proposals", proposals_per_s=1000, clr_power=1000, reg_power=1000)
         power = self.soft_nms_iou_power
         require(power > 0, f"proposals.soft_nms_iou_power must be positive, found {power}")
         require(

@@ -16,6 +16,7 @@ from tadaconv.weights import refuse_not_finite
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
 from training.batches import derived_seed
+from training.fitting import fitted, weights_of
 from video_datasets.time_grid import TimeGrid
 
 
@@ -101,10 +102,10 @@ def load_bmn(path: Path) -> TrainedBmn:
         InputError: if the file is missing or damaged.
     """
     content = checkpoint.load(path)
-    model = BMN(**content["architecture"])
-    model.load_state_dict(content["model"])
-    grid = TimeGrid.from_dict(content["grid"])
-    windows = content["windows"] and WindowGrid(grid=grid, tscale=model.tscale, **content["windows"])
+    with weights_of(path, "BMN's weights as its training leaves them"):
+        model = fitted(lambda: BMN(**content["architecture"]), content["model"])
+        grid = TimeGrid.from_dict(content["grid"])
+        windows = content["windows"] and WindowGrid(grid=grid, tscale=model.tscale, **content["windows"])
     return TrainedBmn(model.eval(), grid, windows)
 
 

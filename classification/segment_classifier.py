@@ -27,6 +27,7 @@ from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.progress import progress
 from training import checkpoint
+from training.fitting import fitted, weights_of
 from video_datasets.dataset import VideoDataset
 from video_datasets.formats.format import Classes
 
@@ -190,6 +191,6 @@ def load_classifier(path: Path) -> SegmentClassifier:
         InputError: if the file is missing or damaged.
     """
     content = checkpoint.load(path)
-    classifier = SegmentClassifier(content["channels"], content["classes"])
-    classifier.load_state_dict(content["model"])
-    return classifier.eval()
+    with weights_of(path, "a classifier of segments"):
+        sizes = content["channels"], content["classes"]
+        return fitted(lambda: SegmentClassifier(*sizes), content["model"]).eval()

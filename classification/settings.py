@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runtime.schema_checks import PLACE, require, require_at_least
+from runtime.schema_checks import PLACE, require, require_at_least, require_at_most
 from runtime.sections import section
 
 
@@ -77,6 +77,8 @@ class ClassificationConfig:
         require_at_least(self, section, top_proposals=1, top_classes=1, max_detections=1)
         require_at_least(self, section, samples_per_proposal=1, short_side_px=1)
         require_at_least(self, section, top_verbs=1, top_nouns=1, actions_per_proposal=1)
+        require_at_most(self, section, samples_per_proposal=1000, short_side_px=4320, video_prior=1000)
+        require_at_most(self, section, temperature=1e6, action_score_power=1000, score_power=1000)
         require(
             (self.source == "scores") == (self.class_scores is not None),
             f"classification.source=scores and classification.class_scores belong together, found "

@@ -14,9 +14,9 @@ from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
 from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
 from tadaconv.inputs import NetworkInput
-from tadaconv.weights import refuse_not_finite
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
+from training.fitting import fitted, weights_of
 
 RANDOM_WEIGHTS = "random"
 """What features of a network without weights say under `weights`."""
@@ -150,18 +150,12 @@ def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
     missing = _OF_FINETUNING - content.keys()
     if missing:
         raise InputError(f"{path}: not the weights of a finetuning stage (no {', '.join(sorted(missing))})")
-    heads = {head: tuple(labels) for head, labels in content["heads"].items()}
-    facts = content.get("input")
-    try:
-        model = create_model(content["name"], head_sizes(heads), None if facts is None else _size(facts))
+    with weights_of(path, "the weights of a finetuning stage"):
+        heads = {head: tuple(labels) for head, labels in content["heads"].items()}
+        facts = content.get("input")
+        size = None if facts is None else _size(facts)
+        model = fitted(lambda: create_model(content["name"], head_sizes(heads), size), content["model"])
         model.input = replace(model.input, **_OF_EARLIER_FILES if facts is None else _statistics(facts))
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: not the weights of a finetuning stage ({error})") from error
-    try:
-        refuse_not_finite(content["model"], str(path))
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    model.load_state_dict(content["model"])
     sha256 = weights_sha256(content["model"])
     return Backbone(model.eval(), content["name"], heads, sha256, path.name, file_sha256(path))
 

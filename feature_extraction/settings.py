@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runtime.schema_checks import PLACE, require, require_at_least, require_share
+from runtime.schema_checks import PLACE, require, require_at_least, require_at_most, require_share
 from runtime.sections import section
 
 MAX_SHORT_SIDE_PX = 4320
-"""Of 8K video. More would only fill the memory, as a bundle of a stranger might ask for."""
+"""Of 8K video."""
 
 
 @section("features")
@@ -40,10 +40,7 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, "features", short_side_px=1)
-        require(
-            self.short_side_px <= MAX_SHORT_SIDE_PX,
-            f"features.short_side_px must be at most {MAX_SHORT_SIDE_PX}, found {self.short_side_px}",
-        )
+        require_at_most(self, "features", short_side_px=MAX_SHORT_SIDE_PX)
         require(
             not self.joined or self.store is not None, "features.joined needs features.store, the first store"
         )

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from one_stage.padding import PADDINGS
 
+MAX_LENGTH = 100_000
+"""Rows of a table of positions; a video of 10 hours has fewer features."""
+
 Kind = Literal["actionformer", "temporalmaxer", "tridet"]
 
 
@@ -74,6 +77,8 @@ class Architecture:
             raise ValueError(f"{self.levels} regression ranges need as many windows, got {self.windows}")
         if not self.class_towers or min(self.class_towers) < 1:
             raise ValueError(f"every class tower needs a class, got {self.class_towers}")
+        if self.max_length > MAX_LENGTH:
+            raise ValueError(f"max_length must be at most {MAX_LENGTH}, got {self.max_length}")
         if self.padding not in PADDINGS:
             raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, got '{self.padding}'")
 

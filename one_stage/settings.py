@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from one_stage.architecture import MAX_LENGTH
 from runtime.schema_checks import PLACE, require, require_at_least
 from runtime.sections import section
 from training.settings import TrainingConfig
@@ -121,6 +122,10 @@ class OneStageConfig(TrainingConfig):
         require_at_least(self, section, channels=1, levels=1, max_length=1, head_layers=0, bins=0)
         require_at_least(self, section, top_candidates=1, max_segments=1, min_score=0, min_length=0)
         require_at_least(self, section, input_noise=0, iou_power=0, regression_weight=0, voting_threshold=0)
+        require(
+            self.max_length <= MAX_LENGTH,
+            f"one_stage.max_length must be at most {MAX_LENGTH}, found {self.max_length}",
+        )
         for name in (
             "shortest_crop",
             "min_segment_share",

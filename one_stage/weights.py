@@ -3,6 +3,7 @@ classes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +18,7 @@ from one_stage.usable import Names
 from runtime.errors import InputError
 from training import checkpoint
 from training.batches import derived_seed
+from training.fitting import fitted, weights_of
 from video_datasets.time_grid import TimeGrid
 
 NARROWEST_RANGE, ALL = 4.0, 10000.0
@@ -108,14 +110,19 @@ def initial_network(
 
 def _loaded(content: dict[str, Any], config: OneStageConfig) -> OneStageNetwork:
     if "architecture" in content:  # of a run
-        network = OneStageNetwork(Architecture.from_dict(content["architecture"]))
-        network.load_state_dict(content["model"])
-        return network
+        return _of_a_run(content)
     if config.init_settings is None:
         raise ValueError(
             "not the weights of a run; a released checkpoint needs one_stage.init_settings=FILE, its YAML"
         )
     return from_released(read_settings(Path(config.init_settings)), content)
+
+
+def _of_a_run(content: dict[str, Any]) -> OneStageNetwork:
+    arch = Architecture.from_dict(content["architecture"])
+    # The table of positions is no parameter.
+    bare = replace(arch, positions=False)
+    return fitted(lambda: OneStageNetwork(arch), content["model"], layout=lambda: OneStageNetwork(bare))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def load_one_stage(path: Path) -> TrainedOneStage:
         InputError: if the file is missing or damaged.
     """
     content = checkpoint.load(path)
-    network = OneStageNetwork(Architecture.from_dict(content["architecture"]))
-    network.load_state_dict(content["model"])
-    classes = {tower: tuple(names) for tower, names in content["classes"].items()}
-    return TrainedOneStage(network.eval(), TimeGrid.from_dict(content["grid"]), classes)
+    with weights_of(path, "the weights of a one-stage head as its training leaves them"):
+        network = _of_a_run(content)
+        classes = {tower: tuple(names) for tower, names in content["classes"].items()}
+        return TrainedOneStage(network.eval(), TimeGrid.from_dict(content["grid"]), classes)

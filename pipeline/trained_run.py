@@ -3,6 +3,7 @@ folder or a bundle."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.stages import load_config
 from proposals.heads import TrainedHead, head_of
 from runtime.errors import InputError
 from runtime.sections import RunConfig
+from runtime.settings import RuntimeConfig
 from runtime.stage import read_record
 from training.device import prepare_device
 
@@ -95,8 +97,8 @@ def open_run(path: str | Path, device: str = "cpu") -> TrainedRun:
     with TemporaryDirectory(prefix="tadaloc-bundle-") as folder:
         unpack_any(place, Path(folder))
         try:
-            return _open_folder(Path(folder), Path(path).stem, device)
-        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            return _open_folder(Path(folder), Path(path).stem, device, limits=RuntimeConfig())
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
             raise InputError(f"{path}: the bundle does not fit itself ({error}); pack it again") from error
 
 
@@ -112,9 +114,13 @@ def newest_run(runs: Path = Path("runs")) -> Path:
     return max(trained, key=lambda folder: (folder / BACKBONE).stat().st_mtime)
 
 
-def _open_folder(folder: Path, name: str, device: str) -> TrainedRun:
+def _open_folder(folder: Path, name: str, device: str, limits: RuntimeConfig | None = None) -> TrainedRun:
+    """Open a folder of a run's files; a stranger's keeps this machine's `limits`."""
     _need(folder, CONFIG)
     config = load_config(folder / CONFIG)
+    if limits:
+        threads = min(config.runtime.threads, os.cpu_count() or 1)  # of its own, as they round
+        config = config.changed(runtime=replace(limits, threads=threads))
     entry = head_of(config)
     _need(folder, BACKBONE)
     _need(folder, f"{entry.stage}/{entry.weights}")

@@ -51,8 +51,11 @@ def kind_of_file(path: Path) -> str:
 def _kind_of_zip(path: Path) -> str:
     if not zipfile.is_zipfile(path):
         return "cut off: its end is missing; download it again"
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return "a damaged zip archive; download it again"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
         return ""
     found = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

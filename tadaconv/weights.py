@@ -174,7 +174,7 @@ def _select_state(content: Mapping[str, Any], use_ema: bool, label: str) -> tupl
     wrappers = _AVERAGES if use_ema else (*_WRAPPERS, *_AVERAGES)
     entry = next((key for key in wrappers if isinstance(content.get(key), Mapping)), "")
     state = content[entry] if entry else content
-    strays = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    strays = [key for key, value in state.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if strays or not state:
         raise ValueError(
             f"{label}: expected tensors by name, perhaps under {', '.join(_WRAPPERS)}; "

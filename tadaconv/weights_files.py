@@ -92,6 +92,6 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         content: Mapping[str, Any] = safetensors_torch.load_file(path)
     except safetensors.SafetensorError as error:
         kind = kind_of_file(path)
-        why = f": it is {kind}" if kind else f" ({error})"
+        why = f": it is {kind}" if kind and ".safetensors" not in kind else f" ({error}); download it again"
         raise ValueError(f"{path}: cannot be read as a .safetensors file{why}") from error
     return content

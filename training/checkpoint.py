@@ -11,6 +11,7 @@ import torch
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.processes import is_main
+from tadaconv.file_kinds import kind_of_file
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -34,9 +35,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on damaged files
-        raise InputError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}); make it again"
-        ) from error
+        kind = kind_of_file(path)
+        why = f": it is {kind}" if kind else f" ({type(error).__name__}); make it again"
+        raise InputError(f"{path} is not a readable checkpoint{why}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of weights, found {type(content).__name__}")
     return content

@@ -54,6 +54,8 @@ from runtime.sections import section
 
 CONVENTIONS = ("centred", "centred_on_first", "centred_on_last", "no_padding")
 SPACINGS = ("interval", "linspace")
+MAX_FPS, MAX_STEP = 10_000, 1_000_000
+"""More has no use, and a stranger's bundle might ask for it."""
 
 # In grid frames (a few nanoseconds): a product such as 3 / 60 * 30 may land a rounding error below
 # its tie.
@@ -169,12 +171,18 @@ class TimeGrid:
     """How the frames of a clip are spread, one of `SPACINGS`."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise ValueError(f"grid.fps must be positive, found {self.fps}")
-        for name in ("stride_frames", "clip_frames", "interval_frames"):
+        if not 0 < self.fps <= MAX_FPS:
+            raise ValueError(f"grid.fps must be positive and at most {MAX_FPS}, found {self.fps}")
+        for name, highest in (
+            ("stride_frames", MAX_STEP),
+            ("clip_frames", 4096),
+            ("interval_frames", MAX_STEP),
+        ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"grid.{name} must be a whole number of frames >= 1, found {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+                raise ValueError(
+                    f"grid.{name} must be a whole number of frames, 1 to {highest}, found {value!r}"
+                )
         for name, known in (("convention", CONVENTIONS), ("spacing", SPACINGS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"grid.{name} must be one of {known}, found {getattr(self, name)!r}")

@@ -141,7 +141,7 @@ def test_the_protocols_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--model", "tada3d"], "no network named 'tada3d'"),
         (["--weights", "gone.pyth"], "gone.pyth: there is no such weights file"),
         (["--workers", "0"], "runtime.workers must be at least 1, found 0"),
-        (["--clip-frames", "0"], "grid.clip_frames must be a whole number of frames >= 1, found 0"),
+        (["--clip-frames", "0"], "grid.clip_frames must be a whole number of frames, 1 to 4096, found 0"),
         (["--device", "tpu"], "runtime.device: expected auto, cpu or cuda"),
     ],
 )

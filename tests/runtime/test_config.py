@@ -125,8 +125,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["grid.fps=0"], "grid.fps must be positive, found 0"),
-        (["grid.stride_frames=0"], "grid.stride_frames must be a whole number of frames >= 1, found 0"),
+        (["grid.fps=0"], "grid.fps must be positive and at most 10000, found 0"),
+        (
+            ["grid.stride_frames=0"],
+            "grid.stride_frames must be a whole number of frames, 1 to 1000000, found 0",
+        ),
         (["grid.convention=middle"], "middle.*centred"),
         (["bmn.epochs=0"], "bmn.epochs must be at least 1, found 0"),
         (["finetune.batch_size=0"], "finetune.batch_size must be at least 1, found 0"),

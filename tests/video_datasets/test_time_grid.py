@@ -238,9 +238,9 @@ def test_a_grid_survives_storage(grid: TimeGrid) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fps": 0}, "fps must be positive, found 0"),
+        ({"fps": 0}, "fps must be positive and at most 10000, found 0"),
         ({"fps": math.nan}, "fps must be positive"),
-        ({"stride_frames": 0}, "stride_frames must be a whole number of frames >= 1, found 0"),
+        ({"stride_frames": 0}, "stride_frames must be a whole number of frames, 1 to 1000000, found 0"),
         ({"clip_frames": 2.5}, "clip_frames must be a whole number"),
         ({"convention": "left"}, r"convention must be one of \('centred', .*found 'left'"),
         ({"spacing": "log"}, "spacing must be one of"),
