@@ -146,6 +146,12 @@ def start_set(study: Study, count: int, rng: np.random.Generator) -> list[str]:
             return drawn
 
 
+def some(names: list[str], most: int) -> list[str]:
+    """Draw so many names, the same ones every time, in their order."""
+    drawn = np.random.default_rng(0).permutation(len(names))[:most]
+    return [names[index] for index in sorted(drawn.tolist())]
+
+
 def follow(study: Study, way: str, seed: int, budgets: Sequence[int], done: list[Round], out: Path) -> None:
     """Label and train in turns; each round is written as it ends."""
     rng = np.random.default_rng(seed)
@@ -172,16 +178,15 @@ def run(arguments: argparse.Namespace) -> None:
     words = (*arguments.overrides, f"features.store={arguments.store.resolve()}")
     config = load_config(arguments.config, words)
     dataset = load_dataset(config.data)
+    subsets = (config.data.training_subset, config.data.validation_subset)
     training, validation = (
-        [video.video_id for video in dataset.subset(name)][:most]
-        for name, most in zip(
-            (config.data.training_subset, config.data.validation_subset), arguments.most, strict=True
-        )
+        some([video.video_id for video in dataset.subset(name)], most)
+        for name, most in zip(subsets, arguments.most, strict=True)
     )
     study = Study(arguments.config, words, dataset, training, validation, arguments.steps)
     out: Path = arguments.out
     done = [Round(**row) for row in json.loads(out.read_text())] if out.exists() else []
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         for way in WAYS:
             follow(study, way, seed, [min(n, len(training)) for n in arguments.videos], done, out)
 
@@ -231,10 +236,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--videos", type=int, nargs="+", default=[8, 16, 32, 64], help="labelled, round by round"
     )
     runs.add_argument(
-        "--most", type=int, nargs=2, default=[None, None], help="take so many training and validation videos"
+        "--most",
+        type=int,
+        nargs=2,
+        default=[10**9, 10**9],
+        help="take so many training and validation videos, drawn",
     )
     runs.add_argument("--steps", type=int, default=300, help="of training a head (default 300)")
-    runs.add_argument("--seeds", type=int, default=3)
+    runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     plots = commands.add_parser("plot", help="draw what came of it")
     plots.set_defaults(act=plot)
     plots.add_argument("studies", type=Path, nargs="+", metavar="FILE.json")

@@ -228,7 +228,7 @@ for (const root of document.querySelectorAll("[data-corrector]")) {
     if (!drag.moved || drag.row === "") return;
     const [start, end] = ends(event);
     drag.rect ||= timeline.newBar(drag.row);
-    timeline.put(drag.rect, start, end);
+    timeline.drag(drag.rect, start, end);
     say(`${start.toFixed(2)} to ${end.toFixed(2)} s`);
     if (drag.grip !== "new") go(drag.grip === "end" ? end : start);
   }

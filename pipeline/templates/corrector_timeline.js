@@ -1,10 +1,17 @@
 "use strict";
 // Time-line of the corrector: a row a label, with lanes so that nothing overlaps. It draws, and knows nothing of editing.
+// Segments are never changed, only replaced, so a bar stands until its segment is gone: an hour holds thousands of them.
 class EditableTimeline {
   constructor(scroll) {
     this.scroll = scroll;
-    this.svg = null;
-    this.rects = new Map();
+    this.rows = new Map();  // label -> { group, ground }
+    this.bars = new Map();  // number of a segment -> { rect, segment, lane }
+    this.sketch = null;  // a bar that is being dragged
+    [this.axis, this.content] = [report.make("g"), report.make("g")];
+    this.playhead = report.make("line", { y1: 0, class: "playhead" });
+    this.svg = report.make("svg");
+    this.svg.append(this.axis, this.content, this.playhead);
+    scroll.replaceChildren(this.svg);
     scroll.addEventListener("scroll", () => {
       for (const name of scroll.querySelectorAll(".name")) name.setAttribute("x", this.nameX());
     }, { passive: true });
@@ -28,44 +35,97 @@ class EditableTimeline {
   }
 
   draw({ duration, segments }, labels, label, selected, zoom) {
-    const { AXIS, NAME, LANE, GAP } = EditableTimeline;
-    this.duration = duration;
-    this.width = Math.max(280, (this.scroll.clientWidth || 900) - 2) * zoom;
-    this.rects = new Map();
+    const width = Math.max(280, (this.scroll.clientWidth || 900) - 2) * zoom;
+    this.nameLeft = this.nameX();  // asked once: between changes each question lays the page out
+    this.dropSketch();
+    const isScaled = duration !== this.duration || width !== this.width;
+    if (isScaled) this.scale(duration, width);
     const rows = EditableTimeline.rows(segments, labels, label);
-    const height = rows.reduce((sum, [, lanes]) => sum + NAME + lanes.length * LANE + GAP, AXIS);
-    this.svg = report.make("svg", { width: this.width, height, viewBox: `0 0 ${this.width} ${height}` });
-    this.drawAxis(height);
-    let y = AXIS;
+    const rowsGone = new Set(this.rows.keys()), barsGone = new Set(this.bars.keys());
+    let y = EditableTimeline.AXIS;
     for (const [name, lanes] of rows) {
-      const row = report.make("rect", { x: 0, y, width: this.width, height: NAME + lanes.length * LANE, class: "row" });
-      row.dataset.row = name;
-      this.svg.append(row, report.make("text", { x: this.nameX(), y: y + 13, class: "name" }, name));
-      y += NAME;
-      for (const lane of lanes) {
-        for (const segment of lane) this.svg.append(this.bar(segment, y));
-        y += LANE;
+      const { group, ground } = this.rows.get(name) || this.addRow(name);
+      const height = EditableTimeline.NAME + lanes.length * EditableTimeline.LANE;
+      ground.setAttribute("height", height);
+      group.setAttribute("transform", `translate(0 ${y})`);
+      rowsGone.delete(name);
+      for (const [lane, those] of lanes.entries()) {
+        for (const segment of those) {
+          this.place(segment, lane, group);
+          barsGone.delete(segment.number);
+        }
       }
-      y += GAP;
+      y += height + EditableTimeline.GAP;
     }
-    this.playhead = report.make("line", { y1: 0, y2: height, class: "playhead" });
-    this.svg.append(this.playhead);
-    this.scroll.replaceChildren(this.svg);
+    for (const number of barsGone) this.dropBar(number);
+    for (const name of rowsGone) this.dropRow(name);
+    if (isScaled || y !== this.height) this.drawAxis(y);
     this.mark(selected, true);
   }
 
+  // All bars move where the scale changes.
+  scale(duration, width) {
+    Object.assign(this, { duration, width });
+    for (const { ground } of this.rows.values()) ground.setAttribute("width", width);
+    for (const { rect, segment } of this.bars.values()) this.put(rect, segment.start, segment.end);
+  }
+
+  addRow(name) {
+    const row = { group: report.make("g"), ground: report.make("rect", { x: 0, y: 0, width: this.width, class: "row" }) };
+    row.ground.dataset.row = name;
+    row.group.append(row.ground, report.make("text", { x: this.nameLeft, y: 13, class: "name" }, name));
+    this.content.append(row.group);
+    this.rows.set(name, row);
+    return row;
+  }
+
+  place(segment, lane, group) {
+    const bar = this.bars.get(segment.number) || this.addBar(segment, group);
+    if (bar.lane === lane) return;
+    bar.lane = lane;
+    bar.rect.setAttribute("y", EditableTimeline.NAME + lane * EditableTimeline.LANE);
+  }
+
+  addBar(segment, group) {
+    const rect = report.make("rect", { height: EditableTimeline.LANE - 3, rx: 2, class: "bout" });
+    rect.dataset.bout = segment.number;
+    if (segment.score === null) rect.classList.add("person");
+    else rect.setAttribute("fill-opacity", (0.35 + 0.65 * Math.min(1, segment.score)).toFixed(2));
+    this.put(rect, segment.start, segment.end);
+    group.append(rect);
+    const bar = { rect, segment, lane: null };
+    this.bars.set(segment.number, bar);
+    return bar;
+  }
+
+  dropBar(number) {
+    this.bars.get(number).rect.remove();
+    this.bars.delete(number);
+  }
+
+  dropRow(name) {
+    this.rows.get(name).group.remove();
+    this.rows.delete(name);
+  }
+
   drawAxis(height) {
+    this.height = height;
+    for (const [name, value] of [["width", this.width], ["height", height], ["viewBox", `0 0 ${this.width} ${height}`]]) {
+      this.svg.setAttribute(name, value);
+    }
+    this.playhead.setAttribute("y2", height);
+    this.axis.replaceChildren();
     const wanted = this.duration / Math.max(2, this.width / 90);
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600];
     const step = steps.find((value) => value >= wanted) || 7200;
     for (let at = 0; at <= this.duration * 1.0001; at += step) {
       const x = this.toX(at);
-      this.svg.append(report.make("line", { x1: x, x2: x, y1: EditableTimeline.AXIS - 4, y2: height, class: "grid" }));
+      this.axis.append(report.make("line", { x1: x, x2: x, y1: EditableTimeline.AXIS - 4, y2: height, class: "grid" }));
       const anchor = at === 0 ? "start" : x > this.width - 30 ? "end" : "middle";
-      this.svg.append(report.make("text", { x, y: 15, "text-anchor": anchor }, this.clock(at)));
+      this.axis.append(report.make("text", { x, y: 15, "text-anchor": anchor }, this.clock(at)));
     }
     const ground = { x: 0, y: 0, width: this.width, height: EditableTimeline.AXIS, class: "axis", "data-row": "" };
-    this.svg.append(report.make("rect", ground));
+    this.axis.append(report.make("rect", ground));
   }
 
   clock(time) {
@@ -73,23 +133,27 @@ class EditableTimeline {
     return `${Math.floor(time / 60)}:${String(Number((time % 60).toFixed(1))).padStart(2, "0")}`;
   }
 
-  bar(segment, y) {
-    const rect = report.make("rect", { y, height: EditableTimeline.LANE - 3, rx: 2, class: "bout" });
-    rect.dataset.bout = segment.number;
-    if (segment.score === null) rect.classList.add("person");
-    else rect.setAttribute("fill-opacity", (0.35 + 0.65 * Math.min(1, segment.score)).toFixed(2));
-    this.rects.set(segment.number, rect);
-    this.put(rect, segment.start, segment.end);
+  // A bar in the first lane of a row, for a segment that is being drawn.
+  newBar(label) {
+    const rect = report.make("rect", {
+      y: EditableTimeline.NAME, height: EditableTimeline.LANE - 3, rx: 2, class: "bout person",
+    });
+    this.rows.get(label).group.append(rect);
     return rect;
   }
 
-  // A bar in the first lane of a row, for a segment that is being drawn.
-  newBar(label) {
-    const row = this.scroll.querySelector(`.row[data-row="${CSS.escape(label)}"]`);
-    const y = Number(row.getAttribute("y")) + EditableTimeline.NAME;
-    const rect = report.make("rect", { y, height: EditableTimeline.LANE - 3, rx: 2, class: "bout person" });
-    this.svg.append(rect);
-    return rect;
+  // Show a bar where it is being dragged to; drawing again puts it where it belongs.
+  drag(rect, start, end) {
+    this.sketch = rect;
+    this.put(rect, start, end);
+  }
+
+  dropSketch() {
+    if (!this.sketch) return;
+    const bar = this.bars.get(Number(this.sketch.dataset.bout));
+    if (bar) this.put(bar.rect, bar.segment.start, bar.segment.end);
+    else this.sketch.remove();
+    this.sketch = null;
   }
 
   put(rect, start, end) {
@@ -97,7 +161,7 @@ class EditableTimeline {
     rect.setAttribute("width", Math.max(2, this.toX(end) - this.toX(start)));
   }
 
-  mark(number, is) { this.rects.get(number)?.classList.toggle("selected", is); }
+  mark(number, is) { this.bars.get(number)?.rect.classList.toggle("selected", is); }
 
   movePlayhead(time) {
     this.playhead.setAttribute("x1", this.toX(time));
