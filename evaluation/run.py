@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from evaluation.files.evaluate import evaluate_tables, select_subset
-from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
+from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named, protocol_of_format
 from evaluation.files.read import read_predictions_file
 from evaluation.files.watched import only_watched
 from evaluation.results import Results, Scored
@@ -29,12 +29,14 @@ PROPOSALS = ("proposals", "proposals.h5")
 
 
 def run_protocol(config: RunConfig) -> Protocol:
-    """Return the protocol of a run, with its thresholds.
+    """Return the protocol of a run, with its thresholds: that of its data's format where none is
+    named.
 
     Raises:
         InputError: if `evaluation.protocol` or `evaluation.tiou` is wrong.
     """
-    return protocol_named(config.evaluation.protocol, config.evaluation.tiou)
+    name = config.evaluation.protocol or protocol_of_format(format_of(config.data).name)
+    return protocol_named(name, config.evaluation.tiou)
 
 
 def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:

@@ -12,16 +12,16 @@ from runtime.sections import section
 class EvaluationConfig:
     """What the last stage computes and draws."""
 
-    protocol: str = "hacs"
-    """Name in `evaluation.files.protocols.PROTOCOLS`: hacs, activitynet, thumos, ek100."""
+    protocol: str = ""
+    """Name in `evaluation.files.protocols.PROTOCOLS`: hacs, activitynet, thumos, ek100; empty: that
+    of `data.format`, which is ek100 and activitynet where the format is, else hacs."""
     tiou: str = ""
     """Thresholds of mAP as A:STEP:B, e.g. 0.3:0.1:0.7; empty: the protocol's."""
     timelines: int = 4
     """Videos whose ground truth and detections are drawn as a PNG."""
 
     def __post_init__(self) -> None:
-        from evaluation.files.protocols import (
-            protocol_named,  # the readers of all formats, for this one check
-        )
+        # They load the readers of all formats, for this one check.
+        from evaluation.files.protocols import HACS, protocol_named
 
-        protocol_named(self.protocol, self.tiou)
+        protocol_named(self.protocol or HACS.name, self.tiou)

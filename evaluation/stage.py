@@ -16,6 +16,7 @@ from evaluation.results import Scored
 from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run, run_protocol
 from runtime.atomic import write_json, write_text
 from runtime.fingerprint import content_state
+from runtime.sections import RunConfig
 from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import Segment, annotation_file
@@ -51,6 +52,11 @@ def work(run: StageRun) -> None:
     )
     run.counts.update({"timelines": drawn})
     run.summary = f"average mAP {_in_words(scored)}, {drawn} time-line pictures"
+
+
+def named_protocol(config: RunConfig) -> RunConfig:
+    """Return a configuration with the name of its protocol, which may follow from its data."""
+    return config.changed(evaluation=replace(config.evaluation, protocol=run_protocol(config).name))
 
 
 def _there(found: Scored | None, path: Path) -> Scored:
@@ -141,6 +147,7 @@ SPEC = StageSpec(
     work=work,
     description=__doc__ or "",
     sections=("data", "evaluation"),
+    settled=named_protocol,
     reads=("proposals", "classification"),
     inputs=lambda config: {"annotations": content_state(annotation_file(config.data))},
     results=("summary.txt", "tables.txt", "report.html", f"../{METRICS_NAME}"),

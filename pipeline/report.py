@@ -42,18 +42,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="video files for the player (default: those of the run's data)",
     )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data set, if it has moved (default: the run's data.root)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file (default: RUN/report.html)")
     arguments = parser.parse_args(argv)
-    return guarded(lambda: report(arguments.run, arguments.videos, arguments.out))
+    return guarded(lambda: report(arguments.run, arguments.videos, arguments.out, arguments.data))
 
 
-def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -> int:
+def report(
+    run_dir: Path, videos: Path | None = None, out: Path | None = None, root: Path | None = None
+) -> int:
     """Write the report of a run folder.
 
     Args:
         run_dir: with at least config.yaml.
         videos: folder that is searched, at any depth, for video files named by id; None: that of
             the run's data.
+        root: folder of the data set; None: the run's data.root.
         out: HTML file, such as for a run folder that cannot be written; None: `report.html` in it.
 
     Raises:
@@ -65,7 +71,7 @@ def report(run_dir: Path, videos: Path | None = None, out: Path | None = None) -
     if videos is not None and not videos.is_dir():
         raise NotADirectoryError(f"{videos}: expected the folder of the videos")
     path = out or run_dir / REPORT_NAME
-    for note in write_run_page(run_dir, path, videos):
+    for note in write_run_page(run_dir, path, videos, root):
         print(f"note: {note}", file=sys.stderr)
     print(f"report: {path}", file=sys.stderr)
     return EXIT_DONE

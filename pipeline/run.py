@@ -120,7 +120,7 @@ def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> i
 def _report(config: RunConfig) -> int:
     from pipeline.report import main as report
 
-    return report(["--run", config.run_dir])
+    return report(["--run", config.run_dir, "--data", config.data.root])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from evaluation.files.evaluate import select_subset
 from evaluation.report.evaluation_page import evaluation_sections
 from evaluation.report.page import Section, render_page
 from evaluation.results import Results
-from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run
+from evaluation.run import DETECTIONS, PROPOSALS, evaluate_run, run_protocol
 from pipeline.corrector import (
     CorrectableVideo,
     corrector_scripts,
@@ -44,13 +44,16 @@ TO_CORRECT = 20
 default."""
 
 
-def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str, ...]:
+def write_run_page(
+    run_dir: Path, path: Path, videos: Path | None, root: Path | None = None
+) -> tuple[str, ...]:
     """Write the page.
 
     Args:
         run_dir: folder of the run.
         path: HTML file.
         videos: folder of video files; None: that of the run's data.
+        root: folder of the data set, where it is no longer the run's; None: the run's.
 
     Returns:
         What the report lacks, and why.
@@ -61,6 +64,8 @@ def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str,
     if not (run_dir / "config.yaml").is_file():
         raise InputError(f"{run_dir}: no config.yaml; expected the folder of a run, such as runs/hacs_mini")
     config = load_config(run_dir / "config.yaml")
+    if root is not None:
+        config = config.changed(data=replace(config.data, root=str(root)))
     results, truth, notes = find(run_dir, config)
     files = index_video_files(videos or Path(config.data.root) / config.data.videos)
     of_results = evaluation_sections(results) if results else []
@@ -81,7 +86,7 @@ def write_run_page(run_dir: Path, path: Path, videos: Path | None) -> tuple[str,
     page = render_page(
         f"Run {encodable(run_dir.resolve().name)}",
         f"{config.model} · seed {config.seed} · {encodable(Path(config.data.root).name)}"
-        f"{' (a mini data set)' if config.data.mini else ''} · protocol {config.evaluation.protocol}",
+        f"{' (a mini data set)' if config.data.mini else ''} · protocol {run_protocol(config).name}",
         sections,
         tasks=tuple(results.analyses) if results else (),
         media=True,

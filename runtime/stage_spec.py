@@ -61,6 +61,8 @@ class StageSpec:
         sections: sections of the configuration that shape the result, and single keys.
         unread: keys of these sections that a configuration makes meaningless, such as those of
             another data format; they neither show nor count.
+        settled: fills in settings that follow from others, so that the value counts, not whether it
+            was named.
         reads: names of the stages whose results it reads.
         inputs: returns a description of every input file that no stage made.
         results: files in the stage's folder (patterns) whose SHA-256 is recorded when the stage is
@@ -81,6 +83,7 @@ class StageSpec:
     description: str = ""
     sections: tuple[str, ...] = ()
     unread: Callable[[RunConfig], Collection[str]] = lambda config: ()
+    settled: Callable[[RunConfig], RunConfig] = lambda config: config
     reads: tuple[str, ...] = ()
     inputs: Callable[[RunConfig], Mapping[str, str]] = lambda config: {}
     results: tuple[str, ...] = ()

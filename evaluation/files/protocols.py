@@ -172,7 +172,8 @@ def protocol_named(name: str, tious: str = "", task: str = "detection") -> Proto
 
 
 def protocol_of_format(format_name: str) -> str:
-    """Name the protocol of annotations in a format where none is asked for: the first that
-    scores its tasks."""
-    fitting = (entry for entry in PROTOCOLS.values() if entry.format.tasks == FORMATS[format_name].tasks)
-    return next(fitting, HACS).name
+    """Name the protocol of annotations in a format where none is asked for: the first of that very
+    format, else the first that scores its tasks."""
+    own = [entry for entry in PROTOCOLS.values() if entry.format.name == format_name]
+    fitting = [entry for entry in PROTOCOLS.values() if entry.format.tasks == FORMATS[format_name].tasks]
+    return next(iter(own + fitting), HACS).name

@@ -18,6 +18,7 @@ from evaluation import evaluate_detections, evaluate_proposals
 from evaluation.__main__ import main
 from evaluation.files.evaluate import drop_other_subsets
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
+from evaluation.run import run_protocol
 from evaluation.metrics.thresholds import parse_tious, tiou_range
 from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
@@ -272,3 +273,28 @@ def test_a_run_with_wrong_words_does_not_start(words: str, message: str) -> None
 
     with pytest.raises(InputError, match=message):
         load_config(Path(__file__).parents[2] / "configs/hacs_mini.yaml", [words])
+
+
+@pytest.mark.parametrize(
+    ("data_format", "words", "expected"),
+    [
+        ("hacs", (), "hacs"),
+        ("activitynet", (), "activitynet"),
+        ("ek100", (), "ek100"),
+        ("csv", (), "hacs"),
+        ("boris", (), "hacs"),
+        ("activitynet", ("evaluation.protocol=thumos",), "thumos"),
+    ],
+)
+def test_the_protocol_follows_the_format_unless_it_is_named(
+    data_format: str, words: tuple[str, ...], expected: str
+) -> None:
+    from pipeline.stages import STAGES
+
+    file = Path(__file__).parents[2] / "configs/own.yaml"
+    config = load_config(file, [f"data.format={data_format}", *words])
+    assert run_protocol(config).name == expected
+    # A run that named it before is the same run: what counts is the protocol itself.
+    named = load_config(file, [f"data.format={data_format}", f"evaluation.protocol={expected}"])
+    stage = STAGES["evaluation"]
+    assert stage.settings(stage.settled(config)) == stage.settings(stage.settled(named))

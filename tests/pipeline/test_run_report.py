@@ -67,6 +67,19 @@ def test_a_run_that_may_not_be_written_gets_its_report_elsewhere(copied_run: Pat
     assert {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()} == before
 
 
+def test_data_that_have_moved_are_found_where_they_are_said_to_be(
+    copied_run: Path, tiny_mini: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_mini, moved)
+    config = copied_run / "config.yaml"
+    config.write_text(config.read_text().replace(f"root: {tiny_mini}", f"root: {tmp_path / 'gone'}"))
+    assert "No figures, since the annotations cannot be read" in report_of(copied_run)
+    page = report_of(copied_run, "--data", str(moved))
+    assert sections(page) == [*SECTIONS, "correct", *WITH_DATA]
+    assert "moved/videos" in page  # for the player
+
+
 def test_the_player_names_the_videos_of_the_subset(copied_run: Path, tiny_mini: Path, tmp_path: Path) -> None:
     page = report_of(copied_run)
     found = re.search(r'data-files="([^"]*)"', page)
