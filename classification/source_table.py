@@ -155,12 +155,16 @@ def _clip_inputs(config: RunConfig) -> dict[str, str]:
 
 
 def _open_scores(parts: Parts) -> VideoLabeller:
-    from classification.score_sources import open_scores
+    from classification.labels import LabelVideo
+    from classification.score_sources import VideoScoreSource, open_scores
 
     config = parts.config.classification
     assert config.class_scores is not None
     source = open_scores(Path(config.class_scores), parts.annotations, _sampling(parts), config)
-    return _labeller(source, parts.annotations.heads, parts)
+    classes = parts.annotations.heads
+    if isinstance(source, VideoScoreSource):  # of the video already: its prior would only distort them
+        return LabelVideo(source, classes, config)
+    return _labeller(source, classes, parts)
 
 
 def _score_inputs(config: RunConfig) -> dict[str, str]:

@@ -35,7 +35,7 @@ from video_datasets.video.container import VideoLimits
 from video_datasets.video.decoder_process import DecodeJob
 from video_datasets.video.reader import StreamSummary
 
-_COMPUTED_IN = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+COMPUTED_IN = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HASHED_END_BYTES = 1 << 20
 
 
@@ -97,7 +97,7 @@ class LoadedRecipe:
         self.recipe = recipe
         self.backbone = backbone
         self.extractor = Extractor(
-            optimize_for_inference(backbone.model, _COMPUTED_IN[features.precision], device),
+            optimize_for_inference(backbone.model, COMPUTED_IN[features.precision], device),
             recipe.grid,
             features.short_side_px,
             device,

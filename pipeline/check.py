@@ -2,8 +2,8 @@
 time.
 
 Nothing is trained or written, but for the built-in mini data set where the configuration asks for
-it. The hours come from a few real steps on random input on this machine; decoding is not in them,
-which `python -m feature_extraction --config CONFIG --dry-run` measures.
+it. The hours come from a few real steps on random input and from the beginnings of some videos, on
+this machine; evaluation and report, which take seconds, are not in them.
 """
 
 from __future__ import annotations
@@ -128,16 +128,17 @@ def time_line(config: RunConfig, todo: Sequence[str]) -> str:
         InputError: if a stage could not start.
         FileNotFoundError: if a file that a stage starts from is missing.
     """
+    from pipeline.plan.amounts import amounts
     from pipeline.plan.network import start_of_run
     from pipeline.plan.outlook import known_durations
-    from pipeline.plan.times import MEASURED, amounts, estimate_line, stage_seconds
+    from pipeline.plan.times import MEASURED, estimate_line, is_busy, stage_seconds
 
     if not set(todo) & set(MEASURED):
         return ""
     dataset = load_dataset(config.data)
     model, channels, _ = start_of_run(dataset, config)
     work = amounts(dataset, config, known_durations(dataset))
-    return estimate_line(stage_seconds(todo, dataset, config, work, model, channels))
+    return estimate_line(stage_seconds(todo, dataset, config, work, model, channels), busy=is_busy())
 
 
 def stages_to_do(config: RunConfig) -> list[str]:
@@ -178,9 +179,10 @@ def _look_at_stages(plan: RunPlan, config: RunConfig) -> list[str]:
 
 def _look_ahead(plan: RunPlan, dataset: VideoDataset, config: RunConfig, todo: Sequence[str]) -> None:
     """Weights, reach, disk and time."""
+    from pipeline.plan.amounts import amounts
     from pipeline.plan.network import start_of_run
     from pipeline.plan.outlook import bytes_free, bytes_left, known_durations
-    from pipeline.plan.times import amounts, estimate_line, stage_seconds
+    from pipeline.plan.times import estimate_line, is_busy, stage_seconds
 
     durations_s = known_durations(dataset)
     _look_at_reach(plan, config, durations_s)
@@ -199,7 +201,7 @@ def _look_ahead(plan: RunPlan, dataset: VideoDataset, config: RunConfig, todo: S
         plan.wrong.append(
             f"the disk of {config.run_dir} has {free / 1e9:.1f} GB, {needed / 1e9:.1f} are needed"
         )
-    line = estimate_line(stage_seconds(todo, dataset, config, work, model, channels))
+    line = estimate_line(stage_seconds(todo, dataset, config, work, model, channels), busy=is_busy())
     plan.lines += [line] if line else []
 
 

@@ -43,7 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="video files for the player (default: those of the run's data)",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data set, if it has moved (default: the run's data.root)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="the data set, if it has moved (default: the run's data.root)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file (default: RUN/report.html)")
     arguments = parser.parse_args(argv)

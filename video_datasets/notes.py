@@ -27,6 +27,9 @@ MAX_LOOKED_AT = 200
 MAX_NAMED = 3
 MAX_COMPARED = 5000
 """Names among which the closest to a missing video's is looked for."""
+MAX_MISTYPED, MIN_RATIO, MIN_LETTERS = 2, 4, 4
+"""A class of so few segments may be a slip of one that has so many times as many, if it has so
+many letters."""
 RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 """Frame rates that frame numbers are divided by."""
 MIN_VIDEOS_OF_RATE = 5
@@ -47,6 +50,9 @@ def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
     `MAX_LOOKED_AT` videos."""
     notes = [
         *similar_names(dataset.heads),
+        *mistyped_names(
+            Counter(segment.label for video in dataset.videos.values() for segment in video.segments)
+        ),
         *subset_notes(dataset, config),
         *double_segments(dataset.videos.values()),
     ]
@@ -72,6 +78,45 @@ def similar_names(heads: Mapping[str, Sequence[str]]) -> Iterator[str]:
             if len(same) > 1:
                 quoted = ", ".join(f"'{name}'" for name in same)
                 yield f"classes {quoted} differ in capitals, blanks or underscores alone; are they one?"
+
+
+def mistyped_names(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a note on each class of a few segments that is one slip of the keys from a frequent
+    one.
+
+    Args:
+        counts: class -> its segments.
+
+    >>> list(mistyped_names({"wave": 40, "wvae": 1, "step 1": 40, "step 2": 2}))
+    ["class 'wvae' (1 segment) is nearly 'wave' (40); is it mistyped?"]
+    """
+    for name in (name for name, count in counts.items() if count <= MAX_MISTYPED):
+        frequent = [other for other, count in counts.items() if count >= MIN_RATIO * counts[name]]
+        for other in frequent:
+            if one_slip_apart(name, other):
+                segments = "1 segment" if counts[name] == 1 else f"{counts[name]} segments"
+                yield f"class '{name}' ({segments}) is nearly '{other}' ({counts[other]}); is it mistyped?"
+
+
+def one_slip_apart(one: str, other: str) -> bool:
+    """Whether one letter too many, too few, wrong, or swapped with its neighbour tells two words
+    apart; numbers and short words are no slips.
+
+    >>> [one_slip_apart("wave", word) for word in ("wvae", "waves", "wive", "waev", "vawe", "wave")]
+    [True, True, True, True, False, False]
+    >>> one_slip_apart("step 1", "step 2"), one_slip_apart("run", "gun")
+    (False, False)
+    """
+    if one == other or min(len(one), len(other)) < MIN_LETTERS or abs(len(one) - len(other)) > 1:
+        return False
+    first = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    a, b = one[first:], other[first:]
+    if (a + b)[:1].isdigit() or b[:1].isdigit():
+        return False
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:] and len(a) > 1
+    return swapped or a[1:] == b[1:] or a == b[1:] or a[1:] == b
 
 
 def subset_notes(dataset: VideoDataset, config: DataConfig) -> Iterator[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evaluation.files.evaluate import select_subset
 from evaluation.run import run_protocol
-from pipeline.plan.times import Amounts
+from pipeline.plan.amounts import Amounts
 from pipeline.reach_section import measure_reach
 from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, read_annotations

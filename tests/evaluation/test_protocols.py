@@ -18,8 +18,8 @@ from evaluation import evaluate_detections, evaluate_proposals
 from evaluation.__main__ import main
 from evaluation.files.evaluate import drop_other_subsets
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named
-from evaluation.run import run_protocol
 from evaluation.metrics.thresholds import parse_tious, tiou_range
+from evaluation.run import run_protocol
 from evaluation.settings import EvaluationConfig
 from evaluation.stage import work
 from runtime.config import load_config

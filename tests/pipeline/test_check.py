@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.check import main
-from pipeline.plan.steps import seconds_per_item
+from pipeline.plan.reading import decoding_share, training_clip_s
+from pipeline.plan.steps import REPEATED, seconds_per_item, work_s
 from pipeline.run import main as run
+from pipeline.stages import load_config
+from video_datasets.dataset import load_dataset
 from video_datasets.formats.activitynet import read_activitynet_json
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "configs/own_small.yaml")
@@ -126,7 +132,42 @@ def test_a_dry_run_is_the_plan(
     assert capsys.readouterr().out.split("disk: ")[0] == plan
 
 
-def test_steps_grow_until_one_is_long_enough() -> None:
+def test_steps_grow_until_one_is_long_enough_and_the_shortest_counts() -> None:
     seen: list[int] = []
     assert seconds_per_item(seen.append, 5) < 0.1
-    assert seen == [1, 2, 4, 5]
+    assert seen == [1, 1, 2, 4, 5, *[5] * REPEATED]  # the first sets things up
+
+
+def test_what_others_do_with_the_processors_does_not_count() -> None:
+    assert work_s(lambda: time.sleep(0.2)) < 0.1
+
+
+def test_every_stage_has_an_estimate_with_decoding(
+    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (
+        "finetune.init_weights=pretrain",
+        "head=actionformer",
+        "one_stage.channels=16",
+        "pretrain.speeds=3",
+    )
+    _check(tmp_path, *own, *words, "one_stage.heads=2", "pretrain.window_px=32", "pretrain.picture_px=64")
+    (line,) = re.findall("time: .*?[)]", " ".join(capsys.readouterr().out.split()))
+    assert "decoding included" in line
+    for stage in ("pretrain", "finetune", "features", "one_stage", "proposals", "classification"):
+        assert re.search(rf"\b{stage} [0-9.]+ (s|min|h)\b", line)
+
+
+def test_reading_takes_longer_without_a_cache(own: tuple[Path, list[Row]], tmp_path: Path) -> None:
+    (tmp_path / "videos").symlink_to(own[0])
+    with (tmp_path / "segments.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *own[1]])
+    words = [f"data.root={tmp_path}", "run_dir=x"]
+    cached = load_config(CONFIG, words)
+    files = load_config(CONFIG, [*words, "finetune.frame_cache_step=0"])
+    dataset = load_dataset(cached.data)
+    videos = list(dataset.subset("training"))
+    assert 0 < training_clip_s(dataset, videos, cached) < training_clip_s(dataset, videos, files)
+    assert 0 < decoding_share(videos, cached) < 1
+    nothing = [replace(video, path=tmp_path / "segments.csv") for video in videos]
+    assert decoding_share(nothing, cached) == training_clip_s(dataset, nothing, files) == 0

@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from video_datasets.__main__ import describe, main
 from video_datasets.dataset import Segment, Video, load_dataset
-from video_datasets.notes import Length, closest_files, data_notes, time_notes
+from video_datasets.notes import Length, closest_files, data_notes, one_slip_apart, time_notes
 from video_datasets.settings import DataConfig
 from video_datasets.video.search import files_of_ids
 
@@ -60,6 +62,28 @@ def test_names_alike_and_double_lines_are_said(tmp_path: Path) -> None:
         "classes 'Long jump', 'long_jump' differ in capitals, blanks or underscores alone"
     )
     assert doubles.startswith("1 labelled segments stand there more than once")
+
+
+def test_a_class_that_may_be_mistyped_is_said(tmp_path: Path) -> None:
+    rows = [*GOOD, *(f"a,{start},{start + 1},wave,training" for start in range(3, 9)), "a,9,10,wvae,training"]
+    (note,) = _notes(_write(tmp_path, rows, ["a.mp4", "b.mp4"]))
+    assert note == "class 'wvae' (1 segment) is nearly 'wave' (6); is it mistyped?"
+
+
+@given(st.text("ab1 ", max_size=6), st.text("ab1 ", max_size=6))
+def test_one_slip_is_an_edit_distance_of_one(one: str, other: str) -> None:
+    """Against all words that one slip makes of the first."""
+    letters = "ab1 "
+    places = range(len(one) + 1)
+    made = {one[:i] + letter + one[i:] for i in places for letter in letters}
+    made |= {one[:i] + letter + one[i + 1 :] for i in range(len(one)) for letter in letters}
+    made |= {one[:i] + one[i + 1 :] for i in range(len(one))}
+    made |= {one[:i] + one[i + 1] + one[i] + one[i + 2 :] for i in range(len(one) - 1)}
+    found = one_slip_apart(one, other)
+    assert found == one_slip_apart(other, one)
+    assert not found or other in made - {one}
+    if not {*"1"} & {*one, *other} and min(len(one), len(other)) >= 4:
+        assert found == (other in made - {one})
 
 
 @pytest.mark.parametrize(

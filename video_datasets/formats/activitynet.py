@@ -35,7 +35,8 @@ UNLABELLED_SUBSETS = ("testing", "test")
 def read_activitynet_json(path: str | Path) -> AnnotationTable:
     """Read a HACS Segments or ActivityNet annotation file.
 
-    Only `database` is required: HACS_segments_v1.1.1.json has no `version` and no `taxonomy`.
+    Only `database` is required: HACS_segments_v1.1.1.json has no `version` and no `taxonomy`. Names
+    of subsets become lower case, for the THUMOS14 file that goes round has "Validation" and "Test".
     Segment ends and durations may be numbers or numbers in quotes (HACS durations are). Testing
     videos may lack `annotations`.
 
@@ -134,12 +135,12 @@ def _video(entry: Any) -> tuple[str, float, list[Any]]:
         raise ValueError(
             f"'duration' must be a number of seconds, found {short_repr(entry['duration'])}"
         ) from None
-    annotations = entry.get("annotations", [] if subset in UNLABELLED_SUBSETS else None)
+    annotations = entry.get("annotations", [] if subset.lower() in UNLABELLED_SUBSETS else None)
     if not isinstance(annotations, list):
         raise ValueError(
             f"key 'annotations' is missing or not a list; found keys {short_repr(sorted(entry))}"
         )
-    return subset, duration, annotations
+    return subset.lower(), duration, annotations
 
 
 def _annotation(annotation: Any) -> tuple[str, float, float]:
