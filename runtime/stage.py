@@ -158,7 +158,9 @@ def fingerprint_parts(
     Raises:
         InputError: if a stage that it reads is not complete.
     """
-    parts: dict[str, Any] = {f"config.{key}": value for key, value in spec.settings(spec.settled(config)).items()}
+    parts: dict[str, Any] = {
+        f"config.{key}": value for key, value in spec.settings(spec.settled(config)).items()
+    }
     for stage in spec.reads:
         command = (commands or {}).get(stage, stage)
         parts[f"stage.{stage}"] = upstream_fingerprint(Path(config.run_dir) / stage, command)

@@ -3,6 +3,8 @@ input."""
 
 from __future__ import annotations
 
+import re
+
 from torch import Tensor, nn
 
 from tadaconv.heads import ClassificationHead
@@ -56,3 +58,29 @@ class MapNetwork(VideoNetwork):
         """Features (B, C) of clips (B, 3, T, H, W): float32 RGB, already normalised."""
         maps: Tensor = self.backbone(clips_BCTHW)
         return maps.mean((2, 3, 4))
+
+
+_BLOCK = re.compile(r"backbone\.(?:layers\.\d+|conv\d\.res_\d+)\.")
+
+
+def parameter_depths(model: VideoNetwork) -> dict[str, int]:
+    """Return how deep each parameter lies: 0 what comes before the first block, then the blocks in
+    order, and one more for what comes behind the last.
+
+    >>> from tadaconv import create_model
+    >>> depths = parameter_depths(create_model("tada2d_mini", 2))
+    >>> [depths[name] for name in ("backbone.conv1.a.weight", "head.out.weight")]
+    [0, 7]
+
+    Raises:
+        ValueError: if the blocks of the network do not stand in a row.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    blocks = list(dict.fromkeys(match[0] for name in names if (match := _BLOCK.match(name))))
+    if not blocks:
+        raise ValueError("the blocks of this network do not stand in a row, so they have no order of depth")
+    first = next(place for place, name in enumerate(names) if name.startswith(blocks[0]))
+    depths = {name: 0 if place < first else len(blocks) + 1 for place, name in enumerate(names)}
+    for place, block in enumerate(blocks):
+        depths |= {name: place + 1 for name in names if name.startswith(block)}
+    return depths

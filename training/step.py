@@ -17,7 +17,7 @@ from training.distributed import parallel, sum_in_order, world_size
 from training.dropout import PieceOfDropout
 from training.optimizer import build_optimizer, set_learning_rate
 from training.settings import TrainingConfig
-from training.task import TrainingTask, new_parameters
+from training.task import TrainingTask, new_parameters, rate_factors
 
 
 class Stepper:
@@ -43,7 +43,7 @@ class Stepper:
     ) -> None:
         self.task, self.config, self.seed, self.device = task, config, seed, device
         self.network = _with_batch_norm(task.model, config, device).to(device)
-        self.optimizer = build_optimizer(self.network, config, new_parameters(task))
+        self.optimizer = build_optimizer(self.network, config, new_parameters(task), rate_factors(task))
         self.wrapped = parallel(self.network, device)
 
     def run(self, step: int, rate: float, pieces: list[Piece], batches: Iterator[Any]) -> dict[str, float]:

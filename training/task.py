@@ -15,10 +15,11 @@ BestMetric = tuple[str, Literal["max", "min"]]
 class TrainingTask(Protocol):
     """What the loop trains: a model, its items and its losses.
 
-    Three more attributes are looked at where a task has them:
+    Four more attributes are looked at where a task has them:
 
         new_parameters: set[str]    full names of parameters that the initial weights did not have; they learn
                                     `new_layer_rate_factor` times as fast
+        rate_factors: dict[str, float]   full name of a parameter -> multiple of the learning rate, beside that
         begin_step(pieces, batches)  called before each step with all pieces of this process and
         their items: for
                                     statistics over the whole batch (`one_stage.train`)
@@ -62,6 +63,11 @@ class TrainingTask(Protocol):
 def new_parameters(task: TrainingTask) -> frozenset[str]:
     """Return the names of the task's new parameters, none if it does not tell."""
     return frozenset(getattr(task, "new_parameters", ()))
+
+
+def rate_factors(task: TrainingTask) -> dict[str, float]:
+    """Return the multiples of the learning rate that the task gives to parameters."""
+    return dict(getattr(task, "rate_factors", {}))
 
 
 def best_metric(task: TrainingTask) -> BestMetric | None:

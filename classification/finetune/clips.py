@@ -21,6 +21,7 @@ from video_datasets.dataset import Segment, Video
 from video_datasets.time_grid import TimeGrid, seconds_to_frames
 from video_datasets.video.colour import ColourJitter
 from video_datasets.video.decoding import VideoError
+from video_datasets.video.rand_augment import RandAugment
 from video_datasets.video.transforms import random_training_view, to_float
 
 ClassIndices = Mapping[str, int]
@@ -92,6 +93,11 @@ class SegmentClips(Dataset[dict[str, Any]]):
             grey_probability=grey,
         )
         self.colours = jitter if strength or grey else None
+        self.changes = (
+            RandAugment(config.rand_augment, config.rand_augment_magnitude, network_input.mean)
+            if config.rand_augment
+            else None
+        )
 
     def __len__(self) -> int:
         return len(self.segments) * self.config.clips_per_segment
@@ -140,6 +146,8 @@ class SegmentClips(Dataset[dict[str, Any]]):
             generator=generator,
             flip_probability=flip_probability,
         )
+        if self.changes is not None:
+            view = self.changes(view, generator)
         if self.colours is not None:
             view = self.colours(view, generator)
         seen = self.network_input.normalise(view)

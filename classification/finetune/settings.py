@@ -44,6 +44,15 @@ class FinetuneConfig(TrainingConfig):
     same in all frames of a clip (ViViT 0.5). 0: none."""
     grey_probability: float = 0.0
     """Probability that a clip loses its colour (ViViT on Kinetics 0.3, TAdaFormer 0.2)."""
+    rand_augment: int = 0
+    """Random changes of geometry and colour that are drawn for each training clip
+    (`video_datasets.video.rand_augment`; TAdaFormer and TAdaConvNeXtV2 4). 0: none."""
+    rand_augment_magnitude: float = 9.0
+    """How strong they are, 0 to 10."""
+    layer_rate_decay: float = 1.0
+    """Learning rate of a block as a multiple of that of the block behind it, from the head to the
+    stem (TAdaFormer-B 0.7, -L 0.85); 1: all learn alike. For networks whose blocks stand in a row:
+    transformers and ResNets."""
     label_smoothing: float = 0.0
     """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on
     EPIC-KITCHENS-100 0.2)."""
@@ -80,6 +89,15 @@ class FinetuneConfig(TrainingConfig):
         for name in ("colour_jitter", "grey_probability", "label_smoothing", "random_erasing"):
             share = getattr(self, name)
             require(0 <= share <= 1, f"finetune.{name} must lie within 0 and 1, found {share}")
+        require_at_least(self, "finetune", rand_augment=0, rand_augment_magnitude=0)
+        require(
+            self.rand_augment_magnitude <= 10,
+            f"finetune.rand_augment_magnitude must be at most 10, found {self.rand_augment_magnitude}",
+        )
+        require(
+            0 < self.layer_rate_decay <= 1,
+            f"finetune.layer_rate_decay must lie above 0 and at most at 1, found {self.layer_rate_decay}",
+        )
         low_px, high_px = self.short_side_px
         require(
             0 < self.crop_px <= low_px <= high_px,

@@ -26,6 +26,7 @@ from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from tadaconv import VideoNetwork, create_model, load_weights
+from tadaconv.network import parameter_depths
 from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
@@ -54,6 +55,7 @@ class FinetuneTask:
         heads: head -> class names.
         loader_workers: processes that decode for the validation.
         new_parameters: names of parameters that the initial weights did not have.
+        rate_factors: multiples of the learning rate by name, see `layer_rates`.
 
     Attributes:
         damaged: video id -> reason, for clips that could not be decoded.
@@ -72,9 +74,11 @@ class FinetuneTask:
         *,
         loader_workers: int = 0,
         new_parameters: set[str] | None = None,
+        rate_factors: dict[str, float] | None = None,
     ) -> None:
         self.model, self.dataset, self.validation, self.heads = model, clips, validation, heads
         self.loader_workers, self.new_parameters = loader_workers, new_parameters or set()
+        self.rate_factors = rate_factors or {}
         self.num_items = len(clips)
         self.damaged: dict[str, str] = {}
 
@@ -206,6 +210,7 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
         dataset.heads,
         loader_workers=run.config.runtime.loader_workers,
         new_parameters=new_parameters,
+        rate_factors=layer_rates(model, run.config),
     )
 
 
@@ -243,6 +248,24 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
     except ValueError as error:
         raise InputError(f"model or finetune.init_weights: {error}") from error
     return model, new_parameters
+
+
+def layer_rates(model: VideoNetwork, config: RunConfig) -> dict[str, float]:
+    """Return the multiple of the learning rate of each parameter, d ** (L + 1 - depth) for L blocks
+    as TAdaFormer is trained; {} where all learn alike.
+
+    Raises:
+        InputError: if the network's blocks do not stand in a row.
+    """
+    decay = config.finetune.layer_rate_decay
+    if decay == 1:
+        return {}
+    try:
+        depths = parameter_depths(model)
+    except ValueError as error:
+        raise InputError(f"finetune.layer_rate_decay={decay} with model={config.model}: {error}") from error
+    last = max(depths.values())
+    return {name: decay ** (last - depth) for name, depth in depths.items()}
 
 
 def _weights_file(config: RunConfig) -> Path:

@@ -34,7 +34,7 @@ SAMPLE_S = 0.5
 """How long each is decoded at most."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class BlankFrames:
     """Grey pictures of the size of cached frames, in place of the cache that is not there yet."""
 

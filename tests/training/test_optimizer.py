@@ -6,6 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+import pipeline.stages  # noqa: F401 (settings of all packages)
+from classification.finetune.settings import FinetuneConfig
+from classification.finetune.train import layer_rates
+from runtime.errors import InputError
+from runtime.sections import run_config
 from tadaconv import create_model
 from training.optimizer import build_optimizer, set_learning_rate, split_parameters
 from training.settings import TrainingConfig
@@ -76,5 +81,57 @@ def test_new_layers_learn_at_a_multiple_of_the_rate() -> None:
 
 
 def test_a_new_parameter_that_is_not_there_is_named() -> None:
-    with pytest.raises(ValueError, match=r"no parameters \['head\.weight'\] that could be new"):
+    with pytest.raises(
+        ValueError, match=r"no parameters \['head\.weight'\] that could learn at another rate"
+    ):
         build_optimizer(nn.Linear(2, 2), TrainingConfig(), {"weight", "head.weight"})
+
+
+def test_deep_blocks_learn_faster_by_their_depth() -> None:
+    """Against the published table of TAdaFormer: factor d ** (L + 1 - id), id 0 the stem, i + 1 the
+    layer i, L + 1 what stands behind; and its new parameters 10 times as fast."""
+    with torch.device("meta"):
+        model = create_model("tadaformer_b16", num_classes=3)
+    config = run_config(
+        finetune=FinetuneConfig(layer_rate_decay=0.7, new_layer_rate_factor=10.0), run_dir="x"
+    )
+    rates = layer_rates(model, config)
+    names = dict(model.named_parameters())
+    assert rates.keys() == names.keys()
+    for name in names:
+        if ".layers." in name:
+            layer = int(name.split(".layers.")[1].split(".")[0])
+            expected = 0.7 ** (12 + 1 - (layer + 1))
+        else:
+            expected = 1.0 if name.startswith(("head.", "backbone.ln_post")) else 0.7**13
+        assert rates[name] == pytest.approx(expected), name
+    new = {name for name in names if ".tada." in name or name.startswith("head.")}
+    optimizer = build_optimizer(model, config.finetune, new, rates)
+    found = {id(p): group["rate_factor"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(found) == len(names)
+    for name, parameter in names.items():
+        assert found[id(parameter)] == pytest.approx(rates[name] * (10 if name in new else 1))
+
+
+def test_blocks_of_a_resnet_have_an_order_and_those_of_two_pathways_none() -> None:
+    rates = layer_rates(
+        create_model("tada2d_mini", 3), run_config(finetune=FinetuneConfig(layer_rate_decay=0.5), run_dir="x")
+    )
+    found = [rates[f"backbone.conv{stage}.res_1.conv_branch.b.weight"] for stage in (2, 3, 4, 5)]
+    assert found == [0.5**6, 0.5**5, 0.5**4, 0.5**2]  # stages 4 and 5 have two blocks
+    assert rates["head.out.weight"] == 1
+    config = run_config(model="slowfast_8x8", finetune=FinetuneConfig(layer_rate_decay=0.5), run_dir="x")
+    with torch.device("meta"):
+        model = create_model("slowfast_8x8", 3)
+    with pytest.raises(
+        InputError, match=r"finetune\.layer_rate_decay=0\.5 with model=slowfast_8x8.*in a row"
+    ):
+        layer_rates(model, config)
+
+
+def test_rates_alike_leave_the_groups_as_they_were() -> None:
+    model = create_model("tada2d_mini", num_classes=3)
+    plain, named = (
+        build_optimizer(model, TrainingConfig(), {"head.out.weight"}, factors) for factors in (None, {})
+    )
+    assert len(plain.param_groups) == len(named.param_groups) == 3
