@@ -54,8 +54,9 @@ def classify(run: StageRun) -> None:
     levels = declared_levels(run.config)
     label_video = open_labeller(run, dataset)
     proposals = by_video(read_predictions(run.upstream("proposals") / "proposals.h5"))
-    videos = [video_id for video_id, part in proposals.items() if len(part)]
-    with finish_videos(run, videos, lambda video_id: label_video(proposals[video_id])) as found:
+    with finish_videos(
+        run, {name: part for name, part in proposals.items() if len(part)}, label_video
+    ) as found:
         if run.skipped and not found:
             reasons = "; ".join(f"{video_id}: {reason}" for video_id, reason in list(run.skipped.items())[:3])
             raise InputError(f"no video could be classified: {reasons}")

@@ -53,6 +53,7 @@ SPEC = StageSpec(
     work=work,
     description=__doc__ or "",
     configured=stage_spec,
+    per_video=True,
     epilog=EPILOG,
     results=("detections*.json", "source.json", "*.h5", "*.pt"),
 )

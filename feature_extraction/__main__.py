@@ -16,7 +16,7 @@ from typing import Any
 from feature_extraction.settings import FeaturesConfig
 from feature_extraction.stage import SPEC
 from pipeline.stages import STAGES, load_config
-from runtime.command import KEYS_HELP, limit_spinning, run_of_words
+from runtime.command import KEYS_HELP, SCHEDULER_HELP, limit_spinning, run_of_words
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
@@ -36,7 +36,7 @@ _EXAMPLES = f"""examples:
   python -m feature_extraction --config configs/hacs.yaml --scheduler tcp://host:8786
 
 Cut off, the same command goes on. What is done about damaged videos: feature_extraction/extract.py; clusters:
-feature_extraction/cluster.py; other people's features: features.store=FILE.h5 instead of extracting.
+runtime/cluster.py; other people's features: features.store=FILE.h5 instead of extracting.
 {KEYS_HELP}
 """
 
@@ -107,9 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what there is to do, and its cost")
     parser.add_argument("--force", action="store_true", help="redo everything from nothing")
-    parser.add_argument(
-        "--scheduler", metavar="tcp://...", help="let the workers of this Dask cluster extract"
-    )
+    parser.add_argument("--scheduler", metavar="tcp://...", help=SCHEDULER_HELP)
     run = parser.add_argument_group("as a stage")
     run.add_argument("--config", metavar="FILE", help="YAML file of the run, e.g. configs/hacs.yaml")
     run.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from feature_extraction.outcome import Outcome
 from feature_extraction.recipe import LoadedRecipe
+from runtime.parallel import KILLED, WorkerDiedError
 from runtime.progress import progress
 from video_datasets.video.container import VideoError
 from video_datasets.video.decoder_process import DecodeJob
@@ -20,27 +21,43 @@ def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Ou
 
     A video that fails is tried once more, after all others; then its reason is final.
     """
-    if loaded.recipe.runtime.scheduler:
-        from feature_extraction.cluster import extract_on_cluster  # Dask is an extra
-
-        yield from extract_on_cluster(loaded, videos)
-        return
-    failed = []
-    for job, outcome in _extract_here(loaded, [loaded.job(name, path) for name, path in videos.items()]):
-        if outcome.reason:
-            failed.append(job)
+    failed = {}
+    for name, outcome in _extract(loaded, videos):
+        if outcome.reason not in ("", KILLED):  # which was tried twice already
+            failed[name] = videos[name]
         else:
             yield outcome
-    for _, outcome in _extract_here(loaded, failed):
+    for _, outcome in _extract(loaded, failed):
         yield outcome
 
 
-def _extract_here(loaded: LoadedRecipe, jobs: Iterable[DecodeJob]) -> Iterator[tuple[DecodeJob, Outcome]]:
-    """Extract each video once, in this process, as its frames come in."""
+def _extract(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[tuple[str, Outcome]]:
+    """Extract each video once."""
+    if loaded.recipe.runtime.scheduler and videos:
+        from feature_extraction.cluster import extract_on_cluster
+
+        results = extract_on_cluster(loaded, videos)
+    else:
+        results = _extract_here(loaded, [loaded.job(name, path) for name, path in videos.items()])
+    for name, result in results:
+        if isinstance(result, VideoError):
+            yield name, Outcome(name, result.reason, 0)
+        elif isinstance(result, WorkerDiedError):
+            yield name, Outcome(name, str(result), 0)
+        elif isinstance(result, Exception):
+            raise result  # every video would fail the same way
+        else:
+            yield name, result
+
+
+def _extract_here(
+    loaded: LoadedRecipe, jobs: Iterable[DecodeJob]
+) -> Iterator[tuple[str, Outcome | Exception]]:
+    """Extract in this process, as the frames come in."""
     runtime = loaded.recipe.runtime
     results = drive(jobs, loaded.writer, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
     for job, result in results:
-        yield job, Outcome(job.video_id, result.reason, 0) if isinstance(result, VideoError) else result
+        yield job.video_id, result
 
 
 def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[Outcome]:
@@ -52,8 +69,7 @@ def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[O
         done: those that an earlier attempt has finished.
     """
     frames = 0
-    with progress(description="features", total=total, unit="video") as bar:
-        bar.initial = bar.n = done  # so that the rate is this attempt's
+    with progress(description="features", total=total, initial=done, unit="video") as bar:
         for outcome in outcomes:
             frames += outcome.frames_decoded
             bar.update()

@@ -44,6 +44,7 @@ SPEC = StageSpec(
     command="feature_extraction",
     work=work,
     configured=stage_spec,
+    per_video=True,
     sections=("data", "grid", "features"),
     reads=("finetune",),
     inputs=lambda config: dataset_inputs(config.data),

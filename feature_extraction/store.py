@@ -204,7 +204,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         """Videos that this process has seen whole in the merged file."""
 
     def __reduce__(self) -> tuple[type[FeatureStore], tuple[Path]]:
-        return type(self), (self.path,)
+        return type(self), (self.path.absolute(),)  # other processes may be elsewhere
 
     def __getitem__(self, video_id: str) -> FeatureRecord:
         with self._damage_told(video_id), self._opened(video_id) as file:

@@ -26,7 +26,7 @@ from feature_extraction import FeatureStore
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import video_file_name
 from pipeline.trained_run import TrainedRun, open_run
-from proposals.propose import ProposeVideo
+from proposals.propose import PROPOSALS, ProposeVideo
 from video_datasets.video.container import VideoError
 from video_datasets.video.drive import drive_one
 
@@ -134,7 +134,7 @@ class Detector:
     def _detect(self, path: Path) -> VideoDetections:
         store = FeatureStore(self._recipe.recipe.folder)
         run = self.run
-        proposals = ProposeVideo(store, run.head, run.config)(_VIDEO)
+        proposals = ProposeVideo(store, run.head, run.config)(_VIDEO)[PROPOSALS]
         parts = Parts(run.config, run.device, None, store, run.backbone, run.classifier)
         detections = SOURCES[run.config.classification.source].open(parts)(proposals)["action"]
         detections = detections.rows(np.argsort(-detections.score, kind="stable"))

@@ -16,6 +16,8 @@ from video_datasets.dataset import load_dataset
 from video_datasets.predictions import Predictions, concatenate, write_predictions
 
 OUTPUT_NAME = "proposals.h5"
+PROPOSALS = "proposals"
+"""What is found in a video."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class ProposeVideo:
     head: TrainedHead
     config: RunConfig
 
-    def __call__(self, video_id: str) -> Predictions:
-        """Return the proposals of a video, by score, descending.
+    def __call__(self, video_id: str) -> dict[str, Predictions]:
+        """Return the proposals of a video, by score, descending, under the name "proposals".
 
         Raises:
             InputError: if its features are missing or on another grid.
@@ -42,15 +44,16 @@ class ProposeVideo:
         if problem:
             raise InputError(problem)
         kept = head_of(self.config).suppress(self.head.candidates(self.store, video_id), self.config)
-        return Predictions.of_video(video_id, kept.segments_s, kept.scores, kept.classes, self.head.labels)
+        labels = self.head.labels
+        return {PROPOSALS: Predictions.of_video(video_id, kept.segments_s, kept.scores, kept.classes, labels)}
 
 
 def propose(run: StageRun) -> None:
     """Run the head over the features of all videos outside the training subset; leaves
     proposals.h5.
 
-    Videos are taken one at a time, and a cut-off stage goes on with the first one that is not
-    finished. (The TAdaConv code finishes a video when the windows of the next one begin, and loses
+    Each video is worked on by itself, and a cut-off stage goes on with those that are not finished.
+    (The TAdaConv code finishes a video when the windows of the next one begin, and loses
     videos whose windows do not follow one another.)
     """
     device = prepare_device(run.config.runtime)
@@ -60,12 +63,10 @@ def propose(run: StageRun) -> None:
     check_store(store, head.grid)
     dataset = load_dataset(run.config.data, for_training=False)
     videos = [v.video_id for v in dataset.videos.values() if v.subset != run.config.data.training_subset]
-    propose_video = ProposeVideo(store, head, run.config)
-    with finish_videos(run, videos, lambda video_id: {"proposals": propose_video(video_id)}) as found:
-        empty = (Predictions.of_video(video_id) for video_id in videos)
-        proposals = concatenate(
-            [found.get(part.videos[0], {"proposals": part})["proposals"] for part in empty]
-        )
+    items = {video_id: video_id for video_id in videos}
+    with finish_videos(run, items, ProposeVideo(store, head, run.config)) as found:
+        parts = [found.get(name, {PROPOSALS: Predictions.of_video(name)})[PROPOSALS] for name in videos]
+        proposals = concatenate(parts)
         write_predictions(run.folder / OUTPUT_NAME, proposals)
     run.counts.update({"videos": len(videos), "proposals": len(proposals)})
     run.summary = f"{len(proposals)} proposals in {len(videos)} videos"

@@ -32,5 +32,6 @@ SPEC = StageSpec(
     work=work,
     description=__doc__ or "",
     configured=stage_spec,
+    per_video=True,
     results=("proposals.h5",),
 )

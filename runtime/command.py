@@ -18,6 +18,7 @@ from runtime.stage import run_stage
 from runtime.stage_spec import StageSpec
 
 KEYS_HELP = "keys: `python -m pipeline.settings` lists all of them (docs/configuration.md)"
+SCHEDULER_HELP = "let the workers of this Dask cluster share the videos"
 OF_EVERY_STAGE = ("run_dir", *RUN_NAMING_KEYS, "head")
 """Keys that name the run; `runtime.*` says how it uses the machine."""
 
@@ -39,11 +40,15 @@ def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequen
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")
     parser.add_argument("--force", action="store_true", help="redo the stage from nothing")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
+    if spec.per_video:
+        parser.add_argument("--scheduler", metavar="tcp://...", help=SCHEDULER_HELP)
     arguments = parser.parse_intermixed_args(argv)
     limit_spinning()
+    address = getattr(arguments, "scheduler", None)
+    words = [*arguments.overrides, *([f"runtime.scheduler={address}"] if address else [])]
 
     def act() -> int:
-        return run_of_words(spec, stages, arguments.config, arguments.overrides, force=arguments.force)
+        return run_of_words(spec, stages, arguments.config, words, force=arguments.force)
 
     code = guarded(act)
     # To torchrun every code but 0 is a failure, and ends the other processes.

@@ -3,24 +3,17 @@ kills its worker."""
 
 from __future__ import annotations
 
-import queue
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 
-from runtime.errors import InputError
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-NO_WORKERS_LIMIT_S = 60.0
-"""How long a cluster may be without any worker; those that died are started again within
-seconds, if at all."""
 
-_POLL_S = 2.0
+KILLED = "the process that worked on it was killed, twice (out of memory?)"
 
 
 class WorkerDiedError(RuntimeError):
@@ -59,7 +52,7 @@ def parallel_map(
 
 def _processes(workers: int, function: Callable[[Item], Result], items: Sequence[Item]) -> Any:
     return Parallel(n_jobs=workers, batch_size=1, pre_dispatch=2 * workers, return_as="generator")(
-        delayed(_attempt)(function, item) for item in items
+        delayed(attempt)(function, item) for item in items
     )
 
 
@@ -67,76 +60,13 @@ def _alone(function: Callable[[Item], Result], item: Item) -> Result | Exception
     try:
         result: Result | Exception = next(iter(_processes(2, function, [item])))
     except BrokenProcessPool:
-        return WorkerDiedError("the process that worked on it was killed, twice (out of memory?)")
+        return WorkerDiedError(KILLED)
     return result
 
 
-def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Exception:
+def attempt(function: Callable[[Item], Result], item: Item) -> Result | Exception:
+    """Return the result of an item, or the exception that it raised."""
     try:
         return function(item)
     except Exception as error:  # whatever a video does to its worker is this item's result, to be listed
         return error
-
-
-def cluster_map(
-    client: Any, function: Callable[[Item], Result], items: Sequence[Item]
-) -> Iterator[tuple[Item, Result | Exception]]:
-    """Apply `function` to every item on the workers of a Dask cluster; yield (item, result or
-    exception) as they come.
-
-    Dask gives the item of a worker that dies to another one, and gives up on it (`WorkerDiedError`)
-    after as many deaths as the scheduler allows. joblib on top of Dask would wait for ever then, so
-    this is Dask's own client.
-
-    Args:
-        client: `distributed.Client`.
-        function: module-level function of one item, importable on the workers.
-        items: picklable items.
-
-    Raises:
-        InputError: if the scheduler goes away, or no worker is left for `NO_WORKERS_LIMIT_S`.
-    """
-    finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    futures = client.map(_attempt, [function] * len(items), items, pure=False, batch_size=1000)
-    item_of = {future.key: item for future, item in zip(futures, items, strict=True)}
-    for future in futures:
-        future.add_done_callback(finished.put)
-    try:
-        for _ in items:
-            future = _next_finished(client, finished)
-            yield item_of[future.key], _result(future)
-            future.release()
-    finally:
-        if client.status == "running":
-            client.cancel(futures)
-
-
-def _result(future: Any) -> Any:
-    if future.status == "finished":
-        return future.result()
-    failure = future.exception()  # not the function's own, which would be a result
-    return WorkerDiedError(str(failure)) if type(failure).__name__ == "KilledWorker" else failure
-
-
-def _next_finished(client: Any, finished: queue.SimpleQueue[Any]) -> Any:
-    last_seen_s = time.monotonic()
-    while True:
-        try:
-            future = finished.get(timeout=_POLL_S)
-        except queue.Empty:
-            if client.status != "running":
-                raise InputError(_gone(client, "is gone")) from None
-            if client.scheduler_info(n_workers=-1)["workers"]:
-                last_seen_s = time.monotonic()
-            elif time.monotonic() - last_seen_s > NO_WORKERS_LIMIT_S:
-                raise InputError(_gone(client, "has no worker left")) from None
-        else:
-            if future.status in ("cancelled", "lost"):
-                raise InputError(_gone(client, "is gone"))
-            return future
-
-
-def _gone(client: Any, what: str) -> str:
-    return (
-        f"the Dask scheduler {what}; what was finished is kept: start it again, then the same command goes on"
-    )

@@ -10,7 +10,16 @@ from tqdm import tqdm
 
 
 def progress(
-    items: Iterable[Any] | None = None, *, description: str, total: int | None = None, unit: str = "it"
+    items: Iterable[Any] | None = None,
+    *,
+    description: str,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str = "it",
 ) -> tqdm:
-    """Return a tqdm bar on stderr, disabled when stderr is not a terminal."""
-    return tqdm(items, desc=description, total=total, unit=unit, leave=False, disable=not sys.stderr.isatty())
+    """Return a tqdm bar on stderr, disabled when stderr is not a terminal.
+
+    `initial` of the total were done before, so that the rate is that of now.
+    """
+    hidden = not sys.stderr.isatty()
+    return tqdm(items, desc=description, total=total, initial=initial, unit=unit, leave=False, disable=hidden)

@@ -69,6 +69,11 @@ class RunConfig:
         """Return a copy with other values: sections as a whole, or keys of the run itself."""
         return dataclasses.replace(self, **values)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as values: the class of a whole configuration is made by each process."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _of_values, (values,)
+
     def __post_init__(self) -> None:
         require(self.seed >= 0, f"seed must be at least 0, found {self.seed}")
         require(self.run_dir != "", "run_dir must name a folder, found an empty word")
@@ -90,6 +95,10 @@ def _run_config_type(sections: tuple[tuple[str, type], ...]) -> type[RunConfig]:
 def run_config(**values: Any) -> RunConfig:
     """Return a configuration of these values, everything else at its default."""
     return run_config_type()(**values)
+
+
+def _of_values(values: dict[str, Any]) -> RunConfig:
+    return run_config(**values)
 
 
 def places() -> set[str]:

@@ -17,13 +17,14 @@ class RuntimeConfig:
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""
     threads: int = 0
-    """Threads of torch in each process; 0: all cores, divided among the processes of this
-    machine."""
+    """Threads of torch in each process; 0: all cores, divided among the processes of this machine,
+    but one where videos are shared among `workers` (proposals, labels)."""
     workers: int = 2
-    """Processes that decode videos for extraction."""
+    """Processes that decode videos for extraction, and that find and label proposals; each of the
+    latter holds the network and one video."""
     scheduler: str = ""
-    """Address (tcp://host:port) of a running Dask cluster that extracts the features; empty: this
-    machine does. See `feature_extraction.cluster`."""
+    """Address (tcp://host:port) of a running Dask cluster that extracts the features, finds the
+    proposals and labels them; empty: this machine does. See `runtime.cluster`."""
     loader_workers: int = 0
     """Processes that load training items; 0: the training process itself."""
     checkpoint_every_s: float = 60.0

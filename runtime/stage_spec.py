@@ -73,6 +73,7 @@ class StageSpec:
             that read it, since training again from the same configuration may end with other
             weights (on a GPU).
         configured: returns the stage as a configuration makes it; None: always the same.
+        per_video: whether a cluster can share its videos (`runtime.scheduler`).
         wanted: whether a whole run ends with this stage; what it reads is run before it.
         epilog: last paragraphs of `--help`; empty: examples that suit any stage.
     """
@@ -91,6 +92,7 @@ class StageSpec:
     shows: str = ""
     weights: str = ""
     configured: Callable[[RunConfig], StageSpec] | None = None
+    per_video: bool = False
     wanted: Callable[[RunConfig], bool] = lambda config: False
     epilog: str = ""
 

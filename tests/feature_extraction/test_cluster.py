@@ -36,14 +36,13 @@ from feature_extraction import cluster
 original = getattr(cluster, "original", cluster.extract_here)  # Dask may load this file twice
 
 def with_accidents(task):
-    if not task.mark.exists():
-        Path(os.environ["PIDS"], task.video_id).write_text(str(os.getpid()))
-        if task.video_id == "killer":
-            task.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if task.video_id == "victim" and task.mark.parent.name == "1":
-            task.mark.touch()
-            time.sleep(600)  # until somebody kills this worker
+    noted = Path(os.environ["PIDS"], task.video_id)
+    first = not noted.exists()
+    noted.write_text(str(os.getpid()))
+    if task.video_id == "killer":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task.video_id == "victim" and first:
+        time.sleep(600)  # until somebody kills this worker
     return original(task)
 
 cluster.original, cluster.extract_here = original, with_accidents
@@ -146,7 +145,7 @@ def test_a_cluster_with_accidents_gives_the_features_of_one_machine(
         killer.start()
         assert extract_own_videos(asked(videos, tmp_path / "there.h5", address)) == 1
     printed = capsys.readouterr().err
-    assert "left out: killer: its worker was killed, twice" in printed
+    assert "left out: killer: the process that worked on it was killed, twice" in printed
     assert "left out: cut_40pct: cut or damaged: 21 / 79 frames decoded" in printed
     assert printed.count("left out:") == 2
     assert not killer.is_alive()
@@ -184,7 +183,7 @@ def test_a_worker_gives_the_features_of_this_process(tiny_mini: Path, shared: Pa
 def test_without_a_scheduler_the_command_says_so(
     tiny_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feature_extraction.cluster._CONNECT_LIMIT_S", 1)
+    monkeypatch.setattr("runtime.cluster._CONNECT_LIMIT_S", 1)
     videos = tiny_mini / "videos"
     with pytest.raises(InputError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9' within 1 s"):
         extract_own_videos(asked(videos, tmp_path / "out.h5", "tcp://127.0.0.1:9"))

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import os
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
-from runtime import parallel
-from runtime.errors import InputError
-from runtime.parallel import WorkerDiedError, cluster_map, parallel_map
+from runtime.parallel import WorkerDiedError, parallel_map
 
 
 def _pid(_: int) -> int:
@@ -52,36 +49,3 @@ def test_items_that_kill_their_worker_are_tried_again_and_told(tmp_path: Path) -
     assert [item for item, _ in results] == items
     assert isinstance(results[3][1], WorkerDiedError)
     assert [result for _, result in results if isinstance(result, int)] == [n**2 for n in range(12) if n != 3]
-
-
-@pytest.fixture
-def workerless():
-    """A Dask cluster of this process, so far without workers, and a client of it."""
-    distributed = pytest.importorskip("distributed")
-    options = {"processes": False, "dashboard_address": None, "host": "127.0.0.1", "protocol": "tcp"}
-    with distributed.LocalCluster(n_workers=0, **options) as cluster, distributed.Client(cluster) as client:
-        yield cluster, client
-
-
-def test_a_cluster_gives_each_result_or_error(workerless) -> None:
-    cluster, client = workerless
-    cluster.scale(1)
-    results = dict(cluster_map(client, math.sqrt, [4.0, -1.0, 9.0]))
-    assert (results[4.0], results[9.0]) == (2.0, 3.0)
-    assert isinstance(results[-1.0], ValueError)
-
-
-def test_a_cluster_without_workers_is_not_waited_for(workerless, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "NO_WORKERS_LIMIT_S", 0.2)
-    monkeypatch.setattr(parallel, "_POLL_S", 0.1)
-    _, client = workerless
-    with pytest.raises(InputError, match="the Dask scheduler has no worker left; what was finished is kept"):
-        list(cluster_map(client, math.sqrt, [4.0]))
-
-
-def test_a_cluster_that_goes_away_is_not_waited_for(workerless, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_POLL_S", 0.1)
-    cluster, client = workerless
-    threading.Timer(0.5, cluster.close).start()
-    with pytest.raises(InputError, match="the Dask scheduler is gone; what was finished is kept"):
-        list(cluster_map(client, math.sqrt, [4.0]))
