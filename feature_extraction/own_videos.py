@@ -32,6 +32,7 @@ from runtime.overwriting import refuse_overwriting
 from runtime.settings import RuntimeConfig
 from runtime.stage import MAX_LISTED
 from video_datasets.time_grid import TimeGrid
+from video_datasets.video.left_out import left_out
 from video_datasets.video.search import VIDEO_SUFFIXES, video_files, video_id_of
 
 
@@ -139,8 +140,12 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
             problems[name] = str(error)
         else:
             found[video_id] = path
+    others = left_out(folder)
     if not found:
-        raise InputError(f"{folder}: no videos there (looked for {', '.join(VIDEO_SUFFIXES)} at any depth)")
+        looked_for = f"{folder}: no videos there (looked for {', '.join(VIDEO_SUFFIXES)} at any depth)"
+        raise InputError("; ".join([looked_for, *others]))
+    for words in others:
+        print(f"videos: {words}", file=sys.stderr)
     return found, problems
 
 

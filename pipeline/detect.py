@@ -37,6 +37,7 @@ from runtime.progress import progress
 from runtime.text import encodable
 from video_datasets.formats.tools.table import WRITERS
 from video_datasets.video.decoding import VideoError, read_header
+from video_datasets.video.left_out import left_out
 from video_datasets.video.search import APPLE_DOUBLE, VIDEO_SUFFIXES, video_id_of
 
 if TYPE_CHECKING:
@@ -182,9 +183,9 @@ def named_videos(paths: Sequence[Path]) -> dict[str, Path]:
             name, number = f"{first}_{number}", number + 1
         videos[name] = path
     if not videos:
-        raise InputError(
-            f"{', '.join(map(str, paths))}: no videos there (looked for {', '.join(VIDEO_SUFFIXES)} at any depth)"
-        )
+        places, suffixes = ", ".join(map(str, paths)), ", ".join(VIDEO_SUFFIXES)
+        looked_for = f"{places}: no videos there (looked for {suffixes} at any depth)"
+        raise InputError("; ".join([looked_for, *(words for path in paths for words in left_out(path))]))
     return videos
 
 

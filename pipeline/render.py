@@ -16,6 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from evaluation.report.letters import any_letters
 from pipeline.detector import VideoDetections
 from runtime.atomic import atomic_path
 from runtime.progress import progress
@@ -114,7 +115,8 @@ def draw_strips(found: VideoDetections, width: int, height: int) -> list[Strip]:
         (_printable(label), f"  {score:.2f}", colours[label])
         for label, score in zip(found.labels, found.scores.tolist(), strict=True)
     ]
-    return [_strip(label, score, colour, font_px, width) for label, score, colour in texts]
+    with any_letters():
+        return [_strip(label, score, colour, font_px, width) for label, score, colour in texts]
 
 
 def _printable(label: str) -> str:

@@ -19,6 +19,7 @@ from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.notes import closest_files, data_notes
 from video_datasets.settings import DataConfig
+from video_datasets.video.left_out import left_out
 from video_datasets.video.search import video_files
 
 MAX_NAMED = 8
@@ -75,6 +76,8 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
         if missing and on_disk:
             more = ", ..." if len(missing) > MAX_NAMED else ""
             lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], dataset, config))}{more}")
+    if any(video.path is None for video in dataset.videos.values()):
+        lines += [f"  {words}" for words in left_out(Path(config.root) / config.videos)]
     lines += [f"  {line}" for line in dataset.format.describe(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
     lines += [f"  note: {note}" for note in data_notes(dataset, config)]

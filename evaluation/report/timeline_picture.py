@@ -12,6 +12,7 @@ matplotlib.use("Agg")  # no screen is needed
 
 from matplotlib import pyplot as plt
 
+from evaluation.report.letters import any_letters
 from runtime.atomic import atomic_path
 from video_datasets.dataset import Segment
 
@@ -36,7 +37,8 @@ def draw_timeline(
         truth: annotated segments; none where the video is not annotated.
         detections: (segment, score), by score, descending; darker means a higher score.
     """
-    with matplotlib.rc_context({"text.parse_math": False}):  # a "$" in a label is a "$"
+    # A "$" in a label is a "$".
+    with matplotlib.rc_context({"text.parse_math": False}), any_letters():
         figure = _figure(video_id, duration_s, truth, detections)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format="png", dpi=110)
