@@ -5,11 +5,12 @@
     most videos show one class            proposals: one label for all proposals of a video
     videos show several classes           trained: a classifier of segments and background
 
-On imported features (`features.store`) there is no finetuned head, and `trained` serves all data;
-where most videos show one class, with `classification.video_prior`. What was chosen stands in the
-stage's folder, for detection and bundles. Measured (one seed of each, average mAP): 1,000
-recordings of three spoken words each 89.1 with `trained`, 80.7 with `features`; mini-HACS, one
-class a video, 71.6 with either `proposals` or `trained`.
+On imported features (`features.store`) or those of a frozen network (`finetune.epochs=0`) there is
+no finetuned head, and `trained` serves all data; where most videos show one class, with
+`classification.video_prior`. What was chosen stands in the stage's folder, for detection and
+bundles. Measured (one seed of each, average mAP): 1,000 recordings of three spoken words each 89.1
+with `trained`, 80.7 with `features`; mini-HACS, one class a video, 71.6 with either `proposals` or
+`trained`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from classification.source_table import AUTO, SOURCES, SourceKind
+from classification.source_table import AUTO, SOURCES, SourceKind, has_trained_head
 from proposals.heads import head_of
 from runtime.atomic import write_json
 from runtime.errors import InputError
@@ -52,9 +53,9 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     """Choose the source that suits the training annotations."""
     if head_of(config).tells_classes(config):
         return Choice("head", 0.0, f"{head_of(config).title} gives labels itself")
-    imported = config.features.store is not None
+    untrained = not has_trained_head(config)
     if set(dataset.heads) != {"action"}:
-        source = "trained" if imported else "features"
+        source = "trained" if untrained else "features"
         return Choice(
             source, config.classification.video_prior, f"{' and '.join(dataset.heads)} of each proposal"
         )
@@ -67,7 +68,7 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     reason = f"{several} of {len(counts)} training videos show more than one class"
     if several >= SEVERAL_SHARE * len(counts):
         return Choice("trained", config.classification.video_prior, reason)
-    if imported:
+    if untrained:
         return Choice("trained", config.classification.video_prior or PRIOR, reason)
     return Choice("proposals", 0.0, reason)
 

@@ -199,7 +199,13 @@ def _open_auto(parts: Parts) -> VideoLabeller:
 def _auto_reads(config: RunConfig) -> tuple[str, ...]:
     if head_of(config).tells_classes(config):
         return ("proposals",)
-    return ("features", "proposals") if config.features.store else ("finetune", "features", "proposals")
+    return ("finetune", "features", "proposals") if has_trained_head(config) else ("features", "proposals")
+
+
+def has_trained_head(config: RunConfig) -> bool:
+    """Whether the run's network learns the classes: not where features are imported or the network
+    stays frozen."""
+    return config.features.store is None and config.finetune.epochs > 0
 
 
 TRAINED = "trained"

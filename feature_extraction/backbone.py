@@ -1,5 +1,5 @@
-"""The video model that features come from: as finetuning leaves it, from a file of weights, or
-with random ones."""
+"""The video model that features come from: as finetuning leaves it, from a file of weights or a
+hub, or with random ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import torch
 
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
-from tadaconv import VideoNetwork, create_model, list_models, load_weights, weights_sha256
+from tadaconv import VideoNetwork, create_model, load_weights, weights_sha256
+from tadaconv.hub.folder import WEIGHTS
+from tadaconv.hub.images import TimmSpec
+from tadaconv.hub.video import TransformersSpec
 from tadaconv.inputs import NetworkInput
+from tadaconv.registry import spec_of
 from tadaconv.weights_files import read_weights_file
 from training import checkpoint
 from training.fitting import fitted, weights_of
@@ -40,7 +44,7 @@ class Backbone:
             {"verb": ..., "noun":
             ...}; empty where only finetuning would know.
         sha256: of the weights' content.
-        weights: name of the file, or `RANDOM_WEIGHTS`.
+        weights: name of the file, of the network in its hub, or `RANDOM_WEIGHTS`.
         file_sha256: of that file; empty for random weights.
     """
 
@@ -103,20 +107,18 @@ def load_network(name: str, weights: Path | None, input_size: tuple[int, int, in
     time).
 
     Args:
-        name: of the network, as in `tadaconv.list_models()`.
+        name: of the network, see `tadaconv.create_model`.
         weights: of finetuning (`weights.pt` of a run), a released checkpoint, or an image ResNet's
             state dict (`tadaconv.load_weights`; a head of other classes is left out, since features
-            do without). None: random.
+            do without). None: random, but for networks of a hub, which have their own.
         input_size: (T, H, W) of the clips to come, for networks that are built for one size; None:
             the usual one.
 
     Raises:
         InputError: if there is no such network or file, or they do not fit each other.
     """
-    if name not in list_models():
-        raise InputError(f"no network named '{name}'; known: {', '.join(list_models())}")
     if weights is None:
-        return _with_random_weights(name, input_size)
+        return _as_built(name, input_size)
     try:
         content = read_weights_file(weights)
     except ValueError as error:
@@ -136,14 +138,27 @@ def load_network(name: str, weights: Path | None, input_size: tuple[int, int, in
     )
 
 
-def _with_random_weights(name: str, input_size: tuple[int, int, int] | None) -> Backbone:
+def hub_weights(name: str) -> list[Path]:
+    """Return the files of weights of a network of a hub ("hf:...", "timm:...").
+
+    Raises:
+        InputError: if there is no such network.
+    """
+    try:
+        spec = spec_of(name)
+        return sorted(spec.folder.glob(WEIGHTS)) if isinstance(spec, TransformersSpec | TimmSpec) else []
+    except ValueError as error:
+        raise InputError(f"model={name}: {error}") from error
+
+
+def _as_built(name: str, input_size: tuple[int, int, int] | None) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
             model = create_model(name, input_size=input_size).eval()
         except ValueError as error:
             raise InputError(str(error)) from error
-    return Backbone(model, name, {}, weights_sha256(model.state_dict()))
+    return Backbone(model, name, {}, weights_sha256(model.state_dict()), model.weights or RANDOM_WEIGHTS)
 
 
 def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
@@ -154,7 +169,10 @@ def _finetuned(content: Mapping[str, Any], path: Path) -> Backbone:
         heads = {head: tuple(labels) for head, labels in content["heads"].items()}
         facts = content.get("input")
         size = None if facts is None else _size(facts)
-        model = fitted(lambda: create_model(content["name"], head_sizes(heads), size), content["model"])
+        model = fitted(
+            lambda: create_model(content["name"], head_sizes(heads), size, hub_weights=False),
+            content["model"],
+        )
         model.input = replace(model.input, **_OF_EARLIER_FILES if facts is None else _statistics(facts))
     sha256 = weights_sha256(content["model"])
     return Backbone(model.eval(), content["name"], heads, sha256, path.name, file_sha256(path))

@@ -89,7 +89,7 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
         runtime=asked.runtime,
         folder=parts,
     ).load()
-    if asked.weights is None:
+    if loaded.backbone.weights == RANDOM_WEIGHTS:
         _say(
             f"WARNING: no --weights: {asked.model} has RANDOM weights. These features carry next to no meaning; "
             f'they are marked weights="{RANDOM_WEIGHTS}".'

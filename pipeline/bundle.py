@@ -75,6 +75,7 @@ def bundle(run_dir: Path, out: Path | None, hub: Path | None = None, facts: Mode
     """
     from pipeline.bundle_file import pack_bundle  # these take seconds to load
     from pipeline.hub_folder import write_hub_folder
+    from pipeline.portable import portable_name
     from pipeline.trained_run import open_run
     from runtime.config import config_to_dict
     from runtime.resources import versions
@@ -84,7 +85,7 @@ def bundle(run_dir: Path, out: Path | None, hub: Path | None = None, facts: Mode
     run = open_run(run_dir)
     information = {
         "name": run.name,
-        "model": run.backbone.name,
+        "model": portable_name(run.backbone.name),
         "backbone_sha256": run.backbone.sha256,
         "remark": run.remark,
         "versions": versions(),

@@ -2,7 +2,8 @@
 could be executed.
 
     bundle.json                  format, configuration, class names, sizes, and size and SHA-256 of every other member
-    backbone/<parameter>.npy     of the finetuned network
+    backbone/<parameter>.npy     of the finetuned network; of a hub's ("hf:videomae") the weights alone:
+                                 whoever opens the bundle needs its config.json under that name
     <head>/<parameter>.npy       of the head, e.g. bmn/
 
 Members are stored uncompressed, so that a small file cannot grow into a large one, and read into

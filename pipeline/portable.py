@@ -45,6 +45,7 @@ def read_networks(
         network: {key: value for key, value in content.items() if key not in ("model", "config")}
         for network, content in contents.items()
     }
+    facts["backbone"]["name"] = portable_name(facts["backbone"]["name"])
     return facts, {network: content["model"] for network, content in contents.items()}
 
 
@@ -56,7 +57,13 @@ def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
         named = portable.get(section, {}) if section else portable
         if named.get(key):
             named[key] = Path(named[key]).name
-    return portable
+    return portable | {"model": portable_name(portable["model"])}
+
+
+def portable_name(model: str) -> str:
+    """Name a network for others: "hf:/home/me/videomae" is "hf:videomae" to them."""
+    kind, colon, place = model.partition(":")
+    return f"{kind}:{Path(place).name}" if colon and Path(place).is_dir() else model
 
 
 def checked_index(text: str | bytes, format_name: str) -> dict[str, Any]:

@@ -228,10 +228,16 @@ def _run_dir_suffix(overrides: DictConfig) -> str:
     if "run_dir" in overrides:
         return ""
     return "".join(
-        f"-{overrides[key]}" if key == "model" else f"-{key}{overrides[key]}"
+        f"-{_as_file_name(str(overrides[key]))}" if key == "model" else f"-{key}{overrides[key]}"
         for key in RUN_NAMING_KEYS
         if key in overrides
     )
+
+
+def _as_file_name(model: str) -> str:
+    """Name a network in a file name: of "hf:folder/name" the kind and the last part."""
+    kind, _, place = model.rpartition(":")
+    return "-".join(filter(None, (kind, Path(place).name)))
 
 
 def _one_line(error: Exception) -> str:

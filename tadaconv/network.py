@@ -20,9 +20,11 @@ class VideoNetwork(nn.Module):
         num_features: C, length of the feature.
         input: statistics of the pixels, size of the clips (``create_model`` takes them from the
             network's entry).
+        weights: where weights come from that the network is built with; empty: they are random.
     """
 
     input = NetworkInput()
+    weights = ""
 
     def __init__(self, backbone: nn.Module, head: ClassificationHead) -> None:
         super().__init__()

@@ -8,12 +8,16 @@ convolution replaced by a TAdaConv of the same shape with a router of its own (r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from tadaconv.branches import CSN, R2D, R2P1D, R3D, SLOW_LATE, TADA2D, Branch, calibrate
 from tadaconv.convnext import ConvNeXtSpec
 from tadaconv.heads import NumClasses
+from tadaconv.hub.images import TimmSpec
+from tadaconv.hub.video import TransformersSpec
 from tadaconv.inputs import NetworkInput
 from tadaconv.network import VideoNetwork
 from tadaconv.resnet import ResNetSpec
@@ -145,3 +149,10 @@ SPECS: dict[str, NetworkSpec] = {
     "tadaformer_b16_ssv2": TAdaFormerSpec(temporal_projection=True, two_tadas=True),
     "tadaformer_l14": TAdaFormerSpec(width=1024, depth=24, heads=16, patch_px=14),
 }
+HUB: dict[str, Callable[..., NetworkSpec]] = {
+    "hf": TransformersSpec,
+    "timm": TimmSpec,
+    "timm-diff": partial(TimmSpec, differences=True),
+}
+"""Networks of others: what stands before the colon of their name -> their description, from what
+stands behind it and whether it is to have its weights (`pretrained`)."""

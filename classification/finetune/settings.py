@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from runtime.schema_checks import PLACE, require, require_at_least, require_share
 from runtime.sections import section
@@ -15,6 +15,10 @@ from training.settings import TrainingConfig
 class FinetuneConfig(TrainingConfig):
     """Finetuning of the video model on the labelled segments (paper A.2: AdamW 2e-4, 30 epochs,
     8 warm-up)."""
+
+    lowest_epochs: ClassVar[int] = 0
+    """With `finetune.epochs=0` the network stays as it is, frozen, and so does its random head:
+    labels then come from `classification.source=trained`, which `auto` chooses, or the run's head."""
 
     init_weights: str | None = field(default=None, metadata=PLACE)
     """Checkpoint to start from (Kinetics-400 or ImageNet); `pretrain`: what the stage `pretrain` of

@@ -19,6 +19,10 @@ def _inputs(config: RunConfig) -> dict[str, str]:
     inputs = dataset_inputs(config.data)
     if config.finetune.init_weights not in (None, OF_PRETRAINING):
         inputs["init_weights"] = content_state(Path(config.finetune.init_weights))
+    if ":" in config.model:
+        from feature_extraction.backbone import hub_weights  # loads torch, which other runs wait for in vain
+
+        inputs |= {f"model.{path.name}": content_state(path) for path in hub_weights(config.model)}
     return inputs
 
 

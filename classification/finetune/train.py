@@ -22,6 +22,7 @@ from classification.finetune.stage import OF_PRETRAINING
 from classification.finetune.video_files import TIMES_FOLDER, ClipSource, VideoFiles
 from classification.finetune.views import TestClips, ViewsConfig, ask
 from feature_extraction.backbone import head_sizes, save_backbone
+from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
@@ -146,6 +147,9 @@ def finetune(run: StageRun) -> None:
     run.skipped.update(dataset.problems)
     for note in data_notes(dataset, run.config.data):
         run.note(note)
+    if not config.epochs:
+        _keep(run, dataset)
+        return
     task = build_task(run, dataset)
     trainer = stage_trainer(run, task, config, device, remembered=task.damaged)
     last = trainer.run("finetune")
@@ -164,6 +168,15 @@ def finetune(run: StageRun) -> None:
     if "validation_accuracy" in last:
         run.summary += f", validation {100 * last['validation_accuracy']:.1f} %"
     run.summary += kept
+
+
+def _keep(run: StageRun, dataset: VideoDataset) -> None:
+    """Leave the network as it begins, with the names of the classes."""
+    model, _ = initial_model(run.config, dataset.heads)
+    save_backbone(
+        run.folder / "weights.pt", model, run.config.model, dataset.heads, config_to_dict(run.config)
+    )
+    run.summary = f"{run.config.model} as it is, frozen (finetune.epochs=0)"
 
 
 def _take_best_weights(task: FinetuneTask, trainer: Trainer) -> str:
@@ -244,7 +257,8 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
             print(report, file=sys.stderr)
             new_parameters = {name for name, _ in model.named_parameters()} & set(report.missing)
         else:
-            _warn_of_random_weights(model, config.model)
+            if not model.weights:
+                _warn_of_random_weights(model, config.model)
     except ValueError as error:
         raise InputError(f"model or finetune.init_weights: {error}") from error
     return model, new_parameters
