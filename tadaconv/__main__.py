@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from tadaconv.costs import PAPER_FIGURES, count_costs
+from tadaconv.heads import NumClasses
 from tadaconv.inputs import NetworkInput
 from tadaconv.known_weights import KNOWN_WEIGHTS
 from tadaconv.registry import list_models
@@ -39,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def print_costs(names: Sequence[str]) -> None:
     """Two lines a network: its cost, and what it takes."""
-    print(f"{'network':<22}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
+    print(f"{'network':<24}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
     for name in names:
         clip, paper = SPECS[name].input.clip, PAPER_FIGURES.get(name)
         costs = count_costs(name, clip)
-        line = f"{name:<22}{_size(clip):<13}{costs.params_m:>9.2f}{costs.gmacs:>9.2f}"
+        line = f"{name:<24}{_size(clip):<13}{costs.params_m:>9.2f}{costs.gmacs:>9.2f}"
         if paper:
             params = "-" if paper.params_m is None else f"{paper.params_m:.1f}"
             line += f"{params:>10}{paper.gmacs:>8.2f}  {paper.source}"
@@ -73,9 +74,15 @@ def print_weights() -> None:
         accuracy = "" if known.top1 is None else f", top-1 {known.top1} %"
         step = "" if known.frame_step is None else f" every {known.frame_step} frames"
         print(
-            f"{known.name:<31}{known.model:<22}{known.num_classes:>5} classes, "
+            f"{known.name:<31}{known.model:<24}{_classes(known.num_classes)}, "
             f"{_size(known.clip)}{step}{accuracy}\n    {known.url}  (licence: {known.licence})"
         )
+
+
+def _classes(counts: NumClasses) -> str:
+    if isinstance(counts, int):
+        return f"{counts:>5} classes"
+    return " and ".join(f"{count} {task}s" for task, count in counts.items())
 
 
 def _size(clip: tuple[int, int, int]) -> str:

@@ -12,6 +12,8 @@ from tadaconv.registry import create_model
 
 TADA = "TAda!, ICLR 2022"
 TADA_V2 = "arXiv 2308.05787"
+CSN = "CSN, ICCV 2019"
+VIVIT = "ViViT, ICCV 2021"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,9 @@ PAPER_FIGURES: Mapping[str, PaperFigures] = {
     "tadaconvnextv2_tiny": PaperFigures(clip=(16, 256, 256), gmacs=47, source=TADA_V2),
     "tadaconvnextv2_small": PaperFigures(clip=(16, 256, 256), gmacs=91, source=TADA_V2),
     "tadaconvnextv2_base": PaperFigures(clip=(16, 256, 256), gmacs=162, source=TADA_V2),
+    "csn_r152": PaperFigures(clip=(32, 256, 256), gmacs=96.7, source=CSN),
+    "vivit_b16": PaperFigures(clip=(32, 224, 224), gmacs=455.2, params_m=88.9, source=VIVIT),
+    "vivit_fac_enc_b16": PaperFigures(clip=(32, 224, 224), gmacs=284.4, params_m=115.1, source=VIVIT),
     "tadaformer_b16": PaperFigures(clip=(16, 224, 224), gmacs=153, source=TADA_V2),
     "tadaformer_b16_ssv2": PaperFigures(clip=(16, 224, 224), gmacs=187, source=TADA_V2),
     "tadaformer_l14": PaperFigures(clip=(16, 224, 224), gmacs=703, source=TADA_V2),

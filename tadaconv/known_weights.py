@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tadaconv.heads import NumClasses
+
 _DRIVE = "https://drive.google.com/file/d/{}/view"
+_EK100 = {"verb": 97, "noun": 300}
 _TADACONV = "not stated beside the files; see github.com/alibaba-mmai-research/TAdaConv"
 
 
@@ -24,15 +27,16 @@ class KnownWeights:
     """Network to build, for ``create_model``; image weights start other ResNets as well."""
     url: str
     """Where to get the file."""
-    num_classes: int
-    """Classes of its head."""
+    num_classes: NumClasses
+    """Classes of its head, or of its two heads."""
     clip: tuple[int, int, int]
     """(T, H, W) of the input that it was trained on."""
     frame_step: int | None = None
     """Frames of the video from one input frame to the next; None: spread over the whole video,
     or an image."""
     top1: float | None = None
-    """Published accuracy in percent, on the data set it was trained on."""
+    """Published accuracy in percent, on the data set it was trained on (of actions, where there
+    are verbs and nouns)."""
     sha256: str | None = None
     """Checksum of the file, or its first digits."""
     licence: str = _TADACONV
@@ -126,6 +130,69 @@ KNOWN_WEIGHTS: tuple[KnownWeights, ...] = (
         num_classes=174,
         clip=(16, 224, 224),
         top1=70.4,
+    ),
+    KnownWeights(
+        name="vivit_fac_enc_k400_32x2",
+        model="vivit_fac_enc_b16",
+        url=_DRIVE.format("1xD4uij9DmZojnl1xuWBa-gwm5hUZxDc7"),
+        num_classes=400,
+        clip=(32, 224, 224),
+        frame_step=2,
+        top1=79.4,
+    ),
+    KnownWeights(
+        name="vivit_fac_enc_ek100_320",
+        model="vivit_fac_enc_b16_ek100",
+        url=_DRIVE.format("1ELvwZYeqdsPmDcX1v7_RbFqbQnvHt9sB"),
+        num_classes=_EK100,
+        clip=(32, 320, 320),
+        frame_step=2,
+        top1=46.3,
+    ),
+    KnownWeights(
+        name="csn_r152_ek100",
+        model="csn_r152",
+        url=_DRIVE.format("1YEIhijzN2aFXyfDL34WB6Q9strYP7WaU"),
+        num_classes=_EK100,
+        clip=(32, 224, 224),
+        frame_step=2,
+        top1=44.5,
+    ),
+    KnownWeights(
+        name="r2d3d_18_mosi_hmdb51",
+        model="r2d3d_18",
+        url=_DRIVE.format("1A77b3uwxWwlCj0rm7uQcn6m0-uVCUeWQ"),
+        num_classes=51,
+        clip=(16, 112, 112),
+        frame_step=4,
+        top1=46.93,
+    ),
+    KnownWeights(
+        name="r2p1d_10_mosi_hmdb51",
+        model="r2p1d_10",
+        url=_DRIVE.format("1OOkooh6_GNsyF_1EolgboN9MFE0O2N2n"),
+        num_classes=51,
+        clip=(16, 112, 112),
+        frame_step=4,
+        top1=51.83,
+    ),
+    KnownWeights(
+        name="r2d3d_18_mosi_ucf101",
+        model="r2d3d_18",
+        url=_DRIVE.format("1cwM4Zi0VUGpaiw3mCQcfe1A1aluIppaq"),
+        num_classes=101,
+        clip=(16, 112, 112),
+        frame_step=4,
+        top1=71.75,
+    ),
+    KnownWeights(
+        name="r2p1d_10_mosi_ucf101",
+        model="r2p1d_10",
+        url=_DRIVE.format("1cz_SMKFqvNyh_uEH8QOyomBf0MhOGN7Y"),
+        num_classes=101,
+        clip=(16, 112, 112),
+        frame_step=4,
+        top1=82.79,
     ),
     KnownWeights(
         name="torchvision_resnet50_v1",

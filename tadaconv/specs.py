@@ -25,7 +25,7 @@ from tadaconv.s3d import S3DSpec
 from tadaconv.simple_branches import SimpleBranch
 from tadaconv.slowfast import SlowFastSpec
 from tadaconv.tadaformer import TAdaFormerSpec
-from tadaconv.vivit import FactorisedSpec, TimeSformerSpec, ViViTSpec
+from tadaconv.vivit import FACTORISED_INPUT, FactorisedSpec, TimeSformerSpec, ViViTSpec
 
 
 class NetworkSpec(Protocol):
@@ -105,6 +105,18 @@ _CONVNEXT_TINY = ConvNeXtSpec()
 _CONVNEXT_SMALL = ConvNeXtSpec(depths=(3, 3, 27, 3), drop_path=0.4)
 _CONVNEXT_BASE = ConvNeXtSpec(depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), head_dim=64, drop_path=0.6)
 
+# "A Stronger Baseline for Ego-Centric Action Detection" (arXiv 2106.06942).
+_VIVIT_EK100 = FactorisedSpec(drop_path=0.2, input=replace(FACTORISED_INPUT, clip=(32, 320, 320)))
+# For 64-pixel clips: 16 patches a step.
+_VIVIT_MINI = FactorisedSpec(
+    width=96,
+    depth=4,
+    heads=4,
+    temporal_depth=2,
+    drop_path=0.0,
+    input=replace(FACTORISED_INPUT, clip=(8, 64, 64)),
+)
+
 
 def _tada(spec: ResNetSpec) -> ResNetSpec:
     """The ResNet with the spatial convolution of every block calibrated."""
@@ -144,6 +156,8 @@ SPECS: dict[str, NetworkSpec] = {
     "tadaconvnextv2_base": _CONVNEXT_BASE,
     "vivit_b16": ViViTSpec(),
     "vivit_fac_enc_b16": FactorisedSpec(),
+    "vivit_fac_enc_b16_ek100": _VIVIT_EK100,
+    "vivit_mini": _VIVIT_MINI,
     "timesformer_b16": TimeSformerSpec(),
     "tadaformer_b16": TAdaFormerSpec(),
     "tadaformer_b16_ssv2": TAdaFormerSpec(temporal_projection=True, two_tadas=True),

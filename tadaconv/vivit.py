@@ -28,6 +28,7 @@ from tadaconv.heads import ClassificationHead, NumClasses
 from tadaconv.initialisation import TRANSFORMER_STD
 from tadaconv.inputs import NetworkInput
 from tadaconv.network import VideoNetwork
+from tadaconv.positions import interpolated_grid
 
 INPUT = NetworkInput(clip=(32, 224, 224), frame_step=2, fixed_size=True, fixed_frames=True)
 FACTORISED_INPUT = NetworkInput(clip=(32, 224, 224), frame_step=2, fixed_frames=True)
@@ -210,7 +211,7 @@ class FactorisedViViT(nn.Module):
         """
         refuse_other_clips(self.stem, clips_BCTHW, self.grid[:1])
         patches = self.stem(clips_BCTHW)
-        positions = positions_for(self.pos_embd, self.grid[1:], (patches.shape[2], patches.shape[3]))
+        positions = interpolated_grid(self.pos_embd, self.grid[1:], (patches.shape[2], patches.shape[3]))
         tokens = with_first(self.cls_token, patches.flatten(0, 1).flatten(1, 2)) + positions
         for layer in self.layers:
             tokens = layer(tokens)
@@ -235,16 +236,6 @@ def with_first(token: Tensor, tokens_BND: Tensor) -> Tensor:
 def drop_path_rates(last: float, count: int) -> list[float]:
     """Probabilities that grow linearly from 0 to the last layer's."""
     return [last * index / max(count - 1, 1) for index in range(count)]
-
-
-def positions_for(pos_embd: Tensor, built: tuple[int, ...], size: tuple[int, int]) -> Tensor:
-    """Positions (1, 1 + rows * columns, D) for another grid than the one built for; the class
-    token keeps its own."""
-    if built == size:
-        return pos_embd
-    grid = pos_embd[:, 1:].unflatten(1, built).movedim(-1, 1)
-    grid = F.interpolate(grid, size=size, mode="bilinear", align_corners=False)
-    return torch.cat([pos_embd[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
 
 def refuse_other_clips(stem: TubeletStem, clips_BCTHW: Tensor, grid: tuple[int, ...]) -> None:

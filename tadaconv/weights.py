@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tadaconv.positions import fit_positions
 from tadaconv.torchvision_names import from_torchvision, is_torchvision_resnet
 from tadaconv.weights_files import read_weights_file
 
@@ -48,6 +49,8 @@ class LoadReport:
     """Keys of the file that were not used (a head that was left out)."""
     inflated: tuple[str, ...] = ()
     """Keys of the model whose kernel spans several frames, in the file one."""
+    interpolated: tuple[str, ...] = ()
+    """Positions that the file has for another frame size or clip length."""
     entry: str = ""
     """Entry of the file that held the tensors; empty: the file itself."""
     prefix: str = ""
@@ -61,6 +64,8 @@ class LoadReport:
             lines.append(f"  without the prefix {self.prefix}")
         if self.inflated:
             lines.append(f"  repeated over the frames of the kernel and divided: {_listing(self.inflated)}")
+        if self.interpolated:
+            lines.append(f"  interpolated to another size: {_listing(self.interpolated)}")
         if self.missing:
             lines.append(f"  not in the file, kept as they were: {_listing(self.missing)}")
         if self.unexpected:
@@ -84,7 +89,8 @@ def load_weights(
     c) a state dict of a torchvision or timm ResNet, whose names are translated.
 
     A prefix "module.", "model." or "_orig_mod." is dropped, axes of length 1 may differ. A kernel
-    of one frame is inflated where the network's spans kt: repeated kt times and divided by kt. The
+    of one frame is inflated where the network's spans kt: repeated kt times and divided by kt.
+    Positions of a factorised ViViT are interpolated to another size (``tadaconv.positions``). The
     file may lack what changes nothing before it is trained, routers and the normalisation of the
     average (b_rf, b_avgpool_bn): that is how plain ResNet weights go into TAda2D. An image ResNet
     has no temporal convolutions (b2) for R(2+1)D either; they keep their random values. All else
@@ -117,6 +123,7 @@ def load_weights(
     from_images = is_torchvision_resnet(state)
     if from_images:
         state = {from_torchvision(key, expected): tensor for key, tensor in state.items()}
+    state, interpolated = fit_positions(state, expected)
     found = {key: _inflated(tensor, expected.get(key)) for key, tensor in state.items()}
 
     if not any(key in expected for key in found):
@@ -146,6 +153,7 @@ def load_weights(
         missing=tuple(missing),
         unexpected=tuple(dropped),
         inflated=inflated,
+        interpolated=interpolated,
         entry=entry,
         prefix=prefix,
     )
