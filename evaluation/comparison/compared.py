@@ -91,5 +91,14 @@ def differing_settings(configs: Sequence[RunConfig | None]) -> dict[str, list[An
     for no run."""
     flat = [None if config is None else flatten(config_to_dict(config)) for config in configs]
     keys = dict.fromkeys(key for values in flat if values for key in values if key != "run_dir")
-    found = {key: [None if values is None else values.get(key, NOT_SET) for values in flat] for key in keys}
-    return {key: row for key, row in found.items() if len({str(v) for v in row if v is not None}) > 1}
+    found = {}
+    for key in keys:
+        row = [None if values is None else _said(values.get(key, NOT_SET)) for values in flat]
+        if len({str(value) for value in row if value is not None}) > 1:
+            found[key] = row
+    return found
+
+
+def _said(value: Any) -> Any:
+    """A setting that is null is one, too."""
+    return "null" if value is None else value

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.compare import main
+from evaluation.comparison.compared import differing_settings
 from evaluation.comparison.intervals import compare_predictions, interval
 from evaluation.files.evaluate import evaluate_tables, select_subset, task_columns
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.metrics.bootstrap import bootstrap_map, draw_multiplicities, weighted_map, weighted_ranking
 from evaluation.metrics.matches import match_columns
+from feature_extraction.settings import FeaturesConfig
 from runtime.config import config_to_yaml
 from runtime.sections import run_config
 from video_datasets.annotations import AnnotationTable
@@ -241,6 +243,11 @@ def run_folder(folder: Path, truth: Path, detections: Path, **settings: Any) -> 
     config = run_config(run_dir=str(folder), data=data, **settings)
     (folder / "config.yaml").write_text(config_to_yaml(config))
     return folder
+
+
+def test_a_setting_that_one_run_leaves_open_differs() -> None:
+    runs = [run_config(run_dir="a"), run_config(run_dir="b", features=FeaturesConfig(store="c.h5")), None]
+    assert differing_settings(runs) == {"features.store": ["null", "c.h5", None]}
 
 
 def test_runs_are_compared_with_their_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
