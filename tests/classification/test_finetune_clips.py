@@ -93,6 +93,24 @@ def test_a_clip_depends_on_seed_epoch_and_item_alone() -> None:
         assert not torch.equal(clip, other["clip"])
 
 
+def test_random_changes_come_before_normalisation_and_repeat() -> None:
+    segments = labelled_segments([_video("a", (0, 60))], lambda label: {"action": 0})
+    config = replace(CONFIG, rand_augment=4)
+    plain, changed, again = (
+        SegmentClips(segments, Frames(), HACS, settings, 0, NetworkInput())
+        for settings in (CONFIG, config, config)
+    )
+    differ = 0
+    for epoch in range(10):
+        clip = changed[(epoch, 0)]["clip"]
+        assert torch.equal(clip, again[(epoch, 0)]["clip"])
+        pixels = clip * 0.225 + 0.45
+        assert pixels.min() > -1e-6
+        assert pixels.max() < 1 + 1e-6
+        differ += not torch.equal(clip, plain[(epoch, 0)]["clip"])
+    assert differ > 5
+
+
 def test_a_damaged_video_is_replaced_by_another_and_named() -> None:
     videos = [_video("a: b", (0, 10)), _video("b", (20, 30)), _video("c", (40, 50))]
     clips = _clips(Frames("a: b", "b"), videos)
