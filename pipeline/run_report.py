@@ -27,7 +27,7 @@ from pipeline.run_sections import (
     stages_section,
     training_section,
 )
-from pipeline.stages import load_config
+from pipeline.stages import load_config, stages_of
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.sections import RunConfig
@@ -78,7 +78,10 @@ def write_run_page(
     sections += [training] if training else []
     records = read_records(run_dir)
     sections += data
-    sections += [stages_section(records), configuration_section(config)]
+    sections += [
+        stages_section(records, [spec.name for spec in stages_of(config)]),
+        configuration_section(config),
+    ]
     if notes:
         parts = [render("notice.html.jinja", text=encodable(note)) for note in notes]
         sections.insert(0, Section("missing", "Not there yet", Markup("").join(parts)))

@@ -4,7 +4,8 @@ versions, configuration."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ PLAIN_NAMES = {
     "top5": "accuracy of the best 5",
     "replaced": "share of replaced clips",
 }
+SHARES = ("accuracy", "top5")
+"""Endings of figures that are at most 1."""
 SMALL = 0.02
 """Curves below it are drawn a thousandfold: the axis has no room for many digits."""
 MAX_SKIPPED = 200
@@ -125,15 +128,17 @@ def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
     values = [value for of_line in series for value in of_line.y]
     above = sum(value > axis_end(values) for value in values)
     note = f"{above} of {len(values)} values lie above, up to {max(values):.4g}." if above else ""
-    return figure(
-        title, note, points_chart(series, "epoch", title), series if name != "learning_rate" else ()
-    )
+    chart = points_chart(series, "epoch", title, 1.0 if name.endswith(SHARES) else math.inf)
+    return figure(title, note, chart, series if name != "learning_rate" else ())
 
 
-def stages_section(records: Mapping[str, Mapping[str, Any]]) -> Section:
-    """State, duration, memory and skipped items of every stage, and the versions they ran with."""
+def stages_section(records: Mapping[str, Mapping[str, Any]], needed: Collection[str]) -> Section:
+    """State, duration, memory and skipped items of the stages that a run needs or has, and the
+    versions they ran with."""
     rows = [["stage", "state", "duration", "peak memory", "skipped", "result"]]
-    rows += [_stage_row(stage, records.get(stage, {})) for stage in STAGES]
+    rows += [
+        _stage_row(stage, records.get(stage, {})) for stage in STAGES if stage in needed or stage in records
+    ]
     skipped = [
         render(
             "skipped.html.jinja", stage=stage, items=_shown(record["skipped"]), count=len(record["skipped"])

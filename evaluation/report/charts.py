@@ -98,7 +98,10 @@ def line_chart(
         "height": [TOP, PLOT_HEIGHT, top],
     }
     cursor = element("line", class_="cursor", y1=TOP, y2=TOP + PLOT_HEIGHT, x1=LEFT, x2=LEFT)
-    axes = [*_horizontal_grid(ticks, y_title), *_x_axis(x[-1], x_title)]
+    axes = [
+        *_horizontal_grid(ticks, y_title),
+        *_x_axis(x[-1], x_title, [x[-1] * step / 5 for step in range(6)]),
+    ]
     return _svg([*axes, *drawn, cursor], f"{y_title} against {x_title}", data_line_chart=json.dumps(hover))
 
 
@@ -119,18 +122,20 @@ class Points:
     style: str
 
 
-def points_chart(lines: Sequence[Points], x_title: str, title: str) -> Markup:
+def points_chart(lines: Sequence[Points], x_title: str, title: str, highest: float = math.inf) -> Markup:
     """Lines through points that each have places of their own; a point shows its values on hover.
 
     Args:
         lines: at least one point altogether; both axes start at 0. Points above `axis_end` are
             drawn at the upper edge.
-        x_title: name and unit.
+        x_title: name and unit; the places are whole numbers.
         title: of the figure, for readers who hear it.
+        highest: value that cannot be passed, e.g. 1 for a share.
     """
-    ticks = axis_steps(axis_end([value for line in lines for value in line.y]))
+    ticks = axis_steps(axis_end([value for line in lines for value in line.y]), highest)
     last = max(max(line.x) for line in lines) or 1.0
-    parts = [*_horizontal_grid(ticks, ""), *_x_axis(last, x_title)]
+    whole_steps = range(0, math.floor(last) + 1, math.ceil(last / 5))
+    parts = [*_horizontal_grid(ticks, ""), *_x_axis(last, x_title, whole_steps)]
     for line in lines:
         to_x = [LEFT + PLOT_WIDTH * value / last for value in line.x]
         to_y = [_to_y(min(value, ticks[-1]), ticks[-1]) for value in line.y]
@@ -261,16 +266,16 @@ def _horizontal_grid(ticks: Sequence[float], title: str) -> list[Markup]:
     return [*parts, element("text", title, x=11.0, y=middle, text_anchor="middle", transform=turned)]
 
 
-def _x_axis(last: float, title: str) -> list[Markup]:
+def _x_axis(last: float, title: str, ticks: Sequence[float]) -> list[Markup]:
     parts = [
         element(
             "text",
-            f"{last * step / 5:.4g}",
-            x=LEFT + PLOT_WIDTH * step / 5,
+            f"{tick:.4g}",
+            x=LEFT + PLOT_WIDTH * tick / last,
             y=TOP + PLOT_HEIGHT + 16,
             text_anchor="middle",
         )
-        for step in range(6)
+        for tick in ticks
     ]
     return [*parts, _x_title(title)]
 

@@ -3,7 +3,8 @@ script.
 
 Anything with segments can be shown: `TimelineVideo` holds one video, with or without annotations. A
 click on a segment selects it and raises the event `segment-selected` on the document, whose
-`detail` is {video, start_s, end_s}; a page with a player listens for it.
+`detail` is {video, start_s, end_s}, and a video that is shown raises `video-shown` with its first
+segment; a page with a player listens for both.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 "use strict";
-// Player: a selected segment is played from its start to its end, from the local file of its video.
+// Player: a selected segment is played from its start to its end, from the local file of its video. Until one is,
+// a small still shows the video whose time-line is open, in the middle of its first segment.
 for (const root of document.querySelectorAll("[data-player]")) {
   const files = JSON.parse(root.dataset.files);
   const video = root.querySelector("video");
@@ -12,8 +13,21 @@ for (const root of document.querySelectorAll("[data-player]")) {
     video.play().catch(() => {});
   };
 
+  document.addEventListener("video-shown", ({ detail }) => {
+    if (!Object.hasOwn(files, detail.video) || !(video.hidden || video.paused)) return;
+    wanted = shown = null;
+    video.className = "still";
+    video.hidden = false;
+    video.controls = false;
+    video.preload = "metadata";
+    video.src = `${files[detail.video]}#t=${(detail.start_s + detail.end_s) / 2}`;
+    text.textContent = `${detail.video}: select a segment to play it.`;
+  });
+
   document.addEventListener("segment-selected", (event) => {
     wanted = event.detail;
+    video.className = "";
+    video.controls = true;
     const file = Object.hasOwn(files, wanted.video) ? files[wanted.video] : null;
     if (file === null) {
       video.pause();
@@ -40,6 +54,7 @@ for (const root of document.querySelectorAll("[data-player]")) {
   video.addEventListener("error", () => {
     if (!video.getAttribute("src")) return;
     shown = null;
+    video.hidden = video.className === "still";
     text.textContent = `${decodeURIComponent(video.getAttribute("src"))}: cannot be played here (moved, or a format that browsers do not know).`;
   });
 }

@@ -69,6 +69,17 @@ def test_opens_without_errors_and_fits(
 
 
 @pytest.mark.parametrize("name", ["detect_page", "report_page"])
+def test_a_small_still_shows_the_video_until_a_segment_is_selected(
+    browser: webdriver.Chrome, request: pytest.FixtureRequest, name: str
+) -> None:
+    show(browser, request.getfixturevalue(name))
+    assert playing(browser) > 0  # where its first segment is, and paused
+    video = one(browser, "[data-player] video")
+    assert browser.execute_script("return arguments[0].paused", video)
+    assert video.size["width"] == 160
+
+
+@pytest.mark.parametrize("name", ["detect_page", "report_page"])
 def test_a_click_plays_the_segment(
     browser: webdriver.Chrome, request: pytest.FixtureRequest, name: str
 ) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import doctest
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import runtime.called_as
 import runtime.text
 from runtime.text import spreadsheet_text, text_of_spreadsheet
 
 
-def test_doctests() -> None:
-    result = doctest.testmod(runtime.text)
+@pytest.mark.parametrize("module", [runtime.text, runtime.called_as])
+def test_doctests(module: ModuleType) -> None:
+    result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -165,6 +165,16 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
     part("scroll").scrollLeft = 0;
     if (video) draw();
     else part("scroll").replaceChildren();
+    // A player's script may come after this one.
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", tellShown, { once: true });
+    else tellShown();
+  }
+
+  function tellShown() {
+    const first = chosen && (chosen.truth[0] || chosen.found[0]);
+    if (!first) return;
+    const detail = { video: chosen.id, start_s: first[START], end_s: first[END] };
+    document.dispatchEvent(new CustomEvent("video-shown", { detail }));
   }
 
   const texts = new Map(videos.map((video) => {
