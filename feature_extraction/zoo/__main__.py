@@ -142,11 +142,12 @@ def _sources(arguments: argparse.Namespace, grid: TimeGrid) -> Sources:
 
     preset = PRESETS.get(arguments.preset)
     prefix = preset.prefix if preset and arguments.prefix is None else arguments.prefix or ""
+    suffix = preset.suffix if preset and arguments.suffix is None else arguments.suffix or ""
     return open_sources(
         arguments.source,
         files=arguments.files or (preset.files if preset else None),
         prefix=prefix,
-        suffix=arguments.suffix,
+        suffix=suffix,
         pieces_of=grid if arguments.pieces or (preset and preset.in_pieces) else None,
     )
 

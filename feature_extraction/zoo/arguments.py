@@ -143,7 +143,7 @@ def _define_import(parser: argparse.ArgumentParser) -> None:
         help="kind of files in a folder of several kinds",
     )
     add("--prefix", metavar="TEXT", help="before the video id in file names, e.g. v_")
-    add("--suffix", default="", metavar="TEXT", help="behind the video id in file names")
+    add("--suffix", metavar="TEXT", help="behind the video id in file names")
     add("--pieces", action="store_true", help="files are pieces, <video>_<start ms>_<end ms>")
     add("--transposed", action="store_true", help="arrays are C x T")
     add("--channels", type=int, metavar="C", help="expected (default: those of the first video)")

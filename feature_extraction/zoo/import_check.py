@@ -103,6 +103,8 @@ def _check_lengths(result: Imported, plan: ImportPlan) -> list[str]:
         lines.append(
             f"WARNING: the lengths speak for a stride of {stride} frames, not {plan.grid.stride_frames}"
         )
+    else:
+        lines.append(f"the lengths fit a stride of {plan.grid.stride_frames} frames")
     return lines
 
 

@@ -22,6 +22,8 @@ class Preset:
     """Files hold a few seconds each, their names say which."""
     prefix: str = ""
     """Before the video id in file names."""
+    suffix: str = ""
+    """Behind it."""
     note: str = ""
 
 
@@ -36,6 +38,11 @@ def _no_padding(fps: float, stride_frames: int, span_frames: int) -> TimeGrid:
         convention="no_padding",
     )
 
+
+_MAMBA = (
+    "OpenGVLab/video-mamba-suite: temporal-action-localization/configs/mamba_{}_new.yaml; the same in OpenTAD's "
+    "configs/videomambasuite"
+)
 
 PRESETS = {
     "tadaconv-ek100": Preset(
@@ -76,6 +83,58 @@ PRESETS = {
         channels=2304,
         backbone="SlowFast R101, HACS, released by TCANet and OpenTAD",
         source="sming256/OpenTAD: configs/_base_/datasets/hacs-1.1.1/features_slowfast_pad.py",
+    ),
+    "internvideo2-hacs": Preset(
+        grid=_no_padding(fps=30, stride_frames=8, span_frames=16),
+        files="pt",
+        prefix="v_",
+        suffix="_spatial_pool_feature_6",
+        channels=3200,
+        backbone="InternVideo2-6B, HACS, released by Video Mamba Suite",
+        source=_MAMBA.format("hacs"),
+        note="the first InternVideo's configuration has stride 16: see which one import says that lengths fit",
+    ),
+    "internvideo2-anet": Preset(
+        grid=_no_padding(fps=30, stride_frames=8, span_frames=16),
+        files="pt",
+        prefix="v_",
+        suffix="_spatial_pool_feature_6",
+        channels=3200,
+        backbone="InternVideo2-6B, ActivityNet, released by Video Mamba Suite",
+        source=_MAMBA.format("anet"),
+        note="the first InternVideo's configuration has stride 16: see which one import says that lengths fit",
+    ),
+    "internvideo2-thumos": Preset(
+        grid=_no_padding(fps=30, stride_frames=4, span_frames=16),
+        files="pt",
+        suffix="_spatial_feature",
+        channels=3200,
+        backbone="InternVideo2-6B, THUMOS14, released by Video Mamba Suite",
+        source=_MAMBA.format("thumos"),
+        note="rate of the videos' own, mostly 30 fps",
+    ),
+    "videomaev2-hacs": Preset(
+        grid=_no_padding(fps=30, stride_frames=8, span_frames=16),
+        files="npy",
+        channels=1408,
+        backbone="VideoMAE V2-g, HACS, released by TriDet",
+        source="yangle15/DyFADet-pytorch: configs/hacs_mae.yaml (no rate stated: assumed)",
+        note="the rate is an assumption: see what import says about lengths",
+    ),
+    "omnivore-ego4d": Preset(
+        grid=_no_padding(fps=30, stride_frames=16, span_frames=32),
+        files="npy",
+        channels=1536,
+        backbone="Omnivore, Ego4D, as ActionFormer takes them",
+        source="happyharrycn/actionformer_release: configs/ego4d_omnivore.yaml",
+    ),
+    "egovlp-ego4d": Preset(
+        grid=_no_padding(fps=30, stride_frames=16, span_frames=16),
+        files="npy",
+        channels=256,
+        backbone="EgoVLP, Ego4D, as ActionFormer takes them",
+        source="happyharrycn/actionformer_release: configs/ego4d_egovlp.yaml",
+        note="beside Omnivore's in ActionFormer: features.joined",
     ),
 }
 

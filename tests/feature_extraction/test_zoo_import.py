@@ -100,6 +100,29 @@ def test_presets_name_the_times_of_their_origin(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stride", "verdict"),
+    [(8, "the lengths fit a stride of 8 frames"), (16, "speak for a stride of 16 frames, not 8")],
+)
+def test_lengths_say_which_of_two_strides_fits(
+    stride: int, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Files as Video Mamba Suite names them, of clips of 16 frames at 30 fps."""
+    source, durations_s = tmp_path / "hacs_6b", {"aaaaaaaaaaa": 31.0, "b-_bbbbbbbb": 75.5}
+    source.mkdir()
+    for video_id, duration_s in durations_s.items():
+        rows = (round(duration_s * 30) - 16) // stride + 1
+        torch.save(torch.randn(rows, 3200), source / f"v_{video_id}_spatial_pool_feature_6.pt")
+    lines = [f"{video_id},{duration_s}" for video_id, duration_s in durations_s.items()]
+    (tmp_path / "durations.csv").write_text("\n".join(["video_id,duration", *lines]) + "\n")
+    words = ["--preset", "internvideo2-hacs", "--durations", str(tmp_path / "durations.csv")]
+    assert run_import(source, tmp_path / "out.h5", *words) == (0 if stride == 8 else 1)
+    assert verdict in capsys.readouterr().out
+    store = FeatureStore(tmp_path / "out.h5")
+    assert set(store) == set(durations_s)
+    np.testing.assert_allclose(store.times("aaaaaaaaaaa")[:2], [8 / 30, 16 / 30])
+
+
 # ---- the released TAdaConv files
 
 
