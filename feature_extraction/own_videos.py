@@ -126,6 +126,8 @@ def find_videos(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
         raise InputError(
             f"{folder}: is a file; expected a folder of videos, such as {folder.absolute().parent}"
         )
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a folder of videos")
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
     for path in sorted(video_files(folder)):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.stages import load_config
+from runtime.config import find_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.sections import RunConfig
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def look(config_file: str, overrides: Sequence[str]) -> int:
     """Render the mini data set if the config asks for it, and print what the data set holds."""
-    config = load_config(config_file, overrides)
+    config = load_config(find_config(config_file), overrides)
     render_mini(config)
     dataset = load_dataset(config.data, for_training=False)
     print(describe(dataset, config.data), file=sys.stderr)

@@ -120,20 +120,22 @@ def one_slip_apart(one: str, other: str) -> bool:
 
 
 def subset_notes(dataset: VideoDataset, config: DataConfig) -> Iterator[str]:
-    """Yield a note if nothing is labelled for validation."""
-    wanted = config.validation_subset
-    if any(video.segments for video in dataset.subset(wanted)):
-        return
+    """Yield a note if nothing is labelled for training, or for validation."""
     counts = Counter(video.subset for video in dataset.videos.values() if video.segments)
     found = ", ".join(f"'{name}' ({count})" for name, count in counts.items()) or "none"
-    others = [name for name in counts if name != config.training_subset]
-    close = [name for name in others if wanted.startswith(name.lower())]
-    close = close or difflib.get_close_matches(wanted, others, n=1)
-    hint = f"; rename it, or set data.validation_subset={close[0]}" if close else ""
-    yield (
-        f"no labelled segment is in subset '{wanted}', so nothing can be validated or scored;"
-        f" subsets with labelled videos: {found}{hint}"
-    )
+    wanted = {"training": config.training_subset, "validation": config.validation_subset}
+    for use, subset in wanted.items():
+        if subset in counts:
+            continue
+        others = [name for name in counts if name not in wanted.values()]
+        close = [name for name in others if subset.startswith(name.lower())]
+        close = close or difflib.get_close_matches(subset, others, n=1)
+        hint = f"; rename it, or set data.{use}_subset={close[0]}" if close else ""
+        lost = "learned" if use == "training" else "validated or scored"
+        yield (
+            f"no labelled segment is in subset '{subset}', so nothing can be {lost}; subsets with labelled videos: "
+            f"{found}{hint}"
+        )
 
 
 def double_segments(videos: Iterable[Video]) -> Iterator[str]:

@@ -367,3 +367,9 @@ def test_neither_torch_nor_pandas_is_imported(files: Path) -> None:
     )
     done = run_module("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_home_that_no_shell_has_replaced_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--protocol", "hacs", "--ground-truth=~/no_such.json", "--predictions=~/no_such.json"]
+    assert main(words) == 2
+    assert f"no shell has replaced '~' there: write {Path.home()}/..." in capsys.readouterr().err

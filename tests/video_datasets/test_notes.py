@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from video_datasets.__main__ import describe, main
 from video_datasets.dataset import Segment, Video, load_dataset
-from video_datasets.notes import Length, closest_files, data_notes, one_slip_apart, time_notes
+from video_datasets.notes import Length, closest_files, data_notes, one_slip_apart, subset_notes, time_notes
 from video_datasets.settings import DataConfig
 from video_datasets.video.search import files_of_ids
 
@@ -48,6 +48,13 @@ def test_a_misspelt_validation_subset_is_said(tmp_path: Path, name: str) -> None
     (note,) = _notes(_write(tmp_path, ["a,1,2,run,training", f"b,1,2,run,{name}"], ["a.mp4"]))
     assert "no labelled segment is in subset 'validation'" in note
     assert f"set data.validation_subset={name}" in note
+
+
+def test_a_misspelt_training_subset_is_said(tmp_path: Path) -> None:
+    config = _write(tmp_path, ["a,1,2,run,train", "b,1,2,run,validation"], ["a.mp4"])
+    (note,) = subset_notes(load_dataset(config, for_training=False), config)
+    assert "no labelled segment is in subset 'training', so nothing can be learned" in note
+    assert "set data.training_subset=train" in note
 
 
 def test_a_missing_validation_subset_is_said(tmp_path: Path) -> None:
