@@ -60,7 +60,7 @@ def add_ground_truth(parser: argparse.ArgumentParser, *, required: bool = True) 
         required=required,
         type=Path,
         metavar="FILE",
-        help="official annotations, or one's own CSV (video,start_s,end_s,label,subset)",
+        help="official annotations, one's own CSV (video,start_s,end_s,label,subset), or of a labelling tool",
     )
     add(
         "--format",

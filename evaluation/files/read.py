@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 from evaluation.files.protocols import Protocol
 from runtime.errors import InputError
@@ -11,6 +12,7 @@ from video_datasets.annotations import AnnotationTable, read_text
 from video_datasets.formats import FORMATS
 from video_datasets.formats.detections_csv import read_detections_csv
 from video_datasets.formats.ek100_csv import EK100_COLUMNS
+from video_datasets.formats.tools.table import tool_of
 from video_datasets.predictions import Predictions, is_hdf5, read_predictions
 
 HEAD_LINES = 20
@@ -48,16 +50,30 @@ def ground_truth_format(path: str | Path) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; name its format with --format, one of {', '.join(FORMATS)}")
+        return _tool_format(path) or _refuse_folder(path)
     if is_hdf5(path):
         raise InputError(
             f"{path}: expected annotations as ground truth, found HDF5 (predictions, or features?)"
         )
     text = read_text(path)
     if _is_json(text):
-        return "activitynet"
+        return "activitynet" if '"database"' in text else _tool_format(path) or "activitynet"
+    if tool := _tool_format(path):
+        return tool
     head = " ".join(text.splitlines()[:HEAD_LINES]).lower()
     return "ek100" if EK100_COLUMNS[1] in head else "csv"
+
+
+def _tool_format(path: Path) -> str | None:
+    """The labelling tool that wrote a file or folder; None where none has, or it is damaged."""
+    try:
+        return tool_of(path).name
+    except InputError:
+        return None
+
+
+def _refuse_folder(path: Path) -> NoReturn:
+    raise InputError(f"{path}: is a folder; name its format with --format, one of {', '.join(FORMATS)}")
 
 
 def read_ground_truth(

@@ -11,7 +11,11 @@ import pytest
 from evaluation.__main__ import main
 from evaluation.files.evaluate import evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
+from evaluation.files.read import read_ground_truth
 from video_datasets.annotations import AnnotationTable
+from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling, Notes
+from video_datasets.formats.tools.table import TOOLS, WRITERS
+from video_datasets.formats.tools.tool_media import Media
 from video_datasets.predictions import Predictions, select_videos, write_predictions
 
 
@@ -123,3 +127,22 @@ def test_videos_without_annotations_are_not_taken_for_others() -> None:
     scored = evaluate_tables(annotations, found, PROTOCOLS["hacs"]).detection["action"]
     assert scored.true_positive_counts[:, 0].tolist() == [1, 0]
     assert scored.ap[:, 0].tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("tool", ["boris", "elan", "csv"])
+def test_files_of_labelling_tools_are_ground_truth_as_they_are(tool: str, tmp_path: Path) -> None:
+    bouts = (Bout(1.0, 2.5, "run"), Bout(4.0, 5.0, "sit"))
+    videos = [AnnotatedVideo(name, bouts, subset="validation", duration_s=9.0) for name in "ab"]
+    labelling = Labelling(tuple(videos), ("run", "sit"))
+    path = tmp_path / f"labels{TOOLS[tool].suffix}"
+    WRITERS[tool](path, labelling, Media(), Notes())
+    found = read_ground_truth(path, PROTOCOLS["hacs"])
+    assert (found.video_ids, found.subsets) == (("a", "b"), ("validation",) * 2)
+    assert (
+        list(zip(found.start_s, found.end_s, found.labels, strict=True))
+        == [
+            (1.0, 2.5, "run"),
+            (4.0, 5.0, "sit"),
+        ]
+        * 2
+    )
