@@ -10,6 +10,7 @@ Axes: B batch, C input channels, T positions, D durations.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +222,9 @@ def load_original_weights(model: BMN, path: str | os.PathLike[str]) -> None:
     """
     state: Any = read_weights_file(Path(path))
     for wrapper in ("model_state", "state_dict"):
-        state = state.get(wrapper, state)
-    state = {key.removeprefix("module."): value for key, value in state.items()}
+        inner = state.get(wrapper)
+        state = inner if isinstance(inner, Mapping) else state
+    state = {str(key).removeprefix("module."): value for key, value in state.items()}
     weights = {key: value for key, value in state.items() if key.split(".")[-1] != "sample_mask"}
     try:
         model.load_state_dict(weights)

@@ -14,19 +14,19 @@ PAGE = resource.getpagesize()
 
 @contextmanager
 def bounded(seconds: float = 20.0, megabytes: int = 1500) -> Iterator[None]:
-    """Raise TimeoutError after so long, and let no allocation beyond so much more memory succeed."""
+    """Raise TimeoutError after so much CPU time, and let no allocation beyond so much more memory succeed."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"no answer within {seconds} s")
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
-    earlier = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    earlier = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), hard))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, earlier)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

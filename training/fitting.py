@@ -95,5 +95,5 @@ def weights_of(path: Path, what: str) -> Iterator[None]:
         raise
     except KeyError as error:
         raise InputError(f"{path}: not {what} (no entry {error})") from error
-    except (ValueError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise InputError(f"{path}: not {what} ({error})") from error
