@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+if sys.argv[:1] == ["-m"]:  # a command is looked for, and a file of the user may hide our packages
+    runpy.run_path(f"{Path(__file__).parents[1]}/runtime/hidden_packages.py")
 
 from bmn.labels import boundary_labels, validity_mask
 

@@ -5,8 +5,14 @@ Imports neither torch nor a stage. `python -m evaluation --help` shows the comma
 
 from __future__ import annotations
 
+import runpy
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+if sys.argv[:1] == ["-m"]:  # a command is looked for, and a file of the user may hide our packages
+    runpy.run_path(f"{Path(__file__).parents[1]}/runtime/hidden_packages.py")
 
 if TYPE_CHECKING:
     from evaluation.frames import evaluate_detections, evaluate_proposals, recall_at_top_k

