@@ -49,7 +49,7 @@ SIZES = {
 def dense_attention(q: Tensor, k: Tensor, v: Tensor, valid_BT: Tensor, radius: int | None) -> Tensor:
     """Attention over all pairs of rows, with a mask."""
     length = q.shape[2]
-    rows = torch.arange(length)
+    rows = torch.arange(length, device=q.device)
     allowed = valid_BT[:, None, None] & ((rows - rows[:, None]).abs() <= (radius or length))
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     return logits.masked_fill(~allowed, -math.inf).softmax(-1) @ v

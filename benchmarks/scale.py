@@ -1,7 +1,7 @@
 """What grows how: time and memory of everything around the networks, against the number of videos.
 
     python -m benchmarks.scale                       # 50,000 video entries; some minutes
-    python -m benchmarks.scale --entries 1000000 --json scale.json
+    python -m benchmarks.scale --entries 1000000 --start-up --json scale.json
 
 Four data sets, of an eighth of the entries up to all of them, have annotations, video files that
 are empty, stored features of small size, proposals and detections. Each part is measured in a
@@ -18,7 +18,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,10 @@ def _fingerprint(config: RunConfig, folder: Path) -> object:
 def _start(config: RunConfig, folder: Path) -> object:
     stages = [spec.for_run(config) for spec in STAGES.values() if not spec.trains]
     return [(spec.settings(config), dict(spec.inputs(config))) for spec in stages]
+
+
+START_UP = tuple(PARTS)
+"""What every start of a stage costs."""
 
 
 @part("store, written")
@@ -235,19 +239,19 @@ def exponent(sizes: list[int], values: list[float]) -> float:
     return float(round(slope, 6))
 
 
-def measure(entries: int, scratch: Path) -> dict[str, Any]:
-    """Measure every part on data sets of four sizes."""
+def measure(entries: int, scratch: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Measure every part, or those of some names, on data sets of four sizes."""
     sizes = [max(entries // share, 1) for share in SHARES]
-    figures: dict[str, list[list[float]]] = {name: [] for name in PARTS}
+    figures: dict[str, list[list[float]]] = {name: [] for name in names or PARTS}
     for size in sizes:
         root = scratch / str(size)
         root.mkdir()
         make_dataset(root, size)
         words = [f"run_dir={root / 'run'}", f"data.root={root}", "data.mini=false"]
         config = load_config("configs/hacs_mini.yaml", words)
-        for name, function in PARTS.items():
-            figures[name].append(measured(function, config, root / "run"))
-            print(f"{size:9d}  {name}: {figures[name][-1][0]:.2f} s CPU", file=sys.stderr, flush=True)
+        for name, found in figures.items():
+            found.append(measured(PARTS[name], config, root / "run"))
+            print(f"{size:9d}  {name}: {found[-1][0]:.2f} s CPU", file=sys.stderr, flush=True)
     parts = {
         name: {
             "cpu_s": [seconds for seconds, _ in found],
@@ -279,9 +283,11 @@ def main() -> int:
     )
     parser.add_argument("--entries", type=int, default=50_000, metavar="N", help="of the largest (50,000)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    parser.add_argument("--start-up", action="store_true", help="only what every start of a stage costs")
     arguments = parser.parse_args()
+    names = START_UP if arguments.start_up else ()
     with tempfile.TemporaryDirectory(prefix="tadaloc-scale-") as scratch:
-        found = measure(arguments.entries, Path(scratch))
+        found = measure(arguments.entries, Path(scratch), names)
     print(render(found))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
