@@ -25,6 +25,7 @@ from typing import Any
 from classification.source_table import AUTO, SOURCES, SourceKind, has_trained_head
 from proposals.heads import head_of
 from runtime.atomic import write_json
+from runtime.brief import in_brief
 from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
@@ -79,11 +80,8 @@ def settled_source(run: StageRun, dataset: VideoDataset) -> tuple[SourceKind, Ru
     if run.config.classification.source != AUTO:
         return SOURCES[run.config.classification.source], run.config
     choice = choose(dataset, run.config)
-    print(
-        f"classification: source=auto chooses source={choice.source} video_prior={choice.video_prior:g}: "
-        f"{choice.reason}",
-        file=sys.stderr,
-    )
+    line = f"classification: source=auto chooses source={choice.source} video_prior={choice.video_prior:g}"
+    print(in_brief(f"{line}: {choice.reason}"), file=sys.stderr)
     write_json(run.folder / CHOICE_NAME, vars(choice))
     return SOURCES[choice.source], _with(run.config, vars(choice))
 

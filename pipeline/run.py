@@ -16,6 +16,8 @@ from pathlib import Path
 
 from pipeline.check import check
 from pipeline.stages import STAGES, commands, is_complete, load_config, stages_of
+from runtime.brief import brief
+from runtime.called_as import as_called
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
@@ -48,18 +50,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", choices=STAGES, metavar="STAGE", help=f"this stage alone: {', '.join(STAGES)}"
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="all settings of each stage that are not the defaults"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan (pipeline.check), no more")
     arguments = parser.parse_intermixed_args(argv)
     limit_spinning()
-    return guarded(
-        lambda: run(
-            find_config(arguments.config),
-            arguments.overrides,
-            force=arguments.force,
-            dry_run=arguments.dry_run,
-            only=arguments.only,
-        )
-    )
+
+    def act() -> int:
+        with brief(not arguments.verbose):
+            return run(
+                find_config(arguments.config),
+                arguments.overrides,
+                force=arguments.force,
+                dry_run=arguments.dry_run,
+                only=arguments.only,
+            )
+
+    return guarded(act)
 
 
 def run(
@@ -97,7 +105,10 @@ def run(
         if code >= EXIT_BAD_INPUT:
             print(f"run: stage {spec.name} stopped with code {code}", file=sys.stderr)
             return worst
-    return max(worst, _report(config))
+    code = max(worst, _report(config))
+    words = as_called(f"python -m pipeline.detect VIDEO --run {config.run_dir}")
+    print(f"next: {words}", file=sys.stderr)
+    return code
 
 
 def _own_process(module: str, words: Sequence[str], *, quiet: bool = False) -> int:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import textwrap
 import time
@@ -35,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import sweep_temporary_files, write_json, write_text
+from runtime.brief import columns, in_brief
 from runtime.config import config_to_dict, config_to_yaml, default_values
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_DONE, EXIT_SKIPPED_ITEMS
@@ -251,10 +251,11 @@ def _say_settings(spec: StageSpec, config: RunConfig) -> None:
         if value != defaults.get(key) and key not in shown
     ]
     if words:
-        width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
-        line = f"{spec.name}: {' '.join(words)}"
+        line = in_brief(f"{spec.name}: {' '.join(words)}")
         _say(
-            textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+            textwrap.fill(
+                line, columns(), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+            )
         )
 
 

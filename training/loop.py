@@ -27,6 +27,7 @@ from typing import Any
 import torch
 
 from runtime.atomic import write_text
+from runtime.brief import is_brief
 from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.progress import progress
@@ -206,14 +207,15 @@ class Trainer:
             return
         config, processes = self.config, world_size()
         largest = next(self.plan.steps(0))  # of all batches; its first piece is the largest, too
-        print(
+        line = (
             f"{description}: {processes} process{'es' if processes > 1 else ''} on {self.device.type}, "
             f"batches of {largest[0].batch_size} items{self._why_smaller(largest[0].batch_size)}, "
             f"{len(largest[0].keys)} a forward; {config.optimizer}, "
             f"peak learning rate {config.learning_rate:g}, {config.precision}; "
-            f"step {self.step} of {self.plan.total_steps}",
-            file=sys.stderr,
+            f"step {self.step} of {self.plan.total_steps}"
         )
+        if not is_brief():
+            print(line, file=sys.stderr)
         if config.warmup_epochs >= config.epochs:
             print(
                 f"warning: warm-up takes {config.warmup_epochs:g} epochs of {config.epochs}, so the learning rate "

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.stages import load_config
+from runtime.brief import in_brief
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.help_text import HelpText, program_name
@@ -94,7 +95,7 @@ def _class_counts(dataset: VideoDataset) -> list[str]:
         return []
     what = "labelled segments" if len(counts) <= MAX_CLASSES else f"of {len(counts)} classes, the rarest"
     shown = ", ".join(f"{label} ({count})" for label, count in counts[-MAX_CLASSES:])
-    return [f"  {what}: {shown}"]
+    return [in_brief(f"  {what}: {shown}")]
 
 
 def _named(missing: Sequence[str], dataset: VideoDataset, config: DataConfig) -> list[str]:

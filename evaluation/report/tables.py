@@ -15,6 +15,8 @@ from evaluation.metrics.detection import DetectionMetrics
 from runtime.text import encodable, spreadsheet_text
 
 SHOWN_AN = (1, 5, 10, 50, 100)
+MANY_TICKS = 8
+"""More tIoUs than these stand closer together."""
 
 
 def render_evaluation(evaluation: Evaluation) -> str:
@@ -50,7 +52,8 @@ def render_summary(detections: Evaluation, proposals: Evaluation) -> str:
         [f"{proposals.protocol}: recall (%) of proposals", *(f"AR@{an}" for an in SHOWN_AN), "AUC"],
         ["average over tIoU", *(_percent(metrics.average_recall[p]) for p in points), _percent(metrics.auc)],
     ]
-    return "\n\n".join([align(precision), align(recall)])
+    gap = " " if len(ticks) > MANY_TICKS else "  "  # 80 columns hold it
+    return "\n".join([align(precision, gap), align(recall)])
 
 
 def separate_title(separate: Evaluation) -> str:
@@ -152,13 +155,13 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
 
-def align(rows: Sequence[Sequence[str]]) -> str:
+def align(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
     """Pad the cells to columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+        lines.append(gap.join([first.ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
 
 
