@@ -32,13 +32,15 @@ def blocks(page: Path) -> Iterator[list[str]]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Yield the words of each command; what may be left out is there, of alternatives the first."""
+    """Yield the words of each command; what may be left out is there, of alternatives the first;
+    "..." stands for words that were shown before."""
     for block in blocks(page):
         text = "\n".join(block).replace("\\\n", " ")
         for line in text.splitlines():
             if COMMAND.match(line):
                 plain = re.sub(r"\[([^\]=]*)\]", r"\1", line.removeprefix("exec "))
-                yield shlex.split(re.sub(r"(\b\w+)(?:\|\w+)+", r"\1", plain), comments=True)
+                words = shlex.split(re.sub(r"(\b\w+)(?:\|\w+)+", r"\1", plain), comments=True)
+                yield [word for word in words if word != "..."]
 
 
 def python_blocks(page: Path) -> Iterator[str]:
