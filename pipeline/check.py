@@ -111,7 +111,7 @@ def plan_of(config: RunConfig) -> RunPlan:
     from video_datasets.__main__ import describe
 
     dataset = load_dataset(config.data, for_training=False)
-    described = describe(dataset, config.data).splitlines()
+    described = describe(dataset, config.data, imported=config.features.store is not None).splitlines()
     plan = RunPlan([line for line in described if not line.startswith("  note: ")])
     plan.odd += [line.removeprefix("  note: ") for line in described if line.startswith("  note: ")]
     _look_at_data(plan, dataset, config)

@@ -14,6 +14,7 @@ import pytest
 from classification.segment_classifier import SegmentSource, load_classifier
 from feature_extraction import FeatureStore
 from feature_extraction.zoo.__main__ import main as zoo
+from pipeline.check import main as check
 from tests.stages import stage_of_run
 from video_datasets.formats.submission_json import read_detections_json
 from video_datasets.predictions import read_predictions
@@ -120,12 +121,16 @@ def share_of_right_labels(run: Path, database: dict[str, Any], subset: str) -> f
 STAGES = ("feature_extraction", "bmn", "proposals", "classification", "evaluation")
 
 
-def test_activitynet_from_tsp_features(tmp_path: Path) -> None:
+def test_activitynet_from_tsp_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, run, store = tmp_path / "anet", tmp_path / "run", tmp_path / "anet.h5"
     database = write_activitynet(data)
     assert zoo(["import", str(data / "tsp"), "--out", str(store), "--preset", "actionformer-anet-tsp"]) == 0
     words = [f"data.root={data}", f"features.store={store}", "bmn.tscale=50", "bmn.dscale=50", *SMALL]
     words.append("bmn.epochs=4")
+    assert check([str(CONFIGS / "anet_features.yaml"), f"run_dir={run}", *words]) == 0
+    plan = capsys.readouterr().out
+    assert "training: 10 videos, 21 labelled segments" in plan
+    assert "plan: in order" in plan
     metrics = run_stages("anet_features.yaml", run, words, STAGES)
     assert metrics["protocol"] == "activitynet"
     assert metrics["average_mAP"]["action"] > 0

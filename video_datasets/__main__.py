@@ -52,7 +52,8 @@ def look(config_file: str, overrides: Sequence[str]) -> int:
     config = load_config(find_config(config_file), overrides)
     render_mini(config)
     dataset = load_dataset(config.data, for_training=False)
-    print(describe(dataset, config.data), file=sys.stderr)
+    imported = config.features.store is not None
+    print(describe(dataset, config.data, imported=imported), file=sys.stderr)
     return 0
 
 
@@ -64,8 +65,14 @@ def render_mini(config: RunConfig) -> None:
         ensure_mini(Path(config.data.root), layout=config.data.format, seed=config.seed)
 
 
-def describe(dataset: VideoDataset, config: DataConfig) -> str:
-    """Return a few lines: videos, files and segments per subset, and the annotations' problems."""
+def describe(dataset: VideoDataset, config: DataConfig, *, imported: bool = False) -> str:
+    """Return a few lines: videos, files and segments per subset, and the annotations' problems.
+
+    Args:
+        dataset: annotations, with files where there are.
+        config: where they are.
+        imported: features are there already, so no files are looked for.
+    """
     words = {head: f"{head}s" for head in dataset.heads} if len(dataset.heads) > 1 else {}
     classes = ", ".join(f"{len(names)} {words.get(head, 'classes')}" for head, names in dataset.heads.items())
     lines = [f"data: {config.root}: {len(dataset.videos)} videos, {classes}", *_class_counts(dataset)]
@@ -74,15 +81,16 @@ def describe(dataset: VideoDataset, config: DataConfig) -> str:
         missing = [video.video_id for video in videos if video.path is None]
         on_disk = count - len(missing)
         segments = sum(len(video.segments) for video in videos)
-        lines.append(f"  {subset}: {count} videos, {on_disk} on disk, {segments} labelled segments")
-        if missing and on_disk:
+        files = "" if imported else f" {on_disk} on disk,"
+        lines.append(f"  {subset}: {count} videos,{files} {segments} labelled segments")
+        if missing and on_disk and not imported:
             more = ", ..." if len(missing) > MAX_NAMED else ""
             lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], dataset, config))}{more}")
-    if any(video.path is None for video in dataset.videos.values()):
+    if not imported and any(video.path is None for video in dataset.videos.values()):
         lines += [f"  {words}" for words in left_out(Path(config.root) / config.videos)]
     lines += [f"  {line}" for line in dataset.format.describe(config, list(dataset.videos))]
     lines += [f"  {where}: {problem}" for where, problem in dataset.problems.items()]
-    lines += [f"  note: {note}" for note in data_notes(dataset, config)]
+    lines += [f"  note: {note}" for note in data_notes(dataset, config, imported=imported)]
     return "\n".join(lines)
 
 

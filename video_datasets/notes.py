@@ -45,9 +45,15 @@ class Length:
     fps: float
 
 
-def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
+def data_notes(dataset: VideoDataset, config: DataConfig, *, imported: bool = False) -> list[str]:
     """Return what is odd about a data set, a line each; reads the headers of at most
-    `MAX_LOOKED_AT` videos."""
+    `MAX_LOOKED_AT` videos.
+
+    Args:
+        dataset: annotations, with files where there are.
+        config: where they are.
+        imported: features are there already, so files need not be.
+    """
     notes = [
         *similar_names(dataset.heads),
         *mistyped_names(
@@ -57,7 +63,7 @@ def data_notes(dataset: VideoDataset, config: DataConfig) -> list[str]:
         *double_segments(dataset.videos.values()),
     ]
     if all(video.path is None for video in dataset.videos.values()):
-        return [*notes, nothing_on_disk(dataset, config)]
+        return notes if imported else [*notes, nothing_on_disk(dataset, config)]
     if dataset.format.localizes:
         notes += time_notes(dataset.videos.values(), read_lengths(dataset.videos.values()))
     return notes

@@ -33,6 +33,8 @@ REPEATED = 2
 """Steps of which the shortest counts: what else a machine does only makes them longer."""
 PATIENCE_S = 4.0
 """A step that takes so long is not repeated."""
+MOST_ITEMS = 32
+"""Of a step, however many a batch may have: they must fit into the memory of one device."""
 CPU = torch.device("cpu")
 MOST_FITTED = 256
 """Segments that the classifier is tried on."""
@@ -53,6 +55,7 @@ def seconds_per_item(step: Callable[[int], object], most: int, device: torch.dev
 
     The first step, which also sets things up, counts only where one item takes very long.
     """
+    most = min(most, MOST_ITEMS)
     n, spent_s = 1, work_s(partial(step, 1), device)
     if spent_s > PATIENCE_S:
         return spent_s
@@ -71,7 +74,7 @@ def clip_training_s(model: VideoNetwork, config: RunConfig, device: torch.device
     size = (3, config.grid.clip_frames, config.finetune.crop_px, config.finetune.crop_px)
     return seconds_per_item(
         lambda n: _back(model, _summed(model(torch.rand(n, *size, device=device)))),
-        config.finetune.batch_size,
+        config.finetune.micro_batch or config.finetune.batch_size,
         device,
     )
 
