@@ -69,7 +69,7 @@ def rank_all(
     """Rank the right classes of N items for every head, and for the actions of two heads.
 
     Args:
-        logits: head -> (N, views, classes), N >= 1.
+        logits: head -> (N, views, classes).
         classes: head -> right class (N,).
         names: head -> names of the classes.
         weights: of the views (views,); None: all equal.
@@ -84,7 +84,7 @@ def rank_all(
             head,
             tuple(names[head]),
             np.asarray(classes[head], dtype=np.int64),
-            ranks_of(np.average(views[head], axis=1, weights=weights), classes[head]),
+            ranks_of(_mean_of_views(views[head], weights), classes[head]),
         )
         for head in logits
     ]
@@ -92,6 +92,16 @@ def rank_all(
         first, second = names
         rankings += _rank_pairs(first, second, views, classes, names, weights)
     return rankings
+
+
+def _mean_of_views(
+    values_NVC: NDArray[np.float32], weights: NDArray[np.floating] | None
+) -> NDArray[np.floating]:
+    """Also of no item at all, as where nothing is there to validate; `np.average` divides by their
+    number."""
+    if weights is None or not len(values_NVC):
+        return values_NVC.mean(axis=1)
+    return np.average(values_NVC, axis=1, weights=weights)
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
