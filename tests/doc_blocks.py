@@ -38,7 +38,7 @@ def commands(page: Path) -> Iterator[list[str]]:
         text = "\n".join(block).replace("\\\n", " ")
         for line in text.splitlines():
             if COMMAND.match(line):
-                plain = re.sub(r"\[([^\]=]*)\]", r"\1", line.removeprefix("exec "))
+                plain = re.sub(r"(?<![='])\[([^\]=]*)\]", r"\1", line.removeprefix("exec "))
                 words = shlex.split(re.sub(r"(\b\w+)(?:\|\w+)+", r"\1", plain), comments=True)
                 yield [word for word in words if word != "..."]
 
