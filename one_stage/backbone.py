@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
+from one_stage.heads import Pyramid
 from one_stage.layers import MaskedConv1d, SequenceNorm, halve, halved_mask, masked, run_tower
 from one_stage.padding import Padding
 from one_stage.position import positions, sinusoid_table
 from one_stage.sgp import SgpBlock
 from one_stage.transformer import TransformerBlock
-
-Pyramid = list[tuple[Tensor, Tensor]]
-"""Values (B, D, T_l) and mask (B, 1, T_l) of every level, the finest first."""
 
 
 class MaxPoolBlock(nn.Module):
@@ -25,9 +24,9 @@ class MaxPoolBlock(nn.Module):
         super().__init__()
         self.padding = padding
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values and mask of the next level."""
-        return halve(values_BCT, mask_B1T, self.padding), halved_mask(mask_B1T)
+        return halve(values_BTC, mask_BT1, self.padding), halved_mask(mask_BT1)
 
 
 def _transformer(arch: Architecture, padding: Padding, level: int, stride: int) -> nn.Module:
@@ -68,7 +67,7 @@ BLOCKS: dict[str, Callable[[Architecture, Padding, int, int], nn.Module]] = {
 
 
 class FeaturePyramid(nn.Module):
-    """(B, C, T) to a pyramid; level l has ceil(T / 2^l) positions.
+    """(B, T, C) to a pyramid; level l has ceil(T / 2^l) positions.
 
     Args:
         arch: sizes.
@@ -90,21 +89,23 @@ class FeaturePyramid(nn.Module):
         table = sinusoid_table(arch.max_length, arch.channels) if arch.positions else None
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, feats_BCT: Tensor, mask_B1T: Tensor) -> Pyramid:
+    def forward(self, feats_BTC: Tensor, mask_BT1: Tensor) -> Pyramid:
         """Compute all levels."""
-        values = run_tower(feats_BCT, mask_B1T, self.embd, self.embd_norm, self.padding)
+        keep = mask_BT1 if self.padding.after_tower_norms else torch.ones_like(mask_BT1)
+        values, preparation = run_tower(feats_BTC, mask_BT1, self.embd, self.embd_norm, keep)
+        values = preparation(values, *preparation.parameters)
         if self.table is not None:
-            values = values + masked(self._positions(self.table, mask_B1T), mask_B1T)
+            values = values + masked(self._positions(self.table, mask_BT1), mask_BT1)
         for block in self.stem:
-            values, mask_B1T = block(values, mask_B1T)
-        levels = [(values, mask_B1T)]
+            values, mask_BT1 = block(values, mask_BT1)
+        levels = [(values, mask_BT1)]
         for block in self.branch:
-            values, mask_B1T = block(values, mask_B1T)
-            levels.append((values, mask_B1T))
+            values, mask_BT1 = block(values, mask_BT1)
+            levels.append((values, mask_BT1))
         return levels
 
-    def _positions(self, table_CT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def _positions(self, table_CT: Tensor, mask_BT1: Tensor) -> Tensor:
         """As released, a long batch stretches the table over its padded length."""
-        padded = mask_B1T.shape[2]
-        own = mask_B1T.sum((1, 2)).tolist() if self.padding.everywhere else [padded] * len(mask_B1T)
-        return positions(table_CT, own, padded)
+        padded = mask_BT1.shape[1]
+        own = mask_BT1.sum((1, 2)).tolist() if self.padding.everywhere else [padded] * len(mask_BT1)
+        return positions(table_CT, own, padded).transpose(1, 2)

@@ -1,11 +1,17 @@
 """Heads that all levels share: classes, offsets to the two boundaries, and TriDet's boundary
-maps."""
+maps.
+
+The levels stand one behind the other along T, rows of zeros between them, so that every product is
+one. Axes: B batch, T rows of all levels, D channels, K classes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,23 +23,61 @@ PRIOR = 0.01
 """Probability of a class at the start of training."""
 EMPTY_PRIOR = 1e-6
 """Of a class that no training segment has."""
+Pyramid = list[tuple[Tensor, Tensor]]
+"""Values (B, T_l, D) and mask (B, T_l, 1) of every level, the finest first."""
+
+
+class Joined(NamedTuple):
+    """Levels one behind the other.
+
+    Attributes:
+        values_BTD: with zeros between the levels.
+        mask_BT1: true where there is a feature.
+        keep_BT1: rows that a tower keeps after its norms.
+        lengths: rows of each level.
+        gap: rows between two.
+    """
+
+    values_BTD: Tensor
+    mask_BT1: Tensor
+    keep_BT1: Tensor
+    lengths: tuple[int, ...]
+    gap: int
+
+    def split(self, rows_BTX: Tensor) -> list[Tensor]:
+        """Return what belongs to each level."""
+        parts = rows_BTX.split([length + self.gap for length in self.lengths], dim=1)
+        return [part[:, :length] for part, length in zip(parts, self.lengths, strict=True)]
+
+
+def join(levels: Pyramid, gap: int, padding: Padding) -> Joined:
+    """Put levels one behind the other, each followed by `gap` rows without a feature."""
+    values = torch.cat([F.pad(level, (0, 0, 0, gap)) for level, _ in levels], dim=1)
+    mask = torch.cat([F.pad(level_mask, (0, 0, 0, gap)) for _, level_mask in levels], dim=1)
+    keep = mask
+    if not padding.after_tower_norms:
+        keep = torch.cat([F.pad(torch.ones_like(own), (0, 0, 0, gap)) for _, own in levels], dim=1)
+    return Joined(values, mask, keep, tuple(level.shape[1] for level, _ in levels), gap)
 
 
 class _Tower(nn.Module):
-    """Convolution, norm, ReLU, `arch.head_layers` times."""
+    """Convolution, norm, ReLU, `arch.head_layers` times, and a last convolution."""
 
     def __init__(self, arch: Architecture, kernel: int, padding: Padding) -> None:
         super().__init__()
-        self.padding = padding
         channels = arch.channels
         self.head = nn.ModuleList(
             MaskedConv1d(channels, channels, kernel, bias=False) for _ in range(arch.head_layers)
         )
         self.norm = nn.ModuleList(SequenceNorm(channels, padding.tower_eps) for _ in self.head)
 
-    def tower(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        """Apply the layers before the last."""
-        return run_tower(values_BCT, mask_B1T, self.head, self.norm, self.padding)
+    def through(self, levels: Joined, last: MaskedConv1d) -> Tensor:
+        """Apply all layers, (B, T, channels of the last)."""
+        values, preparation = run_tower(
+            levels.values_BTD, levels.mask_BT1, self.head, self.norm, levels.keep_BT1
+        )
+        found: Tensor = last(values, levels.mask_BT1, preparation)
+        return found
 
 
 class ClassHead(_Tower):
@@ -57,10 +101,9 @@ class ClassHead(_Tower):
         assert bias is not None
         bias.data[list(classes)] = -math.log((1.0 - probability) / probability)
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        """Return logits (B, K, T)."""
-        logits: Tensor = self.cls_head(self.tower(values_BCT, mask_B1T), mask_B1T)
-        return logits
+    def forward(self, levels: Joined) -> list[Tensor]:
+        """Return logits (B, K, T_l) of every level."""
+        return [level.transpose(1, 2) for level in levels.split(self.through(levels, self.cls_head))]
 
 
 class OffsetHead(_Tower):
@@ -77,7 +120,9 @@ class OffsetHead(_Tower):
         self.scale = nn.ModuleList(LevelScale() for _ in range(arch.levels))
         self.offset_head = MaskedConv1d(arch.channels, 2 * (arch.bins + 1), arch.head_kernel)
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor, level: int) -> Tensor:
-        """Return (B, 2 (bins + 1), T)."""
-        offsets = self.offset_head(self.tower(values_BCT, mask_B1T), mask_B1T)
-        return F.relu(self.scale[level](offsets))
+    def forward(self, levels: Joined) -> list[Tensor]:
+        """Return (B, 2 (bins + 1), T_l) of every level."""
+        offsets = levels.split(self.through(levels, self.offset_head))
+        return [
+            F.relu(scale(level)).transpose(1, 2) for scale, level in zip(self.scale, offsets, strict=True)
+        ]

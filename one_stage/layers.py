@@ -1,27 +1,28 @@
 """The small parts of the one-stage networks: masked convolution, norm over channels, towers, pool,
 drop path.
 
-Axes: B batch, C channels, T positions of a level. A mask is (B, 1, T) bool, true where there is a
-feature.
+Axes: B batch, T positions of a level, C channels, side by side in memory: norms and products take
+rows as they lie. A mask is (B, T, 1) bool, true where there is a feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from one_stage.padding import Padding
+from one_stage.products import UNCHANGED, Preparation, as_image, as_rows, multiply
 
 LONG = 4096
 """Positions of a piece."""
 
 
-def masked(values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+def masked(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
     """Set the rows without a feature to zero."""
-    return values_BCT * mask_B1T.to(values_BCT.dtype)
+    return values_BTC * mask_BT1.to(values_BTC.dtype)
 
 
 class SequenceNorm(nn.Module):
@@ -38,10 +39,24 @@ class SequenceNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, values_BCT: Tensor) -> Tensor:
+    def forward(self, values_BTC: Tensor) -> Tensor:
         """Normalise every position."""
-        rows_BTC = values_BCT.transpose(1, 2)
-        return F.layer_norm(rows_BTC, self.weight.shape, self.weight, self.bias, self.eps).transpose(1, 2)
+        return self.normed(values_BTC, self.weight, self.bias)
+
+    def normed(self, values_BTC: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Normalise with other weights."""
+        return F.layer_norm(values_BTC, weight.shape, weight, bias, self.eps)
+
+    def preparation(self) -> Preparation:
+        """Return this norm as what happens before a product."""
+        return Preparation(self.normed, (self.weight, self.bias))
+
+    def active(self, keep_BT1: Tensor) -> Preparation:
+        """Return norm, ReLU and mask as what happens before a product."""
+        return Preparation(self._active, (self.weight, self.bias), keep_BT1)
+
+    def _active(self, values_BTC: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.relu_(self.normed(values_BTC, weight, bias))
 
 
 class MaskedConv1d(nn.Module):
@@ -70,28 +85,35 @@ class MaskedConv1d(nn.Module):
         super().__init__()
         self.conv = conv1d(in_channels, out_channels, kernel, stride=stride, depthwise=depthwise, bias=bias)
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        """Convolve; the mask is that of the output."""
-        return masked(convolve(self.conv, values_BCT), mask_B1T)
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor, preparation: Preparation = UNCHANGED) -> Tensor:
+        """Convolve what is prepared; the mask is that of the output."""
+        return masked(self.conv(values_BTC, preparation), mask_BT1)
 
 
-class Pointwise(nn.Conv1d):
-    """Convolution of kernel 1 as a matrix product, which takes the layout that norms leave
-    without a copy."""
+class RowConv(nn.Conv1d):
+    """Convolution over the rows of (B, T, C)."""
 
-    def forward(self, values_BCT: Tensor) -> Tensor:
-        """Multiply each position."""
-        return F.linear(values_BCT.transpose(1, 2), self.weight[:, :, 0], self.bias).transpose(1, 2)
+    def forward(self, values_BTC: Tensor, preparation: Preparation = UNCHANGED) -> Tensor:
+        """Convolve what is prepared; in inference on long videos piece by piece."""
+
+        def convolved(piece_BTC: Tensor, rows: slice) -> Tensor:
+            return multiply(piece_BTC, self.weight, self.bias, preparation.of(rows))
+
+        return by_piece(convolved, values_BTC, self.kernel_size[0] // 2)
 
 
-class ChannelScale(nn.Conv1d):
-    """Depthwise convolution of kernel 1: a factor and a summand a channel (torch would loop over
-    the channels)."""
+class DepthwiseConv(nn.Conv1d):
+    """Convolution over the rows of (B, T, C), every channel by itself."""
 
-    def forward(self, values_BCT: Tensor) -> Tensor:
-        """Scale each channel."""
-        scaled = values_BCT * self.weight[:, 0]
-        return scaled if self.bias is None else scaled + self.bias[:, None]
+    def forward(self, values_BTC: Tensor, preparation: Preparation = UNCHANGED) -> Tensor:
+        """Convolve what is prepared."""
+        values_BTC = preparation(values_BTC, *preparation.parameters)
+        if self.kernel_size == self.stride == (1,):
+            scaled = values_BTC * self.weight[:, 0, 0]
+            return scaled if self.bias is None else scaled + self.bias
+        stride, reach = self.stride[0], self.kernel_size[0] // 2
+        image, kernel = as_image(values_BTC), self.weight[:, :, None]
+        return as_rows(F.conv2d(image, kernel, self.bias, (1, stride), (0, reach), groups=self.groups))
 
 
 def conv1d(
@@ -107,9 +129,7 @@ def conv1d(
     if kernel % 2 == 0:
         raise ValueError(f"convolutions that keep the length need an odd kernel, got {kernel}")
     groups = in_channels if depthwise else 1
-    make: type[nn.Conv1d] = nn.Conv1d
-    if kernel == stride == 1:
-        make = ChannelScale if depthwise else Pointwise
+    make = DepthwiseConv if depthwise else RowConv
     conv = make(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -117,63 +137,70 @@ def conv1d(
 
 
 def run_tower(
-    values_BCT: Tensor,
-    mask_B1T: Tensor,
-    convs: Iterable[nn.Module],
-    norms: Iterable[nn.Module],
-    padding: Padding,
-) -> Tensor:
-    """Apply pairs of convolution and norm, each followed by a ReLU."""
+    values_BTC: Tensor, mask_BT1: Tensor, convs: Iterable[nn.Module], norms: Iterable[nn.Module], keep_BT1: Tensor
+) -> tuple[Tensor, Preparation]:
+    """Apply pairs of convolution and norm, each followed by a ReLU and a mask.
+
+    Args:
+        values_BTC: of the features or of a level.
+        mask_BT1: of the convolutions' outputs.
+        convs: `MaskedConv1d`.
+        norms: `SequenceNorm`, as many.
+        keep_BT1: of what the ReLUs leave.
+
+    Returns:
+        Output of the last convolution, and what is left to happen before the next product.
+    """
+    preparation = UNCHANGED
     for conv, norm in zip(convs, norms, strict=True):
-        values_BCT = F.relu(norm(conv(values_BCT, mask_B1T)))
-        if padding.after_tower_norms:
-            values_BCT = masked(values_BCT, mask_B1T)
-    return values_BCT
+        values_BTC = conv(values_BTC, mask_BT1, preparation)
+        assert isinstance(norm, SequenceNorm)
+        preparation = norm.active(keep_BT1)
+    return values_BTC, preparation
 
 
-def convolve(conv: nn.Conv1d, values_BCT: Tensor) -> Tensor:
-    """Convolve; in inference on long videos piece by piece, so that only pieces of the input are
-    laid out anew."""
-    length, reach = values_BCT.shape[2], conv.kernel_size[0] // 2
-    if torch.is_grad_enabled() or length <= LONG or conv.stride != (1,):
-        whole: Tensor = conv(values_BCT)
-        return whole
-    pieces = []
+def by_piece(function: Callable[[Tensor, slice], Tensor], values_BTC: Tensor, reach: int = 0) -> Tensor:
+    """Apply what looks at `reach` positions on either side to values and where they lie; in
+    inference on long videos piece by piece.
+
+    What it lays out on the way (the hidden values of an MLP are the largest of a network) then
+    takes no memory that grows with T.
+    """
+    length = values_BTC.shape[1]
+    if torch.is_grad_enabled() or length <= LONG:
+        return function(values_BTC, slice(0, length))
+    out: Tensor | None = None
     for first in range(0, length, LONG):
         stop, low = min(first + LONG, length), max(first - reach, 0)
-        piece = conv(values_BCT[:, :, low : min(stop + reach, length)])
-        pieces.append(piece[:, :, first - low : stop - low])
-    return torch.cat(pieces, dim=2)
+        seen = slice(low, min(stop + reach, length))
+        piece = function(values_BTC[:, seen], seen)
+        if out is None:
+            out = piece.new_empty(len(piece), length, piece.shape[2])
+        out[:, first:stop] = piece[:, first - low : stop - low]
+    assert out is not None
+    return out
 
 
-def by_position(layers: nn.Module, values_BCT: Tensor) -> Tensor:
-    """Apply layers that look at one position at a time; in inference on long videos piece by piece.
-
-    The hidden values of an MLP are the largest of a network: in pieces they take no memory that
-    grows with T.
-    """
-    if torch.is_grad_enabled() or values_BCT.shape[2] <= LONG:
-        whole: Tensor = layers(values_BCT)
-        return whole
-    return torch.cat([layers(piece) for piece in values_BCT.split(LONG, dim=2)], dim=2)
-
-
-def halve(values_BCT: Tensor, mask_B1T: Tensor, padding: Padding) -> Tensor:
-    """Maximum over three rows around every second one, (B, C, ceil(T / 2)); zero where the new
+def halve(values_BTC: Tensor, mask_BT1: Tensor, padding: Padding) -> Tensor:
+    """Maximum over three rows around every second one, (B, ceil(T / 2), C); zero where the new
     level has no feature.
 
     Rows without a feature hold 0, which the original lets win over negative values of the last
     valid row.
     """
     if padding.everywhere:
-        values_BCT = values_BCT.masked_fill(~mask_B1T, -torch.inf)
-    pooled = F.max_pool1d(values_BCT, 3, stride=2, padding=1)
-    return pooled.masked_fill(~halved_mask(mask_B1T), 0.0)
+        values_BTC = values_BTC.masked_fill(~mask_BT1, -torch.inf)
+    return maximum_of_three(values_BTC).masked_fill(~halved_mask(mask_BT1), 0.0)
 
 
-def halved_mask(mask_B1T: Tensor) -> Tensor:
+def maximum_of_three(values_BTC: Tensor) -> Tensor:
+    """Maximum over three rows around every second one, (B, ceil(T / 2), C)."""
+    return as_rows(F.max_pool2d(as_image(values_BTC), (1, 3), stride=(1, 2), padding=(0, 1)))
+
+
+def halved_mask(mask_BT1: Tensor) -> Tensor:
     """Return the mask of the next level."""
-    return mask_B1T[..., ::2]
+    return mask_BT1[:, ::2]
 
 
 class ScaledDropPath(nn.Module):
@@ -191,9 +218,9 @@ class ScaledDropPath(nn.Module):
         self.probability = probability
         self.scale = nn.Parameter(torch.full((channels,), self.START))
 
-    def forward(self, values_BCT: Tensor) -> Tensor:
+    def forward(self, values_BTC: Tensor) -> Tensor:
         """Scale, and in training drop."""
-        scaled = values_BCT * self.scale[:, None]
+        scaled = values_BTC * self.scale
         if not self.training or not self.probability:
             return scaled
         kept_B11 = scaled.new_empty(len(scaled), 1, 1).bernoulli_(1.0 - self.probability)
@@ -213,7 +240,7 @@ class LevelScale(nn.Module):
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group norm of (B, C, T); with `padding.everywhere` its statistics are those of the rows with
+    """Group norm of (B, T, C); with `padding.everywhere` its statistics are those of the rows with
     a feature.
 
     Args:
@@ -231,19 +258,19 @@ class MaskedGroupNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         """Normalise each group of channels over its rows; the values behind the last feature
         must be zero."""
         if not self.padding.everywhere:
-            return F.group_norm(values_BCT, self.groups, self.weight, self.bias, self.EPS)
-        batch, channels, length = values_BCT.shape
-        grouped_BGX = values_BCT.reshape(batch, self.groups, -1, length)
-        inside = mask_B1T[:, :, None].to(values_BCT.dtype)
-        count = inside.sum((2, 3), keepdim=True).clamp(min=1) * grouped_BGX.shape[2]
-        mean = (grouped_BGX * inside).sum((2, 3), keepdim=True) / count
-        centred = (grouped_BGX - mean) * inside
-        variance = centred.square().sum((2, 3), keepdim=True) / count
-        normed = (centred / (variance + self.EPS).sqrt()).reshape(batch, channels, length)
+            values_BCT = values_BTC.transpose(1, 2)
+            return F.group_norm(values_BCT, self.groups, self.weight, self.bias, self.EPS).transpose(1, 2)
+        grouped_BTGX = values_BTC.unflatten(2, (self.groups, -1))
+        inside = mask_BT1[..., None].to(values_BTC.dtype)
+        count = inside.sum((1, 3), keepdim=True).clamp(min=1) * grouped_BTGX.shape[3]
+        mean = (grouped_BTGX * inside).sum((1, 3), keepdim=True) / count
+        centred = (grouped_BTGX - mean) * inside
+        variance = centred.square().sum((1, 3), keepdim=True) / count
+        normed = (centred / (variance + self.EPS).sqrt()).flatten(2)
         if self.weight is None or self.bias is None:
             return normed
-        return torch.addcmul(self.bias[:, None], normed, self.weight[:, None])
+        return torch.addcmul(self.bias, normed, self.weight)

@@ -1,12 +1,11 @@
 """ActionFormer, TemporalMaxer and TriDet: one network with three kinds of block.
 
-Axes: B batch, C input channels, D channels, K classes, T positions, l levels.
+Axes: B batch, C input channels, D channels, K classes, T positions, l levels. Inside, rows lie one
+behind the other (B, T, D); features and outputs have the layout of the originals.
 
-    feats (B,C,T) -> backbone -> pyramid (B,D,T_l) -> neck -+-> cls_head ---------------> logits
-    (B,K,T_l)
-                                                            +-> reg_head ---------------> offsets
-                                                            (B,2,T_l) +-> start_head, end_head --->
-                                                            start, end (TriDet)
+    feats (B,C,T) -> backbone -> pyramid (B,T_l,D) -> neck -+-> cls_head ----> logits (B,K,T_l)
+                                                            +-> reg_head ----> offsets (B,2,T_l)
+                                                            +-> start_head, end_head (TriDet)
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
-from one_stage.backbone import FeaturePyramid, Pyramid
-from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead
+from one_stage.backbone import FeaturePyramid
+from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead, Pyramid, join
 from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked
 from one_stage.padding import PADDINGS, Padding
 
@@ -41,10 +40,10 @@ class Neck(nn.Module):
             for norm, (values, mask) in zip(self.fpn_norms, levels, strict=True)
         ]
 
-    def _normed(self, norm: nn.Module, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def _normed(self, norm: nn.Module, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         grouped = isinstance(norm, MaskedGroupNorm)
-        normed: Tensor = norm(values_BCT, mask_B1T) if grouped else norm(values_BCT)
-        return masked(normed, mask_B1T) if self.padding.everywhere else normed
+        normed: Tensor = norm(values_BTC, mask_BT1) if grouped else norm(values_BTC)
+        return masked(normed, mask_BT1) if self.padding.everywhere else normed
 
 
 def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:
@@ -78,7 +77,8 @@ class OneStageNetwork(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.arch = arch
-        padding = PADDINGS[arch.padding]
+        self.padding = padding = PADDINGS[arch.padding]
+        self.gap = max(arch.head_kernel, arch.boundary_kernel) // 2
         self.input_dropout = nn.Dropout1d(arch.input_dropout)
         self.backbone = FeaturePyramid(arch, padding)
         self.neck = Neck(arch, padding)
@@ -111,20 +111,22 @@ class OneStageNetwork(nn.Module):
                 f"expected features (B, {self.arch.in_channels}, T) and validity (B, T), "
                 f"got {tuple(feats_BCT.shape)} and {tuple(valid_BT.shape)}"
             )
-        levels = self.pyramid(feats_BCT, valid_BT)
+        levels = join(self.pyramid(feats_BCT, valid_BT), self.gap, self.padding)
+        towers = [head(levels) for head in self.class_heads()]
         outputs: Outputs = {
-            "logits": [self._logits(values, mask) for values, mask in levels],
-            "offsets": [self.reg_head(values, mask, level) for level, (values, mask) in enumerate(levels)],
+            "logits": [torch.cat(level, dim=1) for level in zip(*towers, strict=True)],
+            "offsets": self.reg_head(levels),
         }
         if self.arch.bins:
             # Boundaries are learnt on the side: they do not shape the features.
-            outputs["start"] = [self.start_head(values.detach(), mask) for values, mask in levels]
-            outputs["end"] = [self.end_head(values.detach(), mask) for values, mask in levels]
+            aside = levels._replace(values_BTD=levels.values_BTD.detach())
+            outputs["start"], outputs["end"] = self.start_head(aside), self.end_head(aside)
         return outputs
 
     def pyramid(self, feats_BCT: Tensor, valid_BT: Tensor) -> Pyramid:
         """Return the levels that the heads look at."""
-        levels: Pyramid = self.neck(self.backbone(self.input_dropout(feats_BCT), valid_BT[:, None]))
+        feats_BTC = self.input_dropout(feats_BCT).transpose(1, 2)
+        levels: Pyramid = self.neck(self.backbone(feats_BTC, valid_BT[..., None]))
         return levels
 
     def class_heads(self) -> list[ClassHead]:
@@ -138,6 +140,3 @@ class OneStageNetwork(nn.Module):
         for head, count in zip(self.class_heads(), self.arch.class_towers, strict=True):
             head.set_prior([index - first for index in classes if 0 <= index - first < count], EMPTY_PRIOR)
             first += count
-
-    def _logits(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        return torch.cat([head(values_BCT, mask_B1T) for head in self.class_heads()], dim=1)

@@ -9,19 +9,21 @@ from one_stage.layers import (
     MaskedGroupNorm,
     ScaledDropPath,
     SequenceNorm,
-    by_position,
+    by_piece,
     conv1d,
     halve,
     halved_mask,
     masked,
+    maximum_of_three,
 )
 from one_stage.padding import Padding
+from one_stage.products import Preparation
 
 GROUPS = 16
 
 
 class SgpBlock(nn.Module):
-    """(B, D, T) to (B, D, ceil(T / stride)): an instant branch and a window branch of depthwise
+    """(B, T, D) to (B, ceil(T / stride), D): an instant branch and a window branch of depthwise
     convolutions.
 
     Source: TriDet (Shi et al., CVPR 2023), Sec. 3.3; arithmetic and names of the released code.
@@ -65,35 +67,40 @@ class SgpBlock(nn.Module):
         self.drop_path_out = ScaledDropPath(channels, drop_path or 0.0) if scaled else nn.Identity()
         self.drop_path_mlp = ScaledDropPath(channels, drop_path or 0.0) if scaled else nn.Identity()
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values and mask of the level that the block makes."""
         if self.stride == 2:
-            values_BCT, mask_B1T = self._halved(values_BCT, mask_B1T), halved_mask(mask_B1T)
-        normed = self.ln(values_BCT)
+            values_BTC, mask_BT1 = self._halved(values_BTC, mask_BT1), halved_mask(mask_BT1)
+        normed = self.ln(values_BTC)
         if self.padding.everywhere:
-            normed = masked(normed, mask_B1T)
-        values_BCT = masked(values_BCT, mask_B1T) + self.drop_path_out(self._branches(normed, mask_B1T))
+            normed = masked(normed, mask_BT1)
+        values_BTC = masked(values_BTC, mask_BT1) + self.drop_path_out(self._branches(normed, mask_BT1))
         if self.padding.everywhere:
-            values_BCT = masked(values_BCT, mask_B1T)
-        values_BCT = values_BCT + self.drop_path_mlp(by_position(self.mlp, self.gn(values_BCT, mask_B1T)))
-        return masked(values_BCT, mask_B1T) if self.padding.everywhere else values_BCT, mask_B1T
+            values_BTC = masked(values_BTC, mask_BT1)
+        values_BTC = values_BTC + self.drop_path_mlp(by_piece(self._mlp, self.gn(values_BTC, mask_BT1)))
+        return masked(values_BTC, mask_BT1) if self.padding.everywhere else values_BTC, mask_BT1
 
-    def _halved(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def _halved(self, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         if self.padding.everywhere:
-            return halve(values_BCT, mask_B1T, self.padding)
-        return F.max_pool1d(values_BCT, 3, stride=2, padding=1)  # the original does not mask here
+            return halve(values_BTC, mask_BT1, self.padding)
+        return maximum_of_three(values_BTC)  # the original does not mask here
 
-    def _branches(self, normed_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def _mlp(self, normed_BTC: Tensor, rows: slice) -> Tensor:
+        widen, gelu, narrow = self.mlp
+        narrowed: Tensor = narrow(widen(normed_BTC), Preparation(gelu))
+        return narrowed
+
+    def _branches(self, normed_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         conv = self.get_submodule
-        phi = F.relu(conv("global_fc")(self._mean(normed_BCT, mask_B1T)))
-        window = (conv("convw")(normed_BCT) + conv("convkw")(normed_BCT)) * conv("psi")(normed_BCT)
-        branches: Tensor = conv("fc")(normed_BCT) * phi + window + normed_BCT
+        phi = F.relu(conv("global_fc")(self._mean(normed_BTC, mask_BT1)))
+        window = (conv("convw")(normed_BTC) + conv("convkw")(normed_BTC)) * conv("psi")(normed_BTC)
+        branches: Tensor = conv("fc")(normed_BTC) * phi + window + normed_BTC
         return branches
 
-    def _mean(self, normed_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def _mean(self, normed_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         if not self.padding.everywhere:
-            return normed_BCT.mean(2, keepdim=True)
-        return normed_BCT.sum(2, keepdim=True) / mask_B1T.sum(2, keepdim=True).clamp(min=1)
+            return normed_BTC.mean(1, keepdim=True)
+        return normed_BTC.sum(1, keepdim=True) / mask_BT1.sum(1, keepdim=True).clamp(min=1)
 
 
 def wide_kernel(window: int, widening: float) -> int:

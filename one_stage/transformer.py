@@ -3,6 +3,7 @@ each a norm."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from one_stage.band_attention import band_attention
@@ -10,13 +11,14 @@ from one_stage.layers import (
     MaskedConv1d,
     ScaledDropPath,
     SequenceNorm,
-    by_position,
+    by_piece,
     conv1d,
     halve,
     halved_mask,
     masked,
 )
 from one_stage.padding import Padding
+from one_stage.products import Preparation
 
 
 class ConvAttention(nn.Module):
@@ -46,20 +48,22 @@ class ConvAttention(nn.Module):
         self.proj = conv1d(channels, channels, 1)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         """Attend; the mask is that of the output."""
-        query, key, value = (self._rows(role, values_BCT, mask_B1T) for role in ("query", "key", "value"))
-        mixed_BHTE = band_attention(query, key, value, mask_B1T[:, 0], self.radius)
-        return masked(self.drop(self.proj(mixed_BHTE.transpose(2, 3).flatten(1, 2))), mask_B1T)
+        query, key, value = (self._rows(role, values_BTC, mask_BT1) for role in ("query", "key", "value"))
+        mixed_BHTE = band_attention(query, key, value, mask_BT1[..., 0], self.radius)
+        return masked(self.drop(self.proj(mixed_BHTE.transpose(1, 2).flatten(2))), mask_BT1)
 
-    def _rows(self, role: str, values_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
-        convolved = self.get_submodule(f"{role}_conv")(values_BCT, mask_B1T)
-        projected: Tensor = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(convolved))
-        return projected.unflatten(1, (self.heads, -1)).transpose(2, 3)
+    def _rows(self, role: str, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
+        convolved = self.get_submodule(f"{role}_conv")(values_BTC, mask_BT1)
+        norm = self.get_submodule(f"{role}_norm")
+        assert isinstance(norm, SequenceNorm)
+        projected: Tensor = self.get_submodule(role)(convolved, norm.preparation())
+        return projected.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
 
 class TransformerBlock(nn.Module):
-    """(B, D, T) to (B, D, ceil(T / stride)).
+    """(B, T, D) to (B, ceil(T / stride), D).
 
     Args:
         channels: D.
@@ -96,15 +100,23 @@ class TransformerBlock(nn.Module):
         self.drop_path_attn = ScaledDropPath(channels, drop_path)
         self.drop_path_mlp = ScaledDropPath(channels, drop_path)
 
-    def forward(self, values_BCT: Tensor, mask_B1T: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values and mask of the level that the block makes."""
-        normed = self.ln1(values_BCT)
+        normed = self.ln1(values_BTC)
         if self.padding.everywhere:
-            normed = masked(normed, mask_B1T)
+            normed = masked(normed, mask_BT1)
         if self.stride == 1:
-            skipped, out_mask = masked(values_BCT, mask_B1T), mask_B1T
+            skipped, out_mask = masked(values_BTC, mask_BT1), mask_BT1
         else:
-            skipped, out_mask = halve(values_BCT, mask_B1T, self.padding), halved_mask(mask_B1T)
-        values_BCT = skipped + self.drop_path_attn(self.attn(normed, out_mask))
-        changed = masked(by_position(self.mlp, self.ln2(values_BCT)), out_mask)
-        return values_BCT + self.drop_path_mlp(changed), out_mask
+            skipped, out_mask = halve(values_BTC, mask_BT1, self.padding), halved_mask(mask_BT1)
+        values_BTC = skipped + self.drop_path_attn(self.attn(normed, out_mask))
+        changed = masked(by_piece(self._mlp, values_BTC), out_mask)
+        return values_BTC + self.drop_path_mlp(changed), out_mask
+
+    def _mlp(self, values_BTC: Tensor, rows: slice) -> Tensor:
+        widen, gelu, drop, narrow, drop_out = self.mlp
+        hidden = widen(values_BTC, self.ln2.preparation())
+        # Drawn beforehand, since the backward pass repeats what stands before a product.
+        kept = drop(torch.ones_like(hidden)) if drop.p and self.training else 1.0
+        narrowed: Tensor = drop_out(narrow(hidden, Preparation(lambda values: gelu(values) * kept)))
+        return narrowed

@@ -1,0 +1,186 @@
+"""Products of rows with weights, whose input is made again in the backward pass.
+
+Axes: B batch, T rows, C channels in, D channels out, K rows of a kernel.
+
+    rows --preparation--> prepared --product with the weight--> out
+         norm, ReLU, GELU          kept by autograd otherwise
+
+What stands before a product in these networks is cheap, but as large as the product's input, or
+four times so in an MLP. Only `rows` are kept; the backward pass prepares them once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from one_stage import winograd
+
+WINOGRAD_CHANNELS = 256
+"""From so many channels in and out on, transforming the rows costs less than it saves."""
+
+
+class Preparation(NamedTuple):
+    """What happens to rows before a product.
+
+    Attributes:
+        function: of the rows and the parameters; gives the same whenever it is called.
+        parameters: that learn.
+        keep_BT1: rows that are left of what the function gives; None: all.
+    """
+
+    function: Callable[..., Tensor]
+    parameters: tuple[Tensor, ...] = ()
+    keep_BT1: Tensor | None = None
+
+    def __call__(self, rows_BTC: Tensor, *parameters: Tensor) -> Tensor:
+        """Prepare with these parameters."""
+        prepared: Tensor = self.function(rows_BTC, *parameters)
+        return prepared if self.keep_BT1 is None else prepared * self.keep_BT1.to(prepared.dtype)
+
+    def of(self, rows: slice) -> Preparation:
+        """Return the preparation of a part of the rows."""
+        return self if self.keep_BT1 is None else self._replace(keep_BT1=self.keep_BT1[:, rows])
+
+
+UNCHANGED = Preparation(lambda rows: rows)
+
+
+class Product(Protocol):
+    """A product, and the gradients of its two factors."""
+
+    def forward(self, rows_BTC: Tensor, weight: Tensor, bias_D: Tensor | None) -> Tensor:
+        """Multiply and add the bias, (B, T, D)."""
+
+    def gradients(
+        self, grad_BTD: Tensor, rows_BTC: Tensor, weight: Tensor, *, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return the gradients of the rows, if asked for, and of the weight."""
+
+
+class EachRow:
+    """Each row by itself; weight (D, C, 1)."""
+
+    def forward(self, rows_BTC: Tensor, weight: Tensor, bias_D: Tensor | None) -> Tensor:
+        """Multiply and add the bias, (B, T, D)."""
+        return F.linear(rows_BTC, weight[:, :, 0], bias_D)
+
+    def gradients(
+        self, grad_BTD: Tensor, rows_BTC: Tensor, weight: Tensor, *, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return the gradients of the rows, if asked for, and of the weight."""
+        grad_weight = grad_BTD.flatten(0, 1).T @ rows_BTC.flatten(0, 1)
+        return grad_BTD @ weight[:, :, 0] if of_rows else None, grad_weight[:, :, None]
+
+
+class NeighbouringRows:
+    """Convolution over the rows that keeps the length; weight (D, C, K), K odd."""
+
+    def forward(self, rows_BTC: Tensor, weight: Tensor, bias_D: Tensor | None) -> Tensor:
+        """Convolve and add the bias, (B, T, D)."""
+        image = F.conv2d(as_image(rows_BTC), weight[:, :, None], bias_D, padding=(0, weight.shape[2] // 2))
+        return as_rows(image)
+
+    def gradients(
+        self, grad_BTD: Tensor, rows_BTC: Tensor, weight: Tensor, *, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return the gradients of the rows, if asked for, and of the weight."""
+        reach, kernel = (0, weight.shape[2] // 2), weight[:, :, None]
+        image, grad = as_image(rows_BTC), as_image(grad_BTD)
+        grad_weight = torch.nn.grad.conv2d_weight(image, kernel.shape, grad, padding=reach)[:, :, 0]
+        if not of_rows:
+            return None, grad_weight
+        return as_rows(torch.nn.grad.conv2d_input(image.shape, kernel, grad, padding=reach)), grad_weight
+
+
+class WideThreeRows:
+    """Convolution of kernel 3 with many channels, see `one_stage.winograd`."""
+
+    def forward(self, rows_BTC: Tensor, weight: Tensor, bias_D: Tensor | None) -> Tensor:
+        """Convolve and add the bias, (B, T, D)."""
+        out_BTD = winograd.convolve_rows(rows_BTC, weight)
+        return out_BTD if bias_D is None else out_BTD + bias_D
+
+    def gradients(
+        self, grad_BTD: Tensor, rows_BTC: Tensor, weight: Tensor, *, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return the gradients of the rows, if asked for, and of the weight."""
+        return winograd.gradients(grad_BTD, rows_BTC, weight, of_rows=of_rows)
+
+
+EACH_ROW, NEIGHBOURING_ROWS, WIDE_THREE_ROWS = EachRow(), NeighbouringRows(), WideThreeRows()
+
+
+def product_for(weight_DCK: Tensor) -> Product:
+    """Choose the product for a weight: graphics cards and half precision have their own ways."""
+    out_channels, channels, kernel = weight_DCK.shape
+    if kernel == 1:
+        return EACH_ROW
+    wide = min(out_channels, channels) >= WINOGRAD_CHANNELS and kernel == winograd.KERNEL
+    exact = weight_DCK.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return WIDE_THREE_ROWS if wide and exact and weight_DCK.device.type == "cpu" else NEIGHBOURING_ROWS
+
+
+def multiply(
+    rows_BTC: Tensor, weight_DCK: Tensor, bias_D: Tensor | None, preparation: Preparation = UNCHANGED
+) -> Tensor:
+    """Prepare rows and multiply them with a weight, (B, T, D)."""
+    product = product_for(weight_DCK)
+    if not torch.is_grad_enabled() or torch.is_autocast_enabled(rows_BTC.device.type):
+        return product.forward(preparation(rows_BTC, *preparation.parameters), weight_DCK, bias_D)
+    out: Tensor = _Remade.apply(  # type: ignore[no-untyped-call]
+        product, preparation, rows_BTC, weight_DCK, bias_D, *preparation.parameters
+    )
+    return out
+
+
+class _Remade(torch.autograd.Function):
+    """A product that keeps its rows as they were before the preparation."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        product: Product,
+        preparation: Preparation,
+        rows: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.product, ctx.preparation = product, preparation
+        ctx.save_for_backward(rows, weight, *parameters)
+        return product.forward(preparation(rows, *parameters), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        rows, weight, *parameters = ctx.saved_tensors
+        needed = [ctx.needs_input_grad[2], *ctx.needs_input_grad[5:]]
+        inputs = [
+            value.detach().requires_grad_(need)
+            for value, need in zip([rows, *parameters], needed, strict=True)
+        ]
+        with torch.enable_grad():
+            prepared = ctx.preparation(*inputs)
+        grad_prepared, grad_weight = ctx.product.gradients(
+            grad, prepared.detach(), weight, of_rows=prepared.requires_grad
+        )
+        learning = [value for value in inputs if value.requires_grad]
+        found = torch.autograd.grad(prepared, learning, grad_prepared) if learning else ()
+        through = iter(found)
+        of_rows, *of_parameters = (next(through) if need else None for need in needed)
+        grad_bias = grad.sum((0, 1)) if ctx.needs_input_grad[4] else None
+        return None, None, of_rows, grad_weight, grad_bias, *of_parameters
+
+
+def as_image(rows_BTC: Tensor) -> Tensor:
+    """View rows as an image of height 1 whose channels lie side by side, (B, C, 1, T)."""
+    return rows_BTC.transpose(1, 2).unsqueeze(2)
+
+
+def as_rows(image_BC1T: Tensor) -> Tensor:
+    """View such an image as rows, (B, T, C)."""
+    return image_BC1T.squeeze(2).transpose(1, 2)
