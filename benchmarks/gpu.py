@@ -13,13 +13,12 @@ last group says which of decoders and network waits for the other.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -35,10 +34,9 @@ from benchmarks import bmn as bmn_case
 from benchmarks import one_stage as one_stage_case
 from benchmarks.extraction_videos import render
 from benchmarks.networks import networks
+from benchmarks.one_stage_plain import PlainActionFormer
 from feature_extraction.extractor import Extraction, Extractor, VideoExtraction
-from one_stage import transformer
 from one_stage.labels import pyramid_points
-from one_stage.layers import SequenceNorm
 from one_stage.losses import OneStageLossConstants, one_stage_losses
 from tadaconv import create_model, optimize_for_inference
 from video_datasets.time_grid import TimeGrid
@@ -219,42 +217,30 @@ def bmn(bench: Bench, sizes: Sizes) -> None:
 
 
 def one_stage(bench: Bench, sizes: Sizes) -> None:
-    """ActionFormer beside its plain form: attention over all pairs, norms written out."""
+    """ActionFormer beside its plain form, `benchmarks.one_stage_plain`."""
     size = ONE_STAGE_SIZES[sizes.one_stage]
-    network = one_stage_case.network_of(size).to(bench.device)
+    own = one_stage_case.network_of(size).to(bench.device)
+    forms = {"ours": own, "plain": PlainActionFormer(own)}
     batch, length = sizes.one_stage_batch, size["length"]
     feats = torch.randn(batch, size["in_channels"], length, device=bench.device)
     valid = torch.ones(batch, length, dtype=torch.bool, device=bench.device)
-    points = len(pyramid_points(length, network.arch.regression_ranges))
+    points = len(pyramid_points(length, own.arch.regression_ranges))
     classes = torch.zeros(batch, points, size["classes"], dtype=torch.bool, device=bench.device)
     classes[:, ::97, 0] = True
     offsets = torch.ones(batch, points, 2, device=bench.device)
 
-    def train() -> None:
+    def train(network: nn.Module) -> None:
         network.train().zero_grad(set_to_none=True)
         outputs = network(feats, valid)
         one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"].backward()
 
     @torch.inference_mode()
-    def infer() -> None:
+    def infer(network: nn.Module) -> None:
         network.eval()(feats, valid)
 
     for group, step in (("one-stage training", train), ("one-stage inference", infer)):
-        bench.time(group, "ours", step)
-        with plain_forms():
-            bench.time(group, "plain", step)
-
-
-@contextlib.contextmanager
-def plain_forms() -> Iterator[None]:
-    """Put the plain forms of the one-stage network in place for a while."""
-    attention, norm = transformer.band_attention, SequenceNorm.forward
-    one_stage_case.made_plain()
-    try:
-        yield
-    finally:
-        transformer.band_attention = attention
-        SequenceNorm.forward = norm  # type: ignore[method-assign]
+        for name, network in forms.items():
+            bench.time(group, name, partial(step, network))
 
 
 # ---- extraction

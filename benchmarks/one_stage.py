@@ -4,10 +4,12 @@ multiply-add floor.
     python benchmarks/one_stage.py                        # everything; minutes on a laptop
     python benchmarks/one_stage.py --size hacs --steps 3
 
-The plain form is the same network, its attention over all T x T pairs with a mask and its norms
-written out. The floor is the time that matrix products of the same number of multiply-adds take at
-the speed of one large product. Times are of one thread's own seconds (CPU time), so that other work
-on the machine matters little; each case runs in a process of its own, whose peak memory is given.
+The plain form is the same network as one writes it down (`benchmarks/one_stage_plain.py`):
+torch's convolutions, norms written out, attention over all T x T pairs with a mask. The floor is
+the time that matrix products of the same number of multiply-adds take at the speed of one large
+product. Times are of one thread's own seconds (CPU time), so that other work on the machine matters
+little; each case runs in a process of its own. Of memory, the growth of the process's peak is
+given, and the most that tensors held at a time: the rest is what the C library keeps between them.
 At the end: suppression of candidates against a plain loop.
 """
 
@@ -28,13 +30,14 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from one_stage import transformer  # noqa: E402
+from benchmarks.one_stage_plain import PlainActionFormer  # noqa: E402
+from one_stage import products  # noqa: E402
 from one_stage.architecture import Architecture  # noqa: E402
 from one_stage.labels import pyramid_points  # noqa: E402
-from one_stage.layers import SequenceNorm  # noqa: E402
 from one_stage.losses import OneStageLossConstants, one_stage_losses  # noqa: E402
 from one_stage.network import OneStageNetwork  # noqa: E402
 from one_stage.weights import regression_ranges  # noqa: E402
@@ -44,28 +47,6 @@ SIZES = {
     "thumos": {"in_channels": 2048, "channels": 512, "length": 2304, "window": 19, "classes": 20},
     "hacs": {"in_channels": 2304, "channels": 256, "length": 960, "window": 13, "classes": 200},
 }
-
-
-def dense_attention(q: Tensor, k: Tensor, v: Tensor, valid_BT: Tensor, radius: int | None) -> Tensor:
-    """Attention over all pairs of rows, with a mask."""
-    length = q.shape[2]
-    rows = torch.arange(length, device=q.device)
-    allowed = valid_BT[:, None, None] & ((rows - rows[:, None]).abs() <= (radius or length))
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    return logits.masked_fill(~allowed, -math.inf).softmax(-1) @ v
-
-
-def plain_norm(norm: SequenceNorm, values: Tensor) -> Tensor:
-    """Layer norm over channels, written out."""
-    centred = values - values.mean(dim=1, keepdim=True)
-    normed = centred / torch.sqrt((centred**2).mean(dim=1, keepdim=True) + norm.eps)
-    return normed * norm.weight[:, None] + norm.bias[:, None]
-
-
-def made_plain() -> None:
-    """Put the plain forms in place."""
-    transformer.band_attention = dense_attention  # type: ignore[assignment]
-    SequenceNorm.forward = plain_norm  # type: ignore[assignment,method-assign]
 
 
 def network_of(size: dict[str, int]) -> OneStageNetwork:
@@ -97,13 +78,18 @@ def measure(size_name: str, form: str, part: str, steps: int, batch: int) -> dic
     torch.manual_seed(0)
     size = SIZES[size_name]
     if form == "floor":
-        return {"seconds": floor_seconds(size, batch, training=part == "training"), "peak_mb": 0.0}
+        return {
+            "seconds": floor_seconds(size, batch, training=part == "training"),
+            "peak_mb": 0.0,
+            "live_mb": 0.0,
+        }
+    network: nn.Module = network_of(size)
+    arch, length = network.arch, size["length"]
     if form == "plain":
-        made_plain()
-    network, length = network_of(size), size["length"]
+        network = PlainActionFormer(network)
     feats = torch.randn(batch, size["in_channels"], length)
     valid = torch.ones(batch, length, dtype=torch.bool)
-    points = len(pyramid_points(length, network.arch.regression_ranges))
+    points = len(pyramid_points(length, arch.regression_ranges))
     classes = torch.zeros(batch, points, size["classes"], dtype=torch.bool)
     classes[:, ::97, 0] = True
     offsets = torch.ones(batch, points, 2)
@@ -121,12 +107,23 @@ def measure(size_name: str, form: str, part: str, steps: int, batch: int) -> dic
     network.train(part == "training")
     seconds = cpu_seconds(step if part == "training" else infer, steps)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peak_mb": peak_mb - before_mb}
+    live_mb = most_held_mb(step if part == "training" else infer)
+    return {"seconds": seconds, "peak_mb": peak_mb - before_mb, "live_mb": live_mb}
+
+
+def most_held_mb(work: Callable[[], object]) -> float:
+    """Most memory that tensors made by a call held at a time."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as trace:
+        work()
+    events = trace.profiler.kineto_results.events()
+    moves = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    return float(np.cumsum([size for _, size in moves]).max()) / 2**20
 
 
 def floor_seconds(size: dict[str, int], batch: int, *, training: bool) -> float:
-    """Multiply-adds of the network over the speed of a large matrix product; backward costs
-    twice the forward."""
+    """Multiply-adds of the network, its convolutions as sums of products, over the speed of a large
+    matrix product; backward costs twice the forward."""
+    products.WINOGRAD_CHANNELS = sys.maxsize
     network: nn.Module = network_of(size)
     feats = torch.zeros(1, size["in_channels"], size["length"])
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -183,7 +180,7 @@ def main() -> None:
         size, form, part = arguments.case.split(",")
         print(json.dumps(measure(size, form, part, arguments.steps, arguments.batch)))
         return
-    print(f"{'size':8} {'part':10} {'form':6} {'CPU s':>8} {'MB':>7}")
+    print(f"{'size':8} {'part':10} {'form':6} {'CPU s':>8} {'MB':>7} {'tensors, MB':>12}")
     for size in arguments.size or SIZES:
         for part in ("training", "inference"):
             for form in ("ours", "plain", "floor"):
@@ -191,9 +188,8 @@ def main() -> None:
                 words += ["--batch", str(arguments.batch)]
                 output = subprocess.check_output([sys.executable, __file__, *words], text=True)
                 found = json.loads(output)
-                print(
-                    f"{size:8} {part:10} {form:6} {found['seconds']:8.2f} {found['peak_mb']:7.0f}", flush=True
-                )
+                row = f"{size:8} {part:10} {form:6} {found['seconds']:8.2f} {found['peak_mb']:7.0f}"
+                print(f"{row} {found['live_mb']:12.0f}", flush=True)
     suppression()
 
 

@@ -31,16 +31,16 @@ class Joined(NamedTuple):
     """Levels one behind the other.
 
     Attributes:
-        values_BTD: with zeros between the levels.
-        mask_BT1: true where there is a feature.
-        keep_BT1: rows that a tower keeps after its norms.
+        values: (B, T, D), with zeros between the levels.
+        mask: (B, T, 1), true where there is a feature.
+        keep: (B, T, 1), rows that a tower keeps after its norms.
         lengths: rows of each level.
         gap: rows between two.
     """
 
-    values_BTD: Tensor
-    mask_BT1: Tensor
-    keep_BT1: Tensor
+    values: Tensor
+    mask: Tensor
+    keep: Tensor
     lengths: tuple[int, ...]
     gap: int
 
@@ -73,10 +73,8 @@ class _Tower(nn.Module):
 
     def through(self, levels: Joined, last: MaskedConv1d) -> Tensor:
         """Apply all layers, (B, T, channels of the last)."""
-        values, preparation = run_tower(
-            levels.values_BTD, levels.mask_BT1, self.head, self.norm, levels.keep_BT1
-        )
-        found: Tensor = last(values, levels.mask_BT1, preparation)
+        values, preparation = run_tower(levels.values, levels.mask, self.head, self.norm, levels.keep)
+        found: Tensor = last(values, levels.mask, preparation)
         return found
 
 

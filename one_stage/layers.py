@@ -137,7 +137,11 @@ def conv1d(
 
 
 def run_tower(
-    values_BTC: Tensor, mask_BT1: Tensor, convs: Iterable[nn.Module], norms: Iterable[nn.Module], keep_BT1: Tensor
+    values_BTC: Tensor,
+    mask_BT1: Tensor,
+    convs: Iterable[nn.Module],
+    norms: Iterable[nn.Module],
+    keep_BT1: Tensor,
 ) -> tuple[Tensor, Preparation]:
     """Apply pairs of convolution and norm, each followed by a ReLU and a mask.
 

@@ -119,7 +119,7 @@ class OneStageNetwork(nn.Module):
         }
         if self.arch.bins:
             # Boundaries are learnt on the side: they do not shape the features.
-            aside = levels._replace(values_BTD=levels.values_BTD.detach())
+            aside = levels._replace(values=levels.values.detach())
             outputs["start"], outputs["end"] = self.start_head(aside), self.end_head(aside)
         return outputs
 

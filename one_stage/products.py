@@ -30,21 +30,21 @@ class Preparation(NamedTuple):
     Attributes:
         function: of the rows and the parameters; gives the same whenever it is called.
         parameters: that learn.
-        keep_BT1: rows that are left of what the function gives; None: all.
+        keep: (B, T, 1), rows that are left of what the function gives; None: all.
     """
 
     function: Callable[..., Tensor]
     parameters: tuple[Tensor, ...] = ()
-    keep_BT1: Tensor | None = None
+    keep: Tensor | None = None
 
     def __call__(self, rows_BTC: Tensor, *parameters: Tensor) -> Tensor:
         """Prepare with these parameters."""
         prepared: Tensor = self.function(rows_BTC, *parameters)
-        return prepared if self.keep_BT1 is None else prepared * self.keep_BT1.to(prepared.dtype)
+        return prepared if self.keep is None else prepared * self.keep.to(prepared.dtype)
 
     def of(self, rows: slice) -> Preparation:
         """Return the preparation of a part of the rows."""
-        return self if self.keep_BT1 is None else self._replace(keep_BT1=self.keep_BT1[:, rows])
+        return self if self.keep is None else self._replace(keep=self.keep[:, rows])
 
 
 UNCHANGED = Preparation(lambda rows: rows)

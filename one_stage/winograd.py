@@ -14,12 +14,16 @@ within about 2e-6 of the largest value (the plain sum: 3e-7).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 KERNEL, OUT, IN = 3, 4, 6
 """Rows of the kernel; of a tile out and in."""
+PART = 1024
+"""Rows out that are worked on at a time: what is laid out for them stays small."""
 
 ROWS_IN = (
     (4.0, 0.0, -5.0, 0.0, 1.0, 0.0),
@@ -51,52 +55,64 @@ ROWS_OUT = (
 def convolve_rows(rows_BTC: Tensor, weight_DCK: Tensor) -> Tensor:
     """Return the convolution that keeps the length, zeros around it, (B, T, D)."""
     batch, length, _ = rows_BTC.shape
-    products_PND = torch.bmm(_tiles_in(rows_BTC), _kernels(weight_DCK))
-    tiles_N4D = products_PND.new_tensor(ROWS_OUT) @ products_PND.transpose(0, 1)
-    return tiles_N4D.reshape(batch, -1, weight_DCK.shape[0])[:, :length]
+    kernels_PCD = _kernels(weight_DCK)
+    out_BTD = rows_BTC.new_empty(batch, length, len(weight_DCK))
+    for part, seen, padding in _parts(length):
+        products_PND = torch.bmm(_tiles_in(rows_BTC[:, seen], padding), kernels_PCD)
+        tiles_N4D = products_PND.new_tensor(ROWS_OUT) @ products_PND.transpose(0, 1)
+        out_BTD[:, part] = tiles_N4D.reshape(batch, -1, out_BTD.shape[2])[:, : part.stop - part.start]
+    return out_BTD
 
 
 def gradients(
     grad_BTD: Tensor, rows_BTC: Tensor, weight_DCK: Tensor, *, of_rows: bool
 ) -> tuple[Tensor | None, Tensor]:
     """Return the gradients of the rows, if asked for, and of the weight."""
-    batch, length, _ = rows_BTC.shape
-    tiles = _tiles(length)
-    padded = F.pad(grad_BTD, (0, 0, 0, OUT * tiles - length)).reshape(batch * tiles, OUT, -1)
-    grad_NPD = padded.new_tensor(ROWS_OUT).T @ padded
-    grad_PND = grad_NPD.transpose(0, 1)
-    weight_PCD = torch.bmm(_tiles_in(rows_BTC).transpose(1, 2), grad_PND)
-    grad_weight = (weight_PCD.new_tensor(TAPS).T @ weight_PCD.flatten(1)).view(KERNEL, *weight_PCD.shape[1:])
-    if not of_rows:
-        return None, grad_weight.permute(2, 1, 0)
-    tiles_PNC = torch.bmm(grad_PND, _kernels(weight_DCK).transpose(1, 2))
-    tiles_N6C = tiles_PNC.new_tensor(ROWS_IN).T @ tiles_PNC.transpose(0, 1)
-    return _overlapped(tiles_N6C.view(batch, tiles, IN, -1))[:, 1 : length + 1], grad_weight.permute(2, 1, 0)
-
-
-def _tiles(length: int) -> int:
-    return -(-length // OUT)
-
-
-def _tiles_in(rows_BTC: Tensor) -> Tensor:
-    """Return the transformed tiles, (P, B N, C)."""
     batch, length, channels = rows_BTC.shape
-    tiles = _tiles(length)
-    padded = F.pad(rows_BTC, (0, 0, 1, OUT * tiles - length + 1))
-    tiles_BN6C = padded.unfold(1, IN, OUT).transpose(2, 3)
-    transformed = padded.new_tensor(ROWS_IN) @ tiles_BN6C
-    return transformed.reshape(batch * tiles, IN, channels).transpose(0, 1)
+    weight_PCD = rows_BTC.new_zeros(IN, channels, len(weight_DCK))
+    kernels_PDC = _kernels(weight_DCK).transpose(1, 2)
+    # One row before the first, and what the last tile reaches behind the last.
+    grad_rows = rows_BTC.new_zeros(batch, length + 2 * OUT, channels) if of_rows else None
+    for part, seen, padding in _parts(length):
+        behind = -(part.stop - part.start) % OUT
+        tiles_N4D = F.pad(grad_BTD[:, part], (0, 0, 0, behind)).reshape(-1, OUT, len(weight_DCK))
+        grad_PND = (tiles_N4D.new_tensor(ROWS_OUT).T @ tiles_N4D).transpose(0, 1)
+        weight_PCD.baddbmm_(_tiles_in(rows_BTC[:, seen], padding).transpose(1, 2), grad_PND)
+        if grad_rows is not None:
+            tiles_N6C = weight_PCD.new_tensor(ROWS_IN).T @ torch.bmm(grad_PND, kernels_PDC).transpose(0, 1)
+            _add_tiles(grad_rows, part.start, tiles_N6C.view(batch, -1, IN, channels))
+    grad_weight = (weight_PCD.new_tensor(TAPS).T @ weight_PCD.flatten(1)).view(KERNEL, channels, -1)
+    found = None if grad_rows is None else grad_rows[:, 1 : length + 1]
+    return found, grad_weight.permute(2, 1, 0)
+
+
+def _parts(length: int) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
+    """Yield rows out, the rows in that they look at, and how many of these are missing on either
+    side."""
+    for first in range(0, length, PART):
+        stop = min(first + PART, length)
+        low, high = first - 1, first + OUT * -(-(stop - first) // OUT) + 1
+        seen = slice(max(low, 0), min(high, length))
+        yield slice(first, stop), seen, (seen.start - low, high - seen.stop)
+
+
+def _tiles_in(rows_BTC: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Return the transformed tiles, (P, B N, C)."""
+    tiles_BN6C = F.pad(rows_BTC, (0, 0, *padding)).unfold(1, IN, OUT).transpose(2, 3)
+    transformed_BNPC = rows_BTC.new_tensor(ROWS_IN) @ tiles_BN6C
+    return transformed_BNPC.flatten(0, 1).transpose(0, 1)
 
 
 def _kernels(weight_DCK: Tensor) -> Tensor:
     """Return the transformed kernel, (P, C, D)."""
-    taps_K = weight_DCK.permute(2, 1, 0)
-    return (weight_DCK.new_tensor(TAPS) @ taps_K.flatten(1)).view(IN, *taps_K.shape[1:])
+    taps_KCD = weight_DCK.permute(2, 1, 0)
+    return (weight_DCK.new_tensor(TAPS) @ taps_KCD.flatten(1)).view(IN, *taps_KCD.shape[1:])
 
 
-def _overlapped(tiles_BN6C: Tensor) -> Tensor:
-    """Add up the tiles where they lie, (B, 4 N + 4, C)."""
-    batch, tiles, _, channels = tiles_BN6C.shape
-    rows = F.pad(tiles_BN6C[:, :, :OUT].reshape(batch, OUT * tiles, channels), (0, 0, 0, OUT))
-    rows[:, OUT:].view(batch, tiles, OUT, channels)[:, :, : IN - OUT] += tiles_BN6C[:, :, OUT:]
-    return rows
+def _add_tiles(rows_BTC: Tensor, first: int, tiles_BN6C: Tensor) -> None:
+    """Add tiles, of which neighbours share two rows, to the rows where they lie."""
+    tiles = tiles_BN6C.shape[1]
+    for lane in range(0, IN, OUT):  # rows 0 to 3 of every tile, then 4 and 5
+        part = tiles_BN6C[:, :, lane : lane + OUT]
+        place = rows_BTC[:, first + lane : first + lane + OUT * tiles]
+        place.unflatten(1, (tiles, OUT))[:, :, : part.shape[2]] += part
