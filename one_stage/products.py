@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn import grad as conv_gradients
 
 from one_stage import winograd
 
@@ -91,10 +92,10 @@ class NeighbouringRows:
         """Return the gradients of the rows, if asked for, and of the weight."""
         reach, kernel = (0, weight.shape[2] // 2), weight[:, :, None]
         image, grad = as_image(rows_BTC), as_image(grad_BTD)
-        grad_weight = torch.nn.grad.conv2d_weight(image, kernel.shape, grad, padding=reach)[:, :, 0]
+        grad_weight = conv_gradients.conv2d_weight(image, kernel.shape, grad, padding=reach)[:, :, 0]
         if not of_rows:
             return None, grad_weight
-        return as_rows(torch.nn.grad.conv2d_input(image.shape, kernel, grad, padding=reach)), grad_weight
+        return as_rows(conv_gradients.conv2d_input(image.shape, kernel, grad, padding=reach)), grad_weight
 
 
 class WideThreeRows:
@@ -132,9 +133,7 @@ def multiply(
     product = product_for(weight_DCK)
     if not torch.is_grad_enabled() or torch.is_autocast_enabled(rows_BTC.device.type):
         return product.forward(preparation(rows_BTC, *preparation.parameters), weight_DCK, bias_D)
-    out: Tensor = _Remade.apply(  # type: ignore[no-untyped-call]
-        product, preparation, rows_BTC, weight_DCK, bias_D, *preparation.parameters
-    )
+    out: Tensor = _Remade.apply(product, preparation, rows_BTC, weight_DCK, bias_D, *preparation.parameters)
     return out
 
 
@@ -156,7 +155,7 @@ class _Remade(torch.autograd.Function):
         return product.forward(preparation(rows, *parameters), weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, *parameters = ctx.saved_tensors
         needed = [ctx.needs_input_grad[2], *ctx.needs_input_grad[5:]]
         inputs = [
