@@ -3,6 +3,7 @@
 python -m tadaconv                      all networks: cost, the papers'
                                         figures, input, known weights
 python -m tadaconv tada2d_r50 r2d_r50   these only
+python -m tadaconv hf:FOLDER            a network of others
 python -m tadaconv --weights            released weights, where to get them
 """
 
@@ -15,8 +16,8 @@ from tadaconv.costs import PAPER_FIGURES, count_costs
 from tadaconv.heads import NumClasses
 from tadaconv.inputs import NetworkInput
 from tadaconv.known_weights import KNOWN_WEIGHTS
-from tadaconv.registry import list_models
-from tadaconv.specs import SPECS
+from tadaconv.registry import list_models, spec_of
+from tadaconv.specs import HUB
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NETWORK", help="networks; default: all")
     parser.add_argument("--weights", action="store_true", help="list released weights instead")
     options = parser.parse_args(arguments)
-    unknown = set(options.names) - set(list_models())
-    if unknown:
-        parser.error(f"no network named {', '.join(sorted(unknown))}; known: {', '.join(list_models())}")
+    try:
+        for name in options.names:
+            spec_of(name, hub_weights=False)
+    except ValueError as error:
+        parser.error(str(error))
     if options.weights:
         print_weights()
     else:
@@ -42,13 +45,16 @@ def print_costs(names: Sequence[str]) -> None:
     """Two lines a network: its cost, and what it takes."""
     print(f"{'network':<24}{'clip':<13}{'params M':>9}{'GMAC':>9}{'paper: M':>10}{'GMAC':>8}  source")
     for name in names:
-        clip, paper = SPECS[name].input.clip, PAPER_FIGURES.get(name)
+        takes, paper = spec_of(name, hub_weights=False).input, PAPER_FIGURES.get(name)
+        clip = takes.clip
         costs = count_costs(name, clip)
         line = f"{name:<24}{_size(clip):<13}{costs.params_m:>9.2f}{costs.gmacs:>9.2f}"
         if paper:
             params = "-" if paper.params_m is None else f"{paper.params_m:.1f}"
             line += f"{params:>10}{paper.gmacs:>8.2f}  {paper.source}"
-        print(f"{line}\n    {_takes(SPECS[name].input)}; {_weights_of(name)}", flush=True)
+        print(f"{line}\n    {_takes(takes)}; {_weights_of(name)}", flush=True)
+    others = ", ".join(f"{kind}:NAME" for kind in HUB)
+    print(f"{others}: networks of others, from a folder or the hub's cache (docs/backbones.md)")
     print("params with 400 classes; GMAC = 10^9 multiply-accumulates a clip, what the papers call GFLOPs")
 
 
@@ -63,9 +69,12 @@ def _takes(facts: NetworkInput) -> str:
 
 
 def _weights_of(name: str) -> str:
-    """Released weights by their short names (``--weights`` tells their licences)."""
-    known = [weights.name for weights in KNOWN_WEIGHTS if weights.model == name]
-    return f"weights: {', '.join(known)}" if known else "no weights known"
+    """Released weights by their short names, and their licences."""
+    known = [weights for weights in KNOWN_WEIGHTS if weights.model == name]
+    if not known:
+        return "no weights known"
+    licences = " / ".join(dict.fromkeys(weights.licence for weights in known))
+    return f"weights: {', '.join(weights.name for weights in known)}\n    licence: {licences}"
 
 
 def print_weights() -> None:

@@ -69,7 +69,7 @@ def count_costs(name: str, clip: tuple[int, int, int]) -> Costs:
     '27.49 33.02'
     """
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model = create_model(name, input_size=clip)
+        model = create_model(name, input_size=clip, hub_weights=False)
         model(torch.empty(1, 3, *clip))
     n_params = sum(parameter.numel() for parameter in model.parameters())
     return Costs(params_m=n_params / 1e6, gmacs=counter.get_total_flops() / 2 / 1e9)

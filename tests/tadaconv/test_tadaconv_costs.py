@@ -33,19 +33,28 @@ def test_costs_of_the_released_networks(
 
 def test_table_of_networks(capsys: pytest.CaptureFixture[str]) -> None:
     main(["r3d_r50", "r2d_mini"])
-    _, r3d, takes, mini, _, _ = capsys.readouterr().out.splitlines()
+    _, r3d, takes, mini, _, others, _ = capsys.readouterr().out.splitlines()
     assert takes.strip() == (
         "every 8 frames; mean 0.45 0.45 0.45, std 0.225 0.225 0.225; any size and length; no weights known"
     )
     assert r3d.split()[:6] == ["r3d_r50", "8x256x256", "46.98", "84.23", "-", "84.23"]
     assert mini.split()[:3] == ["r2d_mini", "8x64x64", "0.68"]
+    assert others.startswith("hf:NAME, timm:NAME, timm-diff:NAME: networks of others")
+
+
+def test_weights_stand_with_their_licence(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["csn_r152"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:7] == ["csn_r152", "32x256x256", "29.70", "96.71", "-", "96.70", "CSN,"]
+    assert lines[2].endswith("weights: csn_r152_ek100")
+    assert lines[3].strip().startswith("licence: not stated beside the files")
 
 
 def test_unknown_networks_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
         main(["r4d"])
     assert error.value.code == 2
-    assert "no network named r4d; known: csn_r152, " in capsys.readouterr().err
+    assert "no network named 'r4d'; known: csn_r152, " in capsys.readouterr().err
 
 
 def test_table_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
