@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,9 @@ def test_every_command_is_accepted(words: list[str], monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(ROOT)
     for name in ("parse_args", "parse_intermixed_args"):
         monkeypatch.setattr(argparse.ArgumentParser, name, stopping(getattr(argparse.ArgumentParser, name)))
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
     try:
-        main(arguments)
+        main(*([arguments] if signature(main).parameters else []))
     except ParsedError:
         config, overrides = getattr(parsed[0], "config", None), getattr(parsed[0], "overrides", [])
         if config is not None:
