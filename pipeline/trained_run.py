@@ -17,9 +17,10 @@ from classification.source_table import TRAINED
 from feature_extraction.backbone import Backbone, load_backbone
 from pipeline.bundle_file import unpack
 from pipeline.hub_folder import fetch_hub_folder, is_hub_folder, unpack_hub_folder
-from pipeline.stages import load_config
+from pipeline.stages import commands, load_config
 from proposals.heads import TrainedHead, head_of
 from runtime.errors import InputError
+from runtime.record import refuse_changed_results
 from runtime.sections import RunConfig
 from runtime.settings import RuntimeConfig
 from runtime.stage import read_record
@@ -124,6 +125,9 @@ def _open_folder(folder: Path, name: str, device: str, limits: RuntimeConfig | N
     entry = head_of(config)
     _need(folder, BACKBONE)
     _need(folder, f"{entry.stage}/{entry.weights}")
+    if not limits:  # a bundle has sums of its own
+        _refuse_damaged(folder, BACKBONE)
+        _refuse_damaged(folder, f"{entry.stage}/{entry.weights}")
     _refuse_other_training(folder, entry.stage)
     config = config.changed(runtime=replace(config.runtime, device=device, scheduler=""))
     torch_device = prepare_device(config.runtime)
@@ -131,6 +135,7 @@ def _open_folder(folder: Path, name: str, device: str, limits: RuntimeConfig | N
     classifier = None
     if config.classification.source == TRAINED:
         _need(folder, CLASSIFIER)
+        _refuse_damaged(folder, CLASSIFIER)
         classifier = load_classifier(folder / CLASSIFIER)
     backbone = load_backbone(folder / BACKBONE)
     head = entry.load(folder / entry.stage, config, torch_device)
@@ -153,6 +158,11 @@ def _need(folder: Path, file: str) -> None:
             f"{folder}: no {file}; detection needs a run whose finetuning and head are complete "
             f"(bash scripts/run_hacs.sh makes one)"
         )
+
+
+def _refuse_damaged(folder: Path, file: str) -> None:
+    stage, _, name = file.partition("/")
+    refuse_changed_results(folder / stage, commands().get(stage, stage), only=name)
 
 
 def _refuse_other_training(folder: Path, head_stage: str) -> None:

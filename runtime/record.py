@@ -75,10 +75,15 @@ def missing_results(folder: Path, record: Mapping[str, Any]) -> list[str]:
     return [name for name in record.get("results", {}) if not (folder / name).is_file()]
 
 
-def refuse_changed_results(folder: Path, command: str) -> None:
-    """Compare what a stage left with its record, before another stage reads it.
+def refuse_changed_results(folder: Path, command: str, *, only: str = "") -> None:
+    """Compare what a stage left with its record, before anybody reads it.
 
     Records of versions before 0.2 have no sums; nothing is compared there.
+
+    Args:
+        folder: of the stage.
+        command: of the stage, for messages.
+        only: one file to compare; all of them where it is empty.
 
     Raises:
         InputError: if a file is missing or holds something else than the stage has left.
@@ -86,6 +91,8 @@ def refuse_changed_results(folder: Path, command: str) -> None:
     remedy = f"make it again with `python -m {command} ... --force`"
     for name, sha256 in read_record(folder).get("results", {}).items():
         path = folder / name
+        if only and name != only:
+            continue
         if not path.is_file():
             raise InputError(f"{path} is missing, though its stage is complete; {remedy}")
         if sha256 and file_sha256(path) != sha256:

@@ -259,6 +259,17 @@ def test_a_stage_redone_under_the_others_is_noticed(tiny_run: Path, tmp_path: Pa
         Detector(copy)
 
 
+@pytest.mark.parametrize("name", ["finetune/weights.pt", "bmn/weights.pt"])
+def test_a_flipped_bit_of_weights_is_noticed(tiny_run: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_run, copy)
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    with pytest.raises(InputError, match=rf"{name} is not what its stage left"):
+        Detector(copy)
+
+
 def test_verbs_and_nouns_are_those_of_the_stage(two_head_run: Path, tmp_path: Path) -> None:
     """Of every proposal the five best of all 97 x 300 pairs, by the probabilities that the stage
     takes, sorted."""
