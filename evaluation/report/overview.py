@@ -37,12 +37,14 @@ class InputFile:
 
 
 def describe_file(role: str, path: Path) -> InputFile:
-    """Read a file and note its name, size and hash."""
+    """Read a file, or all files of a folder one after the other, and note name, size and hash."""
+    files = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
     found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            found.update(block)
-    return InputFile(role, path.name, path.stat().st_size, found.hexdigest())
+    for part in files:
+        with part.open("rb") as file:
+            while block := file.read(READ_BYTES):
+                found.update(block)
+    return InputFile(role, path.name, sum(part.stat().st_size for part in files), found.hexdigest())
 
 
 def summary_section(results: Results) -> Section:
