@@ -210,10 +210,10 @@ def plot(arguments: argparse.Namespace) -> None:
                 chosen = [one for one in rounds if (one.way, one.seed) == (way, seed)]
                 curves.append([(one.minutes, 100 * one.average_map) for one in chosen])
                 axis.plot(*np.transpose(curves[-1]), color=colour, linewidth=0.7, alpha=0.5)
-            axis.plot(
-                *np.transpose(np.mean(curves, axis=0)), color=colour, marker="o", markersize=3, label=way
-            )
-        axis.set(title=path.stem, xlabel="labelled minutes", ylabel="average mAP (%)", xscale="log")
+            rounds_of_all = min(map(len, curves))
+            mean = np.mean([curve[:rounds_of_all] for curve in curves], axis=0)
+            axis.plot(*mean.T, color=colour, marker="o", markersize=3, label=way)
+        axis.set(title=path.stem, xlabel="labelled minutes", ylabel="average mAP (%)")
         axis.grid(alpha=0.3)
     axes[0][0].legend()
     figure.tight_layout()

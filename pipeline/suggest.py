@@ -1,9 +1,8 @@
 """Suggest what to label next: stretches of videos, in the order in which to watch them.
 
 --by random (the default) draws them evenly over time. --by uncertainty detects with the run, and
-puts first where the model is unsure whether, or which, action takes place. Whether that saves
-labelling depends on the data, and has not been measured for this program's models: compare both on
-your own before you rely on it.
+puts first where the model is unsure whether, or which, action takes place. Where it was measured it
+saved no labelling (docs/labels.md): compare both on your own data before you rely on it.
 
 Printed, and with --csv written as labels to begin with: each stretch is a segment "(watched)",
 which says that it, and nothing else of its video, is labelled (docs/labels.md). Delete what you
