@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from one_stage.padding import PADDINGS
 
+MAX_LAYERS = 100
 MAX_LENGTH = 100_000
 """Rows of a table of positions; a video of 10 hours has fewer features."""
 
@@ -77,6 +78,9 @@ class Architecture:
             raise ValueError(f"{self.levels} regression ranges need as many windows, got {self.windows}")
         if not self.class_towers or min(self.class_towers) < 1:
             raise ValueError(f"every class tower needs a class, got {self.class_towers}")
+        for name in ("levels", "head_layers", "embedding_layers", "stem_blocks"):
+            if not 0 <= getattr(self, name) <= MAX_LAYERS:
+                raise ValueError(f"{name} must lie within 0 and {MAX_LAYERS}, got {getattr(self, name)}")
         if self.max_length > MAX_LENGTH:
             raise ValueError(f"max_length must be at most {MAX_LENGTH}, got {self.max_length}")
         if self.padding not in PADDINGS:

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from one_stage import from_released
+from one_stage.architecture import Architecture
 from one_stage.settings import OneStageConfig
 from one_stage.weights import initial_network, load_one_stage, save_one_stage
 from runtime.errors import InputError
@@ -62,3 +63,9 @@ def test_weights_of_other_features_or_without_settings_are_refused(
     alone = OneStageConfig(init_weights=released.init_weights, epochs=0)
     with pytest.raises(InputError, match=r"needs one_stage\.init_settings=FILE, its YAML"):
         initial_network(kind, golden.settings["input_dim"], (classes,), alone, seed=0)
+
+
+@pytest.mark.parametrize("change", [{"head_layers": 10**9}, {"stem_blocks": -1}, {"max_length": 10**9}])
+def test_sizes_without_measure_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Architecture(kind="tridet", in_channels=4, class_towers=(3,), **change)  # type: ignore[arg-type]
