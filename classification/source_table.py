@@ -134,13 +134,12 @@ def _open_features(parts: Parts) -> VideoLabeller:
 def _open_clips(parts: Parts) -> VideoLabeller:
     from classification.sources import ProposalClipSource
     from feature_extraction.extractor import Extractor
-    from tadaconv import optimize_for_inference
 
     config, sampling = parts.config, _sampling(parts)
-    model = optimize_for_inference(parts.network.model, device=parts.device)
+    side_px = config.classification.short_side_px
     source = ProposalClipSource(
         parts.annotations.videos,
-        Extractor(model, sampling.grid, config.classification.short_side_px, parts.device),
+        Extractor.optimised(parts.network.model, sampling.grid, side_px, parts.device),
         parts.head,
         sampling,
         config.features.min_decoded_share,

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from feature_extraction.clips import ClipAssembler
 from runtime.errors import InputError
-from tadaconv import VideoNetwork
+from tadaconv import VideoNetwork, optimize_for_inference
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodeJob
 from video_datasets.video.decoding import DEFAULT_MIN_DECODED_SHARE
@@ -48,6 +49,8 @@ gigabytes."""
 class Extractor:
     """The network, and what becomes of frames before it sees them; for one thread.
 
+    Pickles only as `optimised` made it: what is fast on a CPU cannot travel.
+
     Attributes:
         model: optimised for inference, on `device`; it tells how pixels are normalised.
         grid: which frames each clip takes.
@@ -62,6 +65,21 @@ class Extractor:
     device: torch.device
     crops: str = "whole"
     _batch: Tensor = field(default_factory=lambda: torch.empty(0), init=False, repr=False)
+    _made_of: VideoNetwork | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def optimised(
+        cls, model: VideoNetwork, grid: TimeGrid, short_side_px: int, device: torch.device
+    ) -> Extractor:
+        """Make a network as it was trained fast, and see whole frames with it."""
+        made = cls(optimize_for_inference(model, device=device), grid, short_side_px, device)
+        made._made_of = model
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._made_of is None:
+            raise TypeError("this extractor holds an optimised network alone, which does not pickle")
+        return Extractor.optimised, (self._made_of, self.grid, self.short_side_px, self.device)
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> Iterator[Tensor]:
         """Scale and normalise frames: uint8 (n, H, W, 3) to n tensors (3, h, w) on the device."""

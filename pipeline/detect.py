@@ -29,11 +29,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.command import SCHEDULER_HELP
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
 from runtime.progress import progress
+from runtime.settings import RuntimeConfig
 from runtime.text import encodable
 from video_datasets.formats.tools.table import WRITERS
 from video_datasets.video.decoding import VideoError, read_header
@@ -41,16 +43,20 @@ from video_datasets.video.left_out import left_out
 from video_datasets.video.search import APPLE_DOUBLE, VIDEO_SUFFIXES, video_id_of
 
 if TYPE_CHECKING:
+    from pipeline.detect_many import DetectVideo
     from pipeline.detector import Detector, VideoDetections
 
 PAGE_NAME = "index.html"
 TOOL_NAMES = tuple(WRITERS)
 RENDERED_SUFFIX = "_labelled.mp4"
+_SCRATCH = ".detecting"
+"""In --out, while several processes share the videos."""
 _MARK = b'<meta name="generator" content="TAdaLoc">'
 """Of the pages that we write."""
 _EXAMPLES = """examples:
   python -m pipeline.detect my_video.mp4 --run runs/hacs_mini
   python -m pipeline.detect videos/ --run runs/own --format boris,elan
+  python -m pipeline.detect videos/ --run runs/own --workers 4
   python -m pipeline.detect videos/ clip.avi --run hacs_mini.zip --top 5 --min-score 0.1 --out found --render
 
 In Python:
@@ -82,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--format", type=_formats, default=(), metavar="TOOL,...", help=f"also {', '.join(TOOL_NAMES)}"
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
+    parser.add_argument("--workers", type=_count, default=1, help="processes that share the videos (1)")
+    parser.add_argument("--scheduler", default="", metavar="tcp://...", help=SCHEDULER_HELP)
     arguments = parser.parse_args(argv)
     return guarded(lambda: detect(arguments))
 
@@ -109,12 +117,14 @@ def detect(arguments: argparse.Namespace) -> int:
     """
     videos = named_videos(arguments.videos)
     refuse_foreign_files(arguments.out, videos)
+    from pipeline.detect_many import DetectVideo, open_detector
     from pipeline.detect_page import write_detect_page  # these take seconds to load
-    from pipeline.detector import Detector
     from pipeline.outputs import write_tools
     from pipeline.trained_run import newest_run
 
-    detector = Detector(arguments.run or newest_run(), device=arguments.device)
+    run = arguments.run or newest_run()
+    detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device)
+    detector = open_detector(detect_video.run, detect_video.device)
     print(f"{detector.run.name}: {detector.run.num_classes} {detector.run.remark}".strip(), file=sys.stderr)
     threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
     found: dict[str, VideoDetections] = {}
@@ -122,13 +132,15 @@ def detect(arguments: argparse.Namespace) -> int:
     write_detect_page(
         arguments.out / PAGE_NAME, found, detector.run, threshold, failed
     )  # marks the folder as ours
-    for name, path in videos.items():
-        try:
-            found[name] = _one_video(detector, name, path, arguments)
-        except VideoError as error:
-            failed[str(path)] = error.reason
-            print(f"{encodable(str(path))}: left out: {error.reason}", file=sys.stderr)
-        write_detect_page(arguments.out / PAGE_NAME, found, detector.run, threshold, failed)
+    for name, result in _detections(detect_video, detector, videos, arguments):
+        path = videos[name]
+        if isinstance(result, VideoError):
+            failed[str(path)] = result.reason
+            print(f"{encodable(str(path))}: left out: {result.reason}", file=sys.stderr)
+        else:
+            found[name] = _written(detector, name, path, result, arguments)
+        shown = {each: found[each] for each in videos if each in found}
+        write_detect_page(arguments.out / PAGE_NAME, shown, detector.run, threshold, failed)
     if arguments.format and found:
         for line in write_tools(arguments.out, arguments.format, found, detector.run):
             print(encodable(line), file=sys.stderr)
@@ -202,11 +214,31 @@ def _is_source(path: Path) -> bool:
     return is_video and not path.name.endswith(RENDERED_SUFFIX) and not path.name.startswith(APPLE_DOUBLE)
 
 
-def _one_video(detector: Detector, name: str, path: Path, arguments: argparse.Namespace) -> VideoDetections:
-    """Detect in one video, write its files, and say what was found."""
+def _detections(
+    detect_video: DetectVideo, detector: Detector, videos: Mapping[str, Path], arguments: argparse.Namespace
+) -> Iterator[tuple[str, VideoDetections | VideoError]]:
+    """Detect in all videos, here or by several processes."""
+    if arguments.workers > 1 or arguments.scheduler:
+        from pipeline.detect_many import detect_many
+
+        runtime = RuntimeConfig(workers=arguments.workers, scheduler=arguments.scheduler)
+        scratch = arguments.out / _SCRATCH
+        results = detect_many(videos, detect_video, runtime=runtime, scratch=scratch)
+        yield from progress(results, description="videos", total=len(videos), unit="video")
+        return
+    for name, path in videos.items():
+        try:
+            yield name, _watched(detector, path)
+        except VideoError as error:
+            yield name, error
+
+
+def _written(
+    detector: Detector, name: str, path: Path, all_found: VideoDetections, arguments: argparse.Namespace
+) -> VideoDetections:
+    """Write the files of one video, and say what was found; return what is shown of it."""
     from pipeline.outputs import draw_picture, write_detections_csv, write_submission
 
-    all_found = _watched(detector, path)
     found = all_found.best(arguments.top, arguments.min_score)
     out: Path = arguments.out
     write_submission(out / f"{name}.json", name, found, detector.run)

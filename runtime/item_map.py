@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import multiprocessing
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -133,6 +134,9 @@ def _loaded(shipped: _Shipped) -> Any:
     content = shipped.path.read_bytes()
     if hashlib.sha256(content).hexdigest() != shipped.sha256:
         raise InputError(f"{shipped.path}: another file here than where the work was started")
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        # joblib's way to start processes, which those that this one starts (decoders) do not know.
+        multiprocessing.set_start_method(None, force=True)
     prepare, function = pickle.loads(content)
     prepare()
     return function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from feature_extraction.backbone import load_network
 from feature_extraction.extractor import Extractor, VideoExtraction, extract_video
-from tadaconv import VideoNetwork, optimize_for_inference
+from tadaconv import VideoNetwork, create_model, optimize_for_inference
 from tadaconv.inputs import NetworkInput
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoding import VideoError
@@ -124,3 +125,12 @@ def test_batches_of_large_frames_are_smaller_on_a_cpu(model: VideoNetwork) -> No
     extractor = Extractor(model, HACS, 32, CPU)
     sizes = [(32, 57), (128, 228), (224, 398), (720, 1280)]
     assert [extractor.batch_clips(torch.empty(3, *size)) for size in sizes] == [8, 8, 4, 1]
+
+
+def test_an_optimised_extractor_travels_to_other_processes() -> None:
+    here = Extractor.optimised(create_model("tada2d_mini").eval(), TimeGrid(), 32, torch.device("cpu"))
+    there = pickle.loads(pickle.dumps(here))
+    frames = list(here.prepare(np.random.default_rng(0).integers(0, 256, (8, 32, 40, 3), dtype=np.uint8)))
+    np.testing.assert_array_equal(here.forward([frames]), there.forward([frames]))
+    with pytest.raises(TypeError, match="does not pickle"):
+        pickle.dumps(Extractor(here.model, TimeGrid(), 32, torch.device("cpu")))

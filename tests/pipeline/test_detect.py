@@ -21,6 +21,7 @@ from feature_extraction.store import write_video_features
 from pipeline import Detector
 from pipeline.detect import main, named_videos
 from pipeline.trained_run import open_run
+from runtime import item_map
 from runtime.errors import InputError
 from video_datasets.formats.ek100_submission import read_ek100_json
 from video_datasets.formats.submission_json import read_detections_json
@@ -318,3 +319,19 @@ def test_an_unknown_tool_is_refused(tiny_run: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["x.mp4", "--run", str(tiny_run), "--format", "boris,borris"])
     assert "expected some of boris, elan, via" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_leave_the_files_of_one(
+    tiny_run: Path, tiny_mini: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_map, "HERE_S", 0.0)
+    videos = [*sorted((tiny_mini / "videos").rglob("*.mp4"))[:3], shared / "videos_bad" / "cut_40pct.mp4"]
+    for name, words in (("one", []), ("two", ["--workers", "2"])):
+        options = ["--run", str(tiny_run), "--out", str(tmp_path / name), "--device", "cpu", *ALL, *words]
+        assert main([*map(str, videos), *options]) == 1
+    one, two = ({path.name: path for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name in one:
+        if name.endswith((".json", ".csv")):
+            assert one[name].read_bytes() == two[name].read_bytes()
