@@ -3,7 +3,9 @@ empty folder and in one whose files are called like our packages."""
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +57,51 @@ def call(environment: Path, folder: Path, *words: str) -> str:
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# ---- what it asks for
+
+
+def imported() -> set[str]:
+    """Third-party packages that ours import, by name or by `import_module`."""
+    names: set[str] = set()
+    for package in packages():
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module)
+                elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                    names |= {str(word.value) for word in node.args if isinstance(word, ast.Constant)}
+    tops = {name.partition(".")[0] for name in names}
+    return tops - set(packages()) - set(sys.stdlib_module_names) - {"__future__"}
+
+
+IMPORT_NAMES = {"pyyaml": "yaml", "dask": "distributed"}
+COME_ALONG = {"markupsafe": "jinja2", "dask": "dask", "mpl_toolkits": "matplotlib"}
+"""Packages that are imported, and the one that brings each."""
+
+
+def declared(requirements: list[str]) -> set[str]:
+    names = {re.split(r"[<>=!~;\[ ]", requirement)[0] for requirement in requirements}
+    return {IMPORT_NAMES.get(name, name) for name in names}
+
+
+def test_what_is_asked_for_is_imported_and_nothing_else() -> None:
+    project = PROJECT["project"]
+    needed = declared(project["dependencies"])
+    optional = {
+        name
+        for extra, requirements in project["optional-dependencies"].items()
+        if extra not in ("dev", "benchmarks")
+        for name in declared(requirements)
+    }
+    found = imported()
+    text = "\n".join(path.read_text() for name in packages() for path in (ROOT / name).rglob("*.py"))
+    assert needed - found == set()
+    assert {name for name in optional - found if name not in text} == set()  # loaded by name, or by torch
+    assert found - needed - optional - set(COME_ALONG) - {"tadaloc"} == set()
 
 
 # ---- what is in it, with the packages of this environment
