@@ -45,7 +45,7 @@ def as_called(text: str) -> str:
     if not names:
         return text
     longest_first = "|".join(re.escape(words) for words in sorted(names, key=len, reverse=True))
-    return re.sub(rf"python -m ({longest_first})(?!\.?\w)", lambda found: names[found[1]], text)
+    return re.sub(rf"python -m\s+({longest_first})(?!\.?\w)", lambda found: names[found[1]], text)
 
 
 def in_help(text: str) -> str:

@@ -142,6 +142,13 @@ def test_it_works_away_from_the_checkout(borrowing: Path, folder: Path) -> None:
     assert "bmn.epochs = " in plan
 
 
+def test_its_own_processes_pass_the_folder_by(borrowing: Path, folder: Path, tiny_mini: Path) -> None:
+    (folder / "clips").mkdir()
+    shutil.copy(next((tiny_mini / "videos").rglob("*.mp4")), folder / "clips")
+    call(borrowing, folder, "features", "--videos", "clips", "--model", "tada2d_mini", "--out", "x.h5")
+    assert (folder / "x.h5").is_file()
+
+
 # ---- the three lines of a new user, on a fresh machine
 
 
