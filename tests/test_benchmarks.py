@@ -9,14 +9,11 @@ import pytest
 import torch
 
 from benchmarks import gpu, scale
-from one_stage import transformer
 
 
 @pytest.mark.slow
 def test_the_measurements_of_a_device_run_on_the_cpu() -> None:
-    attention = transformer.band_attention
     found = gpu.measure(torch.device("cpu"), gpu.SMALL)
-    assert transformer.band_attention is attention  # the plain form is gone again
     assert json.loads(json.dumps(found)) == {**found, "sizes": json.loads(json.dumps(found["sizes"]))}
     lines = {(figure["group"], figure["case"]): figure for figure in found["figures"]}
     assert all(figure["seconds"] > 0 for figure in lines.values())
