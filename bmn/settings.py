@@ -66,6 +66,7 @@ class BmnConfig(TrainingConfig):
             self.dscale <= self.tscale, f"bmn.dscale={self.dscale} must not exceed bmn.tscale={self.tscale}"
         )
         require_at_least(self, "bmn", cell_features=1, window_step_cells=0)
+        require_at_most(self, "bmn", cell_features=1000)
         require(
             self.window_step_cells <= self.tscale,
             f"bmn.window_step_cells={self.window_step_cells} must not exceed bmn.tscale={self.tscale}: no window "

@@ -29,6 +29,8 @@ from video_datasets.time_grid import TimeGrid, seconds_to_normalised
 
 MIN_REMAINING_S = 0.2
 """A window, other than the first, is left out if less of the video than this remains for it."""
+MAX_CELL = 1000
+"""Features of a cell: more has no use, and a stranger's file might ask for it."""
 MIN_SHARE_INSIDE = 0.999
 """A window learns the segments of which it holds more than this share."""
 
@@ -53,9 +55,10 @@ class WindowGrid:
     """Features (strides of the grid) of one cell."""
 
     def __post_init__(self) -> None:
-        if not (self.cell_features >= 1 and 1 <= self.step_cells <= self.tscale):
+        whole = all(isinstance(value, int) for value in (self.cell_features, self.step_cells))
+        if not (whole and 1 <= self.cell_features <= MAX_CELL and 1 <= self.step_cells <= self.tscale):
             raise ValueError(
-                "windows need cell_features >= 1 and 1 <= step_cells <= tscale, got "
+                f"windows need whole 1 <= cell_features <= {MAX_CELL} and 1 <= step_cells <= tscale, got "
                 f"cell_features={self.cell_features}, step_cells={self.step_cells}, tscale={self.tscale}"
             )
 

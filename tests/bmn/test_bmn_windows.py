@@ -239,3 +239,10 @@ def test_refuses_windows_with_gaps(sizes: tuple[int, int, int]) -> None:
         ValueError, match=f"cell_features={cell_features}, step_cells={step_cells}, tscale=10"
     ):
         window_grid(tscale, step_cells, cell_features=cell_features)
+
+
+@pytest.mark.parametrize("change", [{"cell_features": 0.5}, {"cell_features": 10**9}, {"step_cells": 2.0}])
+def test_windows_without_measure_are_refused(change: dict[str, int]) -> None:
+    sizes = {"tscale": 16, "step_cells": 8, "cell_features": 2} | change
+    with pytest.raises(ValueError, match="windows need whole"):
+        WindowGrid(grid=TimeGrid(), **sizes)
