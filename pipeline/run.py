@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     limit_spinning()
 
     def act() -> int:
-        with brief(not arguments.verbose):
+        with brief(not (arguments.verbose or arguments.dry_run)):
             return run(
                 find_config(arguments.config),
                 arguments.overrides,
