@@ -8,6 +8,7 @@ keeps the first failure to itself, and the failure is raised when HDF5 has close
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ import h5py
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
+"""Of file systems without locks, beside ENOSYS, which HDF5 knows."""
 _MAX_COMPRESSION = 1100
 """Deflate reaches 1032; a dataset that promises more values than this holds none."""
 
@@ -106,6 +109,10 @@ def open_hdf5(path: Path) -> h5py.File:
         raise InputError(
             f"{path}: in use by another process that writes to it; wait for it, or end it"
         ) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:

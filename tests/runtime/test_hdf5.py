@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +72,22 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), writing_hdf5(tmp_path / "a.h5"):
         raise ValueError("mine")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler for a library without locks")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_files_open_where_there_are_no_locks(shared: Path, tmp_path: Path, number: int) -> None:
+    with writing_hdf5(tmp_path / "a.h5") as file:
+        file["x"] = 1
+    library = tmp_path / "no_locks.so"
+    source = shared / "cases/17_no_file_locks/lockshim.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True, capture_output=True)
+    code = "import sys, pathlib, runtime.hdf5 as h; print(list(h.open_hdf5(pathlib.Path(sys.argv[1]))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.h5"],
+        env={**os.environ, "LD_PRELOAD": str(library), "SHIM_ERRNO": str(number)},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "['x']\n", done.stderr
