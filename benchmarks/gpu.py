@@ -38,6 +38,7 @@ from benchmarks.one_stage_plain import PlainActionFormer
 from feature_extraction.extractor import Extraction, Extractor, VideoExtraction
 from one_stage.labels import pyramid_points
 from one_stage.losses import OneStageLossConstants, one_stage_losses
+from runtime.paths import user_path
 from tadaconv import create_model, optimize_for_inference
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.decoder_process import DecodeJob
@@ -326,7 +327,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="sizes for a test")
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="also write the figures")
     arguments = parser.parse_args()
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():
         print("error: torch sees no GPU; --small --device cpu tries the command out", file=sys.stderr)

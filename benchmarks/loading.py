@@ -17,6 +17,7 @@ from pathlib import Path
 from classification.finetune.train import build_task
 from classification.finetune.views import TestClips
 from pipeline.stages import load_config
+from runtime.paths import user_path
 from runtime.stage import StageRun
 from training.device import prepare_device
 from training.loop import stage_trainer
@@ -35,7 +36,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="mini-HACS, rendered when missing")
+    parser.add_argument("--data", type=user_path, required=True, help="mini-HACS, rendered when missing")
     parser.add_argument("--model", default="tada2d_r50")
     parser.add_argument("--steps", type=int, default=6, help="of an epoch")
     parser.add_argument("--batch-size", type=int, default=4)

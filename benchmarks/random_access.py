@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 
+from runtime.paths import user_path
 from video_datasets.time_grid import TimeGrid, grid_source_indices
 from video_datasets.video.reader import frame_times, read_clip
 
@@ -24,7 +24,7 @@ HACS_GRID = TimeGrid(fps=30, stride_frames=16)
 def main() -> None:
     """Print both rates and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.random_access", description=__doc__)
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=user_path)
     parser.add_argument("--clips", type=int, default=100)
     arguments = parser.parse_args()
     import decord  # pip install tadaloc[benchmarks]; x86-64 only

@@ -33,6 +33,7 @@ from feature_extraction.checks import check_store, features_problem
 from feature_extraction.store import add_video
 from pipeline.stages import STAGES, load_config
 from proposals.video_loop import VideoResults, finish_videos
+from runtime.paths import user_path
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from video_datasets.dataset import dataset_inputs, load_dataset
@@ -282,7 +283,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--entries", type=int, default=50_000, metavar="N", help="of the largest (50,000)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="also write the figures")
     parser.add_argument("--start-up", action="store_true", help="only what every start of a stage costs")
     arguments = parser.parse_args()
     names = START_UP if arguments.start_up else ()

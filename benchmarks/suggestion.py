@@ -27,6 +27,7 @@ from pipeline.uncertainty import uncertain_stretches
 from runtime.atomic import write_json
 from runtime.command import limit_spinning, run_of_words
 from runtime.exit_codes import EXIT_SKIPPED_ITEMS
+from runtime.paths import user_path
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.formats.submission_json import read_detections_json
 
@@ -230,8 +231,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs.set_defaults(act=run)
     runs.add_argument("config", help="of a run")
     runs.add_argument("overrides", nargs="*", metavar="key=value")
-    runs.add_argument("--store", type=Path, required=True, help="features of all videos")
-    runs.add_argument("--out", type=Path, required=True, metavar="FILE.json")
+    runs.add_argument("--store", type=user_path, required=True, help="features of all videos")
+    runs.add_argument("--out", type=user_path, required=True, metavar="FILE.json")
     runs.add_argument(
         "--videos", type=int, nargs="+", default=[8, 16, 32, 64], help="labelled, round by round"
     )
@@ -246,8 +247,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     plots = commands.add_parser("plot", help="draw what came of it")
     plots.set_defaults(act=plot)
-    plots.add_argument("studies", type=Path, nargs="+", metavar="FILE.json")
-    plots.add_argument("--out", type=Path, required=True, metavar="FILE.svg")
+    plots.add_argument("studies", type=user_path, nargs="+", metavar="FILE.json")
+    plots.add_argument("--out", type=user_path, required=True, metavar="FILE.svg")
     arguments = parser.parse_args(argv)
     arguments.act(arguments)
 

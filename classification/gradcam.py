@@ -26,6 +26,7 @@ from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 from runtime.sections import RunConfig
 from tadaconv import VideoNetwork
 from video_datasets.dataset import Segment
@@ -182,9 +183,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument(
-        "--run", type=Path, required=True, metavar="FOLDER", help="run with a finetuned model"
+        "--run", type=user_path, required=True, metavar="FOLDER", help="run with a finetuned model"
     )
-    parser.add_argument("--video", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--video", type=user_path, required=True, metavar="FILE")
     parser.add_argument(
         "--at",
         type=float,
@@ -192,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="middle of the clip (not for runs that sample by segments: their clip covers the whole video)",
     )
     parser.add_argument("--label", metavar="NAME", help="class to explain; default: the one the model finds")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    parser.add_argument("--out", type=user_path, required=True, metavar="FILE.png")
     arguments = parser.parse_args(argv)
 
     def act() -> int:

@@ -7,10 +7,10 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 
 
 class Names:
@@ -58,7 +58,7 @@ def add_ground_truth(parser: argparse.ArgumentParser, *, required: bool = True) 
     add(
         "--ground-truth",
         required=required,
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="official annotations, one's own CSV (video,start_s,end_s,label,subset), or of a labelling tool",
     )

@@ -44,6 +44,7 @@ from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 from runtime.text import spreadsheet_text
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Labelling, LabelReading, best, lines
 from video_datasets.formats.tools.table import tool_of
@@ -100,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("--protocol", choices=["behaviour"], help=argparse.SUPPRESS)
-    parser.add_argument("--ground-truth", required=True, type=Path, metavar="FILE", help="the reference")
+    parser.add_argument("--ground-truth", required=True, type=user_path, metavar="FILE", help="the reference")
     parser.add_argument(
-        "--predictions", required=True, type=Path, metavar="FILE", help="what is compared with it"
+        "--predictions", required=True, type=user_path, metavar="FILE", help="what is compared with it"
     )
     parser.add_argument(
         "--cell", type=float, default=0.1, metavar="SECONDS", help="length of a cell (default 0.1)"
@@ -112,15 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--min-score", type=float, default=-math.inf, help="least score of a detection")
     parser.add_argument(
-        "--videos", type=Path, metavar="DIR", help="the videos: their lengths and frame times"
+        "--videos", type=user_path, metavar="DIR", help="the videos: their lengths and frame times"
     )
     parser.add_argument(
         "--fps", type=float, default=math.nan, help="where a format counts frames without videos"
     )
     parser.add_argument(
-        "--csv", type=Path, metavar="DIR", help="write frames.csv, budgets.csv, confusion.csv"
+        "--csv", type=user_path, metavar="DIR", help="write frames.csv, budgets.csv, confusion.csv"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a page")
+    parser.add_argument("--report", type=user_path, metavar="FILE.html", help="write a page")
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.arguments import add_ground_truth, add_protocol, make_parser, run_command
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from evaluation.files.protocols import Protocol
@@ -58,7 +59,7 @@ def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
     parser = make_parser("evaluation.check", DESCRIPTION, EXAMPLES)
     help_file = "submission JSON, plain, gzip or packed, CSV, or HDF5 of this project"
-    parser.add_argument("file", type=Path, metavar="FILE", help=help_file)
+    parser.add_argument("file", type=user_path, metavar="FILE", help=help_file)
     add_protocol(parser, tiou=False)
     add_ground_truth(parser, required=False)
     return parser

@@ -12,6 +12,7 @@ from evaluation.arguments import add_ground_truth, add_protocol, make_parser, ru
 from runtime.atomic import write_json, write_text
 from runtime.errors import InputError
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from evaluation.files.evaluate import Evaluation
@@ -66,25 +67,32 @@ def command_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "--predictions",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="submission JSON or its zip, CSV, or HDF5 of this project",
     )
-    add("--verb-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for verbs alone")
-    add("--noun-predictions", type=Path, metavar="FILE", help="ek100-separate: scored for nouns alone")
+    add("--verb-predictions", type=user_path, metavar="FILE", help="ek100-separate: scored for verbs alone")
+    add("--noun-predictions", type=user_path, metavar="FILE", help="ek100-separate: scored for nouns alone")
     add("--task", default="detection", choices=("detection", "proposals"))
-    add("--json", type=Path, metavar="FILE", help="write all figures here")
-    add("--per-class", type=Path, metavar="CSV", help="write AP, recall and counts of each class here")
+    add("--json", type=user_path, metavar="FILE", help="write all figures here")
+    add("--per-class", type=user_path, metavar="CSV", help="write AP, recall and counts of each class here")
     add(
         "--report",
-        type=Path,
+        type=user_path,
         metavar="HTML",
         help="write tables, curves, diagnosis and time-lines as one page",
     )
-    add("--diagnosis", type=Path, metavar="FILE", help="write errors and hard cases (DETAD) here as JSON")
-    add("--tail-verbs", type=Path, metavar="CSV", help="ek100: also score these classes, column 'verb'")
-    add("--tail-nouns", type=Path, metavar="CSV", help="ek100: also score these classes, column 'noun'")
-    add("--unseen-participants", type=Path, metavar="CSV", help="ek100: also score them, 'participant_id'")
+    add(
+        "--diagnosis", type=user_path, metavar="FILE", help="write errors and hard cases (DETAD) here as JSON"
+    )
+    add("--tail-verbs", type=user_path, metavar="CSV", help="ek100: also score these classes, column 'verb'")
+    add("--tail-nouns", type=user_path, metavar="CSV", help="ek100: also score these classes, column 'noun'")
+    add(
+        "--unseen-participants",
+        type=user_path,
+        metavar="CSV",
+        help="ek100: also score them, 'participant_id'",
+    )
     return parser
 
 

@@ -19,6 +19,7 @@ from evaluation.arguments import (
 from runtime.atomic import write_json
 from runtime.errors import InputError
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from evaluation.comparison.intervals import Comparison, Estimate, TaskComparison
@@ -54,7 +55,7 @@ def command_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "files",
-        type=Path,
+        type=user_path,
         nargs="+",
         metavar="RUN_OR_FILE",
         help="folder of a run, or submission JSON, CSV, HDF5",
@@ -63,7 +64,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_ground_truth(parser, required=False)
     add("--resamples", type=int, default=1000, metavar="N", help="(default: %(default)s)")
     add("--seed", type=int, default=0, help="of the resamples (default: %(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write all figures here")
+    add("--json", type=user_path, metavar="FILE", help="write all figures here")
     return parser
 
 

@@ -15,6 +15,7 @@ from evaluation.arguments import make_parser, run_command
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from evaluation.files.protocols import Protocol
@@ -45,8 +46,8 @@ def command_parser() -> argparse.ArgumentParser:
 
     parser = make_parser("evaluation.pack", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("file", type=Path, metavar="FILE", help="submission JSON, plain or gzip")
-    add("--out", type=Path, required=True, metavar="FILE.zip", help="the zip to write")
+    add("file", type=user_path, metavar="FILE", help="submission JSON, plain or gzip")
+    add("--out", type=user_path, required=True, metavar="FILE.zip", help="the zip to write")
     packed = {name: entry for name, entry in PROTOCOLS.items() if entry.rules.name_in_zip}
     first = next(iter(packed))
     add("--protocol", default=first, choices=packed, help="the challenge (default: %(default)s)")

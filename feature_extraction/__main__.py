@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from feature_extraction.settings import FeaturesConfig
@@ -20,6 +19,7 @@ from runtime.command import KEYS_HELP, SCHEDULER_HELP, limit_spinning, run_of_wo
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import TimeGrid
 
@@ -112,10 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE", help="YAML file of the run, e.g. configs/hacs.yaml")
     run.add_argument("overrides", nargs="*", metavar="key=value", help="settings over those of the file")
     tool = parser.add_argument_group("as a tool")
-    tool.add_argument("--videos", type=Path, metavar="DIR", help="folder of videos, searched at any depth")
+    tool.add_argument(
+        "--videos", type=user_path, metavar="DIR", help="folder of videos, searched at any depth"
+    )
     tool.add_argument("--model", metavar="NAME", help="network, see `python -m tadaconv`")
-    tool.add_argument("--weights", type=Path, metavar="FILE", help="released, finetuned or image weights")
-    tool.add_argument("--out", type=Path, metavar="FILE.h5", help="the feature store to make or complete")
+    tool.add_argument(
+        "--weights", type=user_path, metavar="FILE", help="released, finetuned or image weights"
+    )
+    tool.add_argument(
+        "--out", type=user_path, metavar="FILE.h5", help="the feature store to make or complete"
+    )
     tool.add_argument(
         "--protocol",
         choices=PAPER_SETTINGS,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pipeline.hub_card import NOT_STATED, ModelFacts, render_card
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from pipeline.trained_run import TrainedRun
@@ -39,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(
-        "--run", required=True, type=Path, metavar="FOLDER", help="of a run, e.g. runs/hacs_mini"
+        "--run", required=True, type=user_path, metavar="FOLDER", help="of a run, e.g. runs/hacs_mini"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.zip", help="the file to write")
+    parser.add_argument("--out", type=user_path, metavar="FILE.zip", help="the file to write")
     parser.add_argument(
-        "--hub", type=Path, metavar="FOLDER", help="the model repository to write; new or empty"
+        "--hub", type=user_path, metavar="FOLDER", help="the model repository to write; new or empty"
     )
     card = parser.add_argument_group("for the card of --hub")
     card.add_argument("--licence", default="", metavar="NAME", help="of the weights, e.g. apache-2.0")

@@ -17,6 +17,7 @@ from runtime.config import SHIPPED, find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 
 _EXAMPLES = """examples:
   tadaloc config list
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("show").add_argument("name", metavar="NAME")
     copy = commands.add_parser("copy")
     copy.add_argument("name", metavar="NAME")
-    copy.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: NAME.yaml, here")
+    copy.add_argument("file", nargs="?", type=user_path, metavar="FILE", help="default: NAME.yaml, here")
     commands.add_parser("keys").add_argument("words", nargs="*", metavar="WORD")
     arguments = parser.parse_args(argv)
     if arguments.command == "keys":

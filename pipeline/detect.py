@@ -34,6 +34,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 from runtime.progress import progress
 from runtime.settings import RuntimeConfig
 from runtime.text import encodable
@@ -75,14 +76,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(
-        "videos", nargs="+", type=Path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
+        "videos", nargs="+", type=user_path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
     )
     parser.add_argument(
-        "--run", type=Path, help="run folder, or a file of pipeline.bundle (default: the newest in runs/)"
+        "--run",
+        type=user_path,
+        help="run folder, or a file of pipeline.bundle (default: the newest in runs/)",
     )
     parser.add_argument("--top", type=_count, default=20, help="most detections of a video (default 20)")
     parser.add_argument("--min-score", type=float, default=0.2, help="least score, see above (default 0.2)")
-    parser.add_argument("--out", type=Path, default=Path("detections"), help="folder (default detections)")
+    parser.add_argument(
+        "--out", type=user_path, default=Path("detections"), help="folder (default detections)"
+    )
     parser.add_argument("--render", action="store_true", help="also write the video with its labels")
     parser.add_argument(
         "--format", type=_formats, default=(), metavar="TOOL,...", help=f"also {', '.join(TOOL_NAMES)}"

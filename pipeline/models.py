@@ -21,6 +21,7 @@ from pathlib import Path
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 
 _EXAMPLES = """examples:
   python -m pipeline.models fetch torchvision_resnet50_v1
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="fetch|networks")
     fetching = commands.add_parser("fetch")
     fetching.add_argument("name", metavar="NAME", help="of released weights")
-    fetching.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: weights/NAME.*")
+    fetching.add_argument("file", nargs="?", type=user_path, metavar="FILE", help="default: weights/NAME.*")
     commands.add_parser("networks").add_argument("names", nargs="*", metavar="NETWORK")
     arguments = parser.parse_args(argv)
     return guarded(lambda: _act(arguments))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 
 REPORT_NAME = "report.html"
 _EXAMPLES = """examples:
@@ -34,21 +35,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(
-        "--run", required=True, type=Path, metavar="FOLDER", help="of a run, e.g. runs/hacs_mini"
+        "--run", required=True, type=user_path, metavar="FOLDER", help="of a run, e.g. runs/hacs_mini"
     )
     parser.add_argument(
         "--videos",
-        type=Path,
+        type=user_path,
         metavar="DIR",
         help="video files for the player (default: those of the run's data)",
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=user_path,
         metavar="DIR",
         help="the data set, if it has moved (default: the run's data.root)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file (default: RUN/report.html)")
+    parser.add_argument("--out", type=user_path, metavar="FILE", help="HTML file (default: RUN/report.html)")
     arguments = parser.parse_args(argv)
     return guarded(lambda: report(arguments.run, arguments.videos, arguments.out, arguments.data))
 

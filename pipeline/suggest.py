@@ -24,6 +24,7 @@ from pipeline.uncertainty import Stretch, stretches_of, uncertain_stretches
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 from runtime.progress import progress
 from video_datasets.formats.tools.labelling import (
     AnnotatedVideo,
@@ -56,15 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(
-        "videos", nargs="+", type=Path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
+        "videos", nargs="+", type=user_path, metavar="VIDEO_OR_FOLDER", help="folders at any depth"
     )
-    parser.add_argument("--run", type=Path, help="run folder or bundle; --by uncertainty needs it")
+    parser.add_argument("--run", type=user_path, help="run folder or bundle; --by uncertainty needs it")
     parser.add_argument("--by", choices=WAYS, default="random", help="order (default random)")
     parser.add_argument("--stretch", type=float, default=30.0, metavar="SECONDS", help="length (default 30)")
     parser.add_argument("--top", type=int, default=20, help="how many (default 20)")
-    parser.add_argument("--labelled", type=Path, metavar="FILE", help="labels that exist already: left out")
+    parser.add_argument(
+        "--labelled", type=user_path, metavar="FILE", help="labels that exist already: left out"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of --by random (default 0)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write labels to begin with")
+    parser.add_argument("--csv", type=user_path, metavar="FILE", help="write labels to begin with")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
     arguments = parser.parse_args(argv)
     return guarded(lambda: suggest(arguments))

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from runtime.atomic import DiskFullError
 from runtime.called_as import as_called
@@ -74,7 +72,7 @@ def guarded(action: Callable[[], int]) -> int:
             traceback.print_exc()
             return EXIT_UNCAUGHT
         words = as_called(_words(error))
-        print(f"error: {words}{_home_named(words)}", file=sys.stderr)
+        print(f"error: {words}", file=sys.stderr)
         return EXIT_BAD_INPUT
 
 
@@ -91,13 +89,6 @@ def _is_the_users(error: Exception) -> bool:
     if isinstance(error, BAD_INPUT):
         return True
     return isinstance(error, OSError) and (error.filename is not None or error.errno in REMEDIES)
-
-
-def _home_named(words: str) -> str:
-    """What to write for a "~" that no shell has replaced, as in `--out=~/x`."""
-    home = str(Path.home())
-    unreplaced = re.search(r"(?<![\w/])~/", words) and home not in words
-    return f"; no shell has replaced '~' there: write {home}/..." if unreplaced else ""
 
 
 def _words(error: Exception) -> str:

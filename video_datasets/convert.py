@@ -33,6 +33,7 @@ from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 from video_datasets.formats.tools.labelling import (
     Labelling,
     LabelReading,
@@ -83,14 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
-    parser.add_argument("source", type=Path, metavar="IN", help="file or folder")
+    parser.add_argument("source", type=user_path, metavar="IN", help="file or folder")
     parser.add_argument("--to", required=True, choices=WRITERS, metavar="FORMAT", help=", ".join(WRITERS))
-    parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="file or folder")
+    parser.add_argument("--out", required=True, type=user_path, metavar="PATH", help="file or folder")
     parser.add_argument(
         "--from", dest="source_format", choices=TOOLS, metavar="FORMAT", help="of IN, where told wrong"
     )
     parser.add_argument(
-        "--videos", type=Path, metavar="DIR", help="the videos: their lengths, frame times and places"
+        "--videos", type=user_path, metavar="DIR", help="the videos: their lengths, frame times and places"
     )
     parser.add_argument(
         "--fps", type=float, default=math.nan, help="frame rate where the videos are not there"
@@ -105,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--min-score", type=float, default=-math.inf, help="least score of a detection")
     parser.add_argument("--top", type=int, help="most detections of a video")
-    parser.add_argument("--merge", type=Path, metavar="FILE", help="the detections that IN was made from")
+    parser.add_argument(
+        "--merge", type=user_path, metavar="FILE", help="the detections that IN was made from"
+    )
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(Conversion(**vars(arguments))))
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.paths import user_path
+
 # Threads of every worker; read when numpy and torch are loaded.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -60,11 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="trainings at a time (2)")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablations"), metavar="DIR", help="results (runs/ablations)"
+        "--out",
+        type=user_path,
+        default=Path("runs/ablations"),
+        metavar="DIR",
+        help="results (runs/ablations)",
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=user_path,
         default=Path("data/hacs_mini-ablations"),
         metavar="DIR",
         help="mini-HACS with 96 validation videos, rendered when missing (data/hacs_mini-ablations)",

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from evaluation.arguments import add_ground_truth, add_protocol, make_parser, run_command
 from runtime.errors import InputError
 from runtime.overwriting import refuse_overwriting
+from runtime.paths import user_path
 
 if TYPE_CHECKING:
     from evaluation.comparison.compared import Compared
@@ -53,7 +53,7 @@ def command_parser() -> argparse.ArgumentParser:
     """Define the arguments."""
     parser = make_parser("classification.ensemble", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("members", type=Path, nargs="+", metavar="RUN_OR_FILE", help="folders of runs, or files")
+    add("members", type=user_path, nargs="+", metavar="RUN_OR_FILE", help="folders of runs, or files")
     add("--average", required=True, choices=tuple(WAYS), help="what to average")
     add("--weights", type=float, nargs="+", metavar="W", help="of the members (default: all equal)")
     add(
@@ -65,8 +65,8 @@ def command_parser() -> argparse.ArgumentParser:
     )
     add_protocol(parser, required=False)
     add_ground_truth(parser, required=False)
-    add("--out", type=Path, metavar="FILE.h5", help="write the ensemble's detections here")
-    add("--json", type=Path, metavar="FILE", help="write all figures here")
+    add("--out", type=user_path, metavar="FILE.h5", help="write the ensemble's detections here")
+    add("--json", type=user_path, metavar="FILE", help="write all figures here")
     return parser
 
 

@@ -4,11 +4,11 @@ quick."""
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from feature_extraction.zoo.presets import PRESETS, describe_presets
 from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.help_text import HelpText, program_name
+from runtime.paths import user_path
 from video_datasets.formats import FORMATS
 from video_datasets.time_grid import CONVENTIONS, SPACINGS
 
@@ -85,8 +85,10 @@ def zoo_parser() -> argparse.ArgumentParser:
 
 def _define_pack(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("store", type=Path, metavar="STORE", help="store file, its folder, a run folder, or a packed one")
-    add("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    add(
+        "store", type=user_path, metavar="STORE", help="store file, its folder, a run folder, or a packed one"
+    )
+    add("--out", type=user_path, required=True, metavar="DIR", help="the folder to write")
     add("--dtype", default="float16", choices=("float16", "float32"), help="(default: %(default)s)")
     add("--name", default="Features", help="title of the card")
     add("--dataset", default="not stated", help="name of the data set")
@@ -94,22 +96,32 @@ def _define_pack(parser: argparse.ArgumentParser) -> None:
         flags = ["--licence", "--licence-features"] if what == "features" else [f"--licence-{what}"]
         add(*flags, dest=f"licence_{what}", default="not stated", metavar="TEXT", help=f"of the {what}")
     add(
-        "--metrics", type=Path, metavar="FILE", help="evaluation JSON (default: metrics.json of a run folder)"
+        "--metrics",
+        type=user_path,
+        metavar="FILE",
+        help="evaluation JSON (default: metrics.json of a run folder)",
     )
 
 
 def _define_verify(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("folder", type=Path, metavar="DIR", help="a folder that pack wrote")
-    add("--videos", type=Path, metavar="DIR", help="extract some of the videos below it again and compare")
-    add("--weights", type=Path, metavar="FILE", help="of the network, e.g. RUN/finetune/weights.pt")
+    add("folder", type=user_path, metavar="DIR", help="a folder that pack wrote")
+    add(
+        "--videos",
+        type=user_path,
+        metavar="DIR",
+        help="extract some of the videos below it again and compare",
+    )
+    add("--weights", type=user_path, metavar="FILE", help="of the network, e.g. RUN/finetune/weights.pt")
     add("--sample", type=int, default=3, metavar="N", help="videos to extract again (default: %(default)s)")
 
 
 def _define_export(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("store", type=Path, metavar="STORE", help="store file, its folder, a run folder, or a packed one")
-    add("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    add(
+        "store", type=user_path, metavar="STORE", help="store file, its folder, a run folder, or a packed one"
+    )
+    add("--out", type=user_path, required=True, metavar="DIR", help="the folder to write")
     add("--format", required=True, choices=("npy", "npz", "pt", "csv"), help="of the files")
     add(
         "--cells", type=int, metavar="N", help="rescale every video to N rows (BMN: --format csv --cells 100)"
@@ -121,11 +133,11 @@ def _define_import(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "source",
-        type=Path,
+        type=user_path,
         metavar="SOURCE",
         help="folder of feature files, HDF5 file, or .pkl of arrays by id",
     )
-    add("--out", type=Path, required=True, metavar="FILE.h5", help="the store to write")
+    add("--out", type=user_path, required=True, metavar="FILE.h5", help="the store to write")
     add("--preset", choices=tuple(PRESETS), help="whose features these are, see below")
     add("--fps", type=float, metavar="F", help="frames per second on which the features were extracted")
     add("--stride-frames", type=int, metavar="N", help="frames from one feature to the next")
@@ -151,12 +163,12 @@ def _define_import(parser: argparse.ArgumentParser) -> None:
     add("--backbone", metavar="TEXT", help="recorded as the features' origin")
     _add_annotations(parser, "--format")
     add("--subset", default="", help="look at annotated videos of this subset only")
-    add("--durations", type=Path, metavar="CSV", help="durations, e.g. EPIC_100_video_info.csv")
+    add("--durations", type=user_path, metavar="CSV", help="durations, e.g. EPIC_100_video_info.csv")
 
 
 def _add_annotations(parser: argparse.ArgumentParser, format_flag: str) -> None:
     parser.add_argument(
-        "--annotations", type=Path, metavar="FILE", help="of the data set, to name what is missing"
+        "--annotations", type=user_path, metavar="FILE", help="of the data set, to name what is missing"
     )
     known = ", ".join(f"{name}: {what}" for name, what in READERS_OF.items())
     parser.add_argument(

@@ -369,7 +369,12 @@ def test_neither_torch_nor_pandas_is_imported(files: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_home_that_no_shell_has_replaced_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--protocol", "hacs", "--ground-truth=~/no_such.json", "--predictions=~/no_such.json"]
-    assert main(words) == 2
-    assert f"no shell has replaced '~' there: write {Path.home()}/..." in capsys.readouterr().err
+def test_a_home_that_no_shell_has_replaced_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "truth.csv").write_text("video,start_s,end_s,label,subset\na,1,2,x,validation\n")
+    (tmp_path / "found.csv").write_text("video,start_s,end_s,label,score\na,1,2,x,0.5\n")
+    words = ["--protocol", "hacs", "--ground-truth=~/truth.csv", "--predictions=~/found.csv"]
+    assert main([*words, "--json=~/figures.json"]) == 0
+    assert (tmp_path / "figures.json").is_file()

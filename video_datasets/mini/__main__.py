@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.paths import user_path
 from video_datasets.mini.build import LAYOUTS, ensure_mini
 from video_datasets.mini.plan import MiniSize
 
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layout", required=True, choices=LAYOUTS, help="whose layout of files and annotations"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument("--out", required=True, type=user_path, metavar="DIR", help="folder of the data set")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another data set (0)")
     for subset in MiniSize().subsets:
         counts = ", ".join(
