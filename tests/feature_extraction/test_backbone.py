@@ -67,5 +67,5 @@ def test_weights_of_a_run_that_are_not_finite_are_refused(tmp_path: Path) -> Non
     model = create_model("tada2d_mini", num_classes=3)
     model.get_parameter("backbone.conv1.a.weight").data[0, 0, 0, 0, 0] = float("nan")
     save_backbone(tmp_path / "w.pt", model, "tada2d_mini", {"action": ("a", "b", "c")}, {})
-    with pytest.raises(InputError, match=r"w\.pt: not finite .*backbone\.conv1\.a\.weight"):
+    with pytest.raises(InputError, match=r"w\.pt: .*not finite .*backbone\.conv1\.a\.weight"):
         load_network("tada2d_mini", tmp_path / "w.pt")

@@ -171,7 +171,7 @@ def test_without_any_feature_there_is_no_file(
     assert call(videos, tmp_path / "out.h5") == 2
     assert "none of the 1 videos gave features: page: not a video" in capsys.readouterr().err
     assert not (tmp_path / "out.h5").exists()
-    with pytest.raises(InputError, match="no videos there"):
+    with pytest.raises(InputError, match="no such folder; expected a folder of videos"):
         find_videos(tmp_path / "nowhere")
 
 

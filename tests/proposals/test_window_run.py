@@ -295,7 +295,7 @@ def test_weights_of_other_sizes_are_refused_even_where_every_shape_fits(
         ("bmn.cell_features=0", "bmn.cell_features must be at least 1"),
         ("proposals.proposals_per_s=-1", "proposals.proposals_per_s must be at least 0"),
         ("proposals.soft_nms_iou_power=0", "proposals.soft_nms_iou_power must be positive"),
-        ("finetune.epochs=0", "finetune.epochs must be at least 1"),
+        ("finetune.epochs=-1", "finetune.epochs must be at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(
