@@ -119,7 +119,8 @@ class OneStageConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         section = "one_stage"
-        require_at_least(self, section, channels=1, levels=1, max_length=1, head_layers=0, bins=0)
+        require_at_least(self, section, channels=1, levels=1, max_length=1, head_layers=0, bins=0, heads=1)
+        require_at_least(self, section, sgp_mlp_channels=1, sgp_widening=0, sgp_init_std=0)
         require_at_least(self, section, top_candidates=1, max_segments=1, min_score=0, min_length=0)
         require_at_least(self, section, input_noise=0, iou_power=0, regression_weight=0, voting_threshold=0)
         require(

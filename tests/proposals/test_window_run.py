@@ -296,6 +296,7 @@ def test_weights_of_other_sizes_are_refused_even_where_every_shape_fits(
         ("proposals.proposals_per_s=-1", "proposals.proposals_per_s must be at least 0"),
         ("proposals.soft_nms_iou_power=0", "proposals.soft_nms_iou_power must be positive"),
         ("finetune.epochs=-1", "finetune.epochs must be at least 0"),
+        ("one_stage.heads=0", "one_stage.heads must be at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(
