@@ -76,12 +76,12 @@ def link_training_videos(config: RunConfig, folder: Path) -> Path:
     return folder
 
 
-def run(command: str, config_file: str, words: list[str]) -> None:
-    """Run a stage, or the pipeline, in a process of its own."""
-    line = [sys.executable, "-m", command, *(["--config"] if command != "pipeline.run" else []), config_file]
-    code = subprocess.run([*line, *words], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+def run(config_file: str, words: list[str], only: str = "") -> None:
+    """Run the pipeline, or one stage of it with the words of a whole run."""
+    line = [sys.executable, "-m", "pipeline.run", config_file, *words, *(["--only", only] if only else [])]
+    code = subprocess.run(line, cwd=ROOT, stdout=subprocess.DEVNULL).returncode
     if code > 1:
-        raise SystemExit(f"{command} {config_file} {' '.join(words)} ended with code {code}")
+        raise SystemExit(f"{' '.join(line[1:])} ended with code {code}")
 
 
 def figures(folder: Path) -> tuple[float, float]:
@@ -93,21 +93,18 @@ def figures(folder: Path) -> tuple[float, float]:
     return 100 * accuracy, 100 * average
 
 
-def compare(config_file: str, words: list[str], seed: int, stages: str) -> list[tuple[str, int, Path]]:
+def compare(config_file: str, words: list[str], seed: int, only: str) -> list[tuple[str, int, Path]]:
     """Run every arm of one seed, or find it done: rows of start, share of labels, run folder."""
     words = [*words, f"seed={seed}"]
     folder = ROOT / "runs" / "pretraining" / f"{Path(config_file).stem}-seed{seed}"
     first = folder / "nothing_1_of_1"
-    run(stages, config_file, [*words, f"run_dir={first}"])  # renders data that are to be rendered
+    run(config_file, [*words, f"run_dir={first}"], only)  # renders data that are to be rendered
     config = load_config(config_file, words)
     words += ["data.mini=false", f"data.root={config.data.root}"]
     pictures = link_training_videos(config, folder / "training_videos")
     pretrained = folder / "pretrained"
-    run(
-        "classification.pretrain",
-        config_file,
-        [*words, *PRETRAINING, f"run_dir={pretrained}", f"pretrain.pictures={pictures}"],
-    )
+    own = [*PRETRAINING, f"run_dir={pretrained}", f"pretrain.pictures={pictures}"]
+    run(config_file, [*words, *own], "pretrain")
     rows = []
     for one_of in SHARES:
         share = [f"data.annotations={write_share(config, one_of, folder)}"] if one_of > 1 else []
@@ -116,7 +113,7 @@ def compare(config_file: str, words: list[str], seed: int, stages: str) -> list[
             run_dir = folder / f"{start}_1_of_{one_of}"
             arm = [f"run_dir={run_dir}", f"finetune.epochs={epochs}", f"finetune.init_weights={weights}"]
             if run_dir != first:
-                run(stages, config_file, [*words, *share, *arm])
+                run(config_file, [*words, *share, *arm], only)
             rows.append((start, one_of, run_dir))
     return rows
 
@@ -131,11 +128,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only-finetune", action="store_true", help="clip accuracy alone, no mAP")
     arguments = parser.parse_intermixed_args()
-    stages = "classification.finetune" if arguments.only_finetune else "pipeline.run"
+    only = "finetune" if arguments.only_finetune else ""
     found: dict[tuple[int, str], list[tuple[float, float]]] = {}
     print("labels  start    seed  clip accuracy  average mAP")
     for seed in arguments.seeds:
-        for start, one_of, folder in compare(arguments.config, arguments.words, seed, stages):
+        for start, one_of, folder in compare(arguments.config, arguments.words, seed, only):
             row = figures(folder)
             found.setdefault((one_of, start), []).append(row)
             print(f"1/{one_of}     {start:8} {seed:4}  {row[0]:13.1f}  {row[1]:11.1f}", flush=True)
