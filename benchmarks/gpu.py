@@ -57,21 +57,21 @@ class Sizes:
     """Batch, frames, height, width of a forward pass."""
     training_clips: tuple[int, int, int, int] = (16, 8, 112, 112)
     bmn: str = "100x100x16"
-    one_stage: str = "hacs"
+    one_stage: tuple[str, ...] = ("thumos", "hacs")
     one_stage_batch: int = 2
     network: str = "tada2d_r50"
     """Of the extraction."""
     decoders: tuple[int, ...] = (1, 2, 4, 8)
     videos: int = 8
     video_s: float = 20.0
-    case_s: float = 8.0
+    case_s: float = 4.0
 
 
 SMALL = Sizes(
     clips=(1, 4, 32, 32),
     training_clips=(2, 4, 32, 32),
     bmn="8x8x1",
-    one_stage="small",
+    one_stage=("small",),
     one_stage_batch=1,
     network="tada2d_mini",
     decoders=(1, 2),
@@ -217,12 +217,12 @@ def bmn(bench: Bench, sizes: Sizes) -> None:
             bench.time(group, name, work(network))
 
 
-def one_stage(bench: Bench, sizes: Sizes) -> None:
+def one_stage(bench: Bench, name: str, batch: int) -> None:
     """ActionFormer beside its plain form, `benchmarks.one_stage_plain`."""
-    size = ONE_STAGE_SIZES[sizes.one_stage]
+    size = ONE_STAGE_SIZES[name]
     own = one_stage_case.network_of(size).to(bench.device)
     forms = {"ours": own, "plain": PlainActionFormer(own)}
-    batch, length = sizes.one_stage_batch, size["length"]
+    length = size["length"]
     feats = torch.randn(batch, size["in_channels"], length, device=bench.device)
     valid = torch.ones(batch, length, dtype=torch.bool, device=bench.device)
     points = len(pyramid_points(length, own.arch.regression_ranges))
@@ -239,9 +239,9 @@ def one_stage(bench: Bench, sizes: Sizes) -> None:
     def infer(network: nn.Module) -> None:
         network.eval()(feats, valid)
 
-    for group, step in (("one-stage training", train), ("one-stage inference", infer)):
-        for name, network in forms.items():
-            bench.time(group, name, partial(step, network))
+    for group, step in ((f"{name} head training", train), (f"{name} head inference", infer)):
+        for form, network in forms.items():
+            bench.time(group, form, partial(step, network))
 
 
 # ---- extraction
@@ -307,7 +307,8 @@ def measure(device: torch.device, sizes: Sizes, *, compiled: bool = False) -> di
     backbone_forward(bench, sizes, compiled)
     backbone_training(bench, sizes, compiled)
     bmn(bench, sizes)
-    one_stage(bench, sizes)
+    for name in sizes.one_stage:
+        one_stage(bench, name, sizes.one_stage_batch)
     with tempfile.TemporaryDirectory(prefix="tadaloc-gpu-") as scratch:
         extraction(bench, sizes, Path(scratch))
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

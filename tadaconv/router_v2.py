@@ -90,6 +90,7 @@ class RouteFuncTransformer(nn.Module):
         width = hidden_BTR.shape[2]
         qkv = F.linear(hidden_BTR, self.qkv_proj.weight.flatten(1), self.qkv_proj.bias)
         qkv = qkv.unflatten(2, (3, self.head_dim, -1))  # B x T x 3 x head_dim x heads
-        query, key, value = qkv.permute(2, 0, 4, 1, 3)  # each B x heads x T x head_dim
+        # Each B x heads x T x head_dim, side by side: fused kernels of GPUs take no strided channels.
+        query, key, value = qkv.permute(2, 0, 4, 1, 3).contiguous()
         mixed = F.scaled_dot_product_attention(query, key, value, scale=width**-0.5)
         return F.linear(mixed.transpose(1, 2).flatten(2), self.attn_out.weight.flatten(1), self.attn_out.bias)

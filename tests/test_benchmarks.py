@@ -17,7 +17,7 @@ def test_the_measurements_of_a_device_run_on_the_cpu() -> None:
     assert json.loads(json.dumps(found)) == {**found, "sizes": json.loads(json.dumps(found["sizes"]))}
     lines = {(figure["group"], figure["case"]): figure for figure in found["figures"]}
     assert all(figure["seconds"] > 0 for figure in lines.values())
-    for group in ("backbone forward", "backbone training", "BMN training", "one-stage inference"):
+    for group in ("backbone forward", "backbone training", "BMN training", "small head inference"):
         assert next(figure["ratio"] for (of, _), figure in lines.items() if of == group) == 1.0
     assert "the device waits" in lines["extraction", "2 decoders"]["note"]
 
