@@ -14,6 +14,8 @@ from video_datasets.time_grid import TimeGrid
 
 GRID_PREFIX = "grid."
 """Before the names of a grid's fields in the attributes of a dataset."""
+_ONE_THREAD = 32768
+"""Values that torch converts in the calling thread."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,23 @@ def read_info(dataset: h5py.Dataset) -> FeatureInfo:
     except TypeError as error:  # a number that has become a text
         raise ValueError(f"time grid: {error}") from error
     return FeatureInfo(dataset.shape, dataset.dtype.name, own_grid, attributes, recorded)
+
+
+def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32, without a copy where they are.
+
+    Torch converts halves with the processor's own instruction, 20 times as fast as NumPy; in pieces
+    that it does not share out among threads, since waking them takes longer.
+    """
+    if values.dtype != np.float16:
+        return values.astype(np.float32, copy=False)
+    import torch  # not above: whoever lists a store need not wait for it
+
+    converted = np.empty(values.shape, np.float32)
+    targets = torch.from_numpy(converted).view(-1).split(_ONE_THREAD)
+    for target, source in zip(targets, torch.from_numpy(values).reshape(-1).split(_ONE_THREAD), strict=True):
+        target.copy_(source)
+    return converted
 
 
 def _plain(value: Any) -> Any:

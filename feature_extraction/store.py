@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from feature_extraction import integrity
 from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, has_whole_features, holds
-from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, read_info
+from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, as_float32, read_info
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
 from video_datasets.ids import refuse_unsafe_id
@@ -212,7 +212,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
             info = read_info(dataset)
             features, times_s = self._values(file, dataset, info)
             return FeatureRecord(
-                features=features.astype(np.float32, copy=False),
+                features=as_float32(features),
                 times=times_s.astype(np.float64, copy=False),
                 grid=info.grid,
                 attributes=info.attributes,
@@ -281,7 +281,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
                 raise IndexError(
                     f"{self.path}: video {video_id!r} has {len(dataset)} features; asked for {first} to {stop}"
                 )
-            return dataset[first:stop].astype(np.float32, copy=False)
+            return as_float32(dataset[first:stop])
 
     @contextlib.contextmanager
     def open_video(self, video_id: str) -> Iterator[h5py.File]:

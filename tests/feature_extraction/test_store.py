@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from feature_extraction import FeatureStore
 from feature_extraction.integrity import has_whole_features, values_sum
+from feature_extraction.records import as_float32
 from feature_extraction.store import merge_features, video_file_name, write_video_features
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
@@ -50,6 +51,14 @@ def test_what_is_written_is_read(tmp_path: Path, dtype: str) -> None:
     assert record.attributes == ATTRIBUTES
     assert {k: type(v) for k, v in record.attributes.items()} == {k: type(v) for k, v in ATTRIBUTES.items()}
     assert has_whole_features(path)
+
+
+def test_halves_become_floats_as_numpy_has_them() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)  # nan, inf and subnormal numbers too
+    for values in (every.reshape(256, 256), every.reshape(2, -1)[:, 1::3], every[:0].reshape(0, 4)):
+        np.testing.assert_array_equal(as_float32(values), values.astype(np.float32), strict=True)
+    floats = np.ones((2, 3), np.float32)
+    assert as_float32(floats) is floats
 
 
 @pytest.mark.parametrize("merged", [False, True])
