@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from feature_extraction.extractor import Extractor
 from feature_extraction.recipe import LoadedRecipe
+from runtime.brief import is_brief
 from runtime.errors import InputError
 from runtime.parallel import WorkerDiedError, parallel_map
 from runtime.progress import progress
@@ -89,10 +90,11 @@ class Preflight:
         """Return one line where nothing is odd, and everything otherwise."""
         if self.missing or self.unreadable or self.other_lengths or self.notes:
             return f"before the work\n{self}"
+        work = f"{_hours(self.video_hours, 'video')} to extract, {_size(self.storage_bytes)}"
+        if is_brief():  # a run has said its hours
+            return work
         spent = ", ".join(f"{what} {words.partition(' (')[0]}" for what, words in self.measured.items())
-        return (
-            f"{_hours(self.video_hours, 'video')} to extract, {_size(self.storage_bytes)}; estimated: {spent}"
-        )
+        return f"{work}; estimated: {spent}"
 
 
 def _named(what: str, reasons: Mapping[str, str]) -> list[str]:

@@ -276,7 +276,8 @@ def _end(spec: StageSpec, folder: Path) -> int:
     skipped = read_record(folder)["skipped"]
     _list_skipped(spec, folder, skipped)
     if spec.shows:
-        print((folder / spec.shows).read_text(encoding="utf-8"), end="")
+        for line in (folder / spec.shows).read_text(encoding="utf-8").splitlines():
+            print(in_brief(line) if line.startswith("note: ") else line)  # tables stay whole
     return EXIT_SKIPPED_ITEMS if skipped else EXIT_DONE
 
 

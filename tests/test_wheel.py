@@ -168,7 +168,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_install_run_detect(fresh: Path, folder: Path) -> None:
     call(fresh, folder, "run", "hacs_mini", "finetune.epochs=1", "bmn.epochs=1")
     assert (folder / "runs/hacs_mini/report.html").is_file()
-    video = sorted((folder / "data/hacs_mini").rglob("*.mp4"))[0]
+    video = sorted((folder / "data").rglob("*.mp4"))[0]
     call(fresh, folder, "detect", str(video))
     assert (folder / "detections/index.html").is_file()
     assert (folder / f"detections/{video.stem}.json").is_file()

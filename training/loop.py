@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from runtime.atomic import write_text
-from runtime.brief import is_brief
+from runtime.brief import columns, is_brief
 from runtime.config import config_to_dict
 from runtime.errors import InputError
 from runtime.progress import progress
@@ -55,6 +55,10 @@ from training.task import TrainingTask, best_metric
 from training.watching import LoadingWatch, Reading, Scalars, StepClock, TimingFile
 
 __all__ = ["ItemKey", "Trainer", "TrainingTask", "stage_trainer"]
+
+
+_ROOM_FOR_ALL = 110
+"""Columns in which a bar has room for all its figures beside counts and times of five digits."""
 
 
 def stage_trainer(
@@ -218,8 +222,8 @@ class Trainer:
             print(line, file=sys.stderr)
         if config.warmup_epochs >= config.epochs:
             print(
-                f"warning: warm-up takes {config.warmup_epochs:g} epochs of {config.epochs}, so the learning rate "
-                f"never comes near its peak; set {description}.warmup_epochs below {description}.epochs",
+                f"warning: {description}.warmup_epochs={config.warmup_epochs:g} must be below epochs={config.epochs} "
+                "to reach the peak rate",
                 file=sys.stderr,
             )
 
@@ -234,8 +238,12 @@ class Trainer:
         return f" (batch_size={asked} cuts the {items} items into {batches} nearly equal batches)"
 
     def _watched(self, rate: float) -> dict[str, str]:
+        """Return what the bar shows: the loss, and the rest where it fits beside counts and times."""
+        loss = {"loss": f"{self.totals['loss'] / self.totals['items']:.3f}" if self.totals else ""}
+        if columns() < _ROOM_FOR_ALL:
+            return loss
         return {
-            "loss": f"{self.totals['loss'] / self.totals['items']:.3f}" if self.totals else "",
+            **loss,
             "lr": f"{rate:.2g}",
             "data_wait": f"{100 * self.clock.reading.since(self.epoch_began).data_wait_share:.0f}%",
         }

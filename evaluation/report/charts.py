@@ -175,6 +175,7 @@ def bar_chart(
     top = ticks[-1]
     step = PLOT_WIDTH / len(values)
     parts = _horizontal_grid(ticks, y_title)
+    said: list[Markup] = []  # over the dashed line, which would strike them out
     for index, (name, value) in enumerate(zip(names, values, strict=True)):
         left, middle = LEFT + step * (index + 0.16), LEFT + step * (index + 0.5)
         parts.append(element("text", name, x=middle, y=TOP + PLOT_HEIGHT + 16, text_anchor="middle"))
@@ -184,11 +185,11 @@ def bar_chart(
         hint = hints[index] if hints else f"{name}: {number(value)}"
         bar = {"x": left, "y": y, "width": step * 0.68, "height": max(TOP + PLOT_HEIGHT - y, 0.0)}
         parts.append(element("rect", **bar, class_=styles[index % len(styles)], data_hint=hint, tabindex="0"))
-        parts.append(element("text", _short(value), x=middle, y=y - 4, text_anchor="middle", class_="value"))
+        said.append(element("text", _short(value), x=middle, y=y - 4, text_anchor="middle", class_="value"))
     if reference is not None:
         y = _to_y(reference, top)
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="reference"))
-    return _svg([*parts, _x_title(x_title)], f"{y_title} by {x_title}")
+    return _svg([*parts, *said, _x_title(x_title)], f"{y_title} by {x_title}")
 
 
 def stacked_chart(names: Sequence[str], categories: Sequence[Series], x_title: str, y_title: str) -> Markup:

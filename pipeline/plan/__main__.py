@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.check import stages_to_do, time_line
 from pipeline.stages import load_config
+from runtime.brief import in_brief
 from runtime.command import limit_spinning
 from runtime.exit_codes import guarded
 
@@ -22,7 +23,7 @@ def main(words: Sequence[str]) -> int:
 def _say(config_file: Path, overrides: Sequence[str]) -> int:
     config = load_config(config_file, overrides)
     if line := time_line(config, stages_to_do(config)):
-        print(line, file=sys.stderr)
+        print(in_brief(line), file=sys.stderr)
     return 0
 
 
