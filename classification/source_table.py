@@ -198,13 +198,7 @@ def _open_auto(parts: Parts) -> VideoLabeller:
 def _auto_reads(config: RunConfig) -> tuple[str, ...]:
     if head_of(config).tells_classes(config):
         return ("proposals",)
-    return ("finetune", "features", "proposals") if has_trained_head(config) else ("features", "proposals")
-
-
-def has_trained_head(config: RunConfig) -> bool:
-    """Whether the run's network learns the classes: not where features are imported or the network
-    stays frozen."""
-    return config.features.store is None and config.finetune.epochs > 0
+    return ("features", "proposals")
 
 
 TRAINED = "trained"

@@ -40,6 +40,7 @@ SETTINGS = (
     "bmn.epochs=1",
     "bmn.tscale=16",
     "bmn.dscale=8",
+    "classification.source=features",
     "evaluation.timelines=1",
     "runtime.threads=1",
 )

@@ -18,10 +18,10 @@ from classification.segment_classifier import (
     save_classifier,
 )
 from classification.segment_features import CONTEXT, segment_features
+from classification.settings import ClassificationConfig
 from classification.sources import WithVideoPrior
 from classification.training_segments import LARGEST_TIOU, draw_training_segments
 from feature_extraction import FeatureStore
-from feature_extraction.settings import FeaturesConfig
 from feature_extraction.store import write_video_features
 from pipeline.stages import SETTINGS
 from runtime.errors import InputError
@@ -136,21 +136,13 @@ def test_a_prior_moves_proposals_to_the_class_of_their_video() -> None:
 
 
 @pytest.mark.parametrize(
-    ("several", "store", "source", "prior"),
-    [
-        (True, None, "trained", 0.0),
-        (False, None, "proposals", 0.0),
-        (True, "features.h5", "trained", 0.0),
-        (False, "features.h5", "trained", 2.0),
-    ],
+    ("several", "own", "prior"), [(True, 0.0, 0.0), (False, 0.0, 2.0), (True, 1.0, 1.0), (False, 1.0, 1.0)]
 )
-def test_auto_follows_the_training_annotations(
-    several: bool, store: str | None, source: str, prior: float
-) -> None:
+def test_auto_follows_the_training_annotations(several: bool, own: float, prior: float) -> None:
     segments = (Segment(0.0, 1.0, "a"), Segment(2.0, 3.0, "b" if several else "a"))
     videos = {f"v{n}": Video(f"v{n}", "training", None, 5.0, segments) for n in range(3)}
-    assert FeaturesConfig in SETTINGS  # all sections are loaded
-    config = run_config(features=FeaturesConfig(store=store))
+    assert ClassificationConfig in SETTINGS  # all sections are loaded
+    config = run_config(classification=ClassificationConfig(video_prior=own))
     choice = choose(VideoDataset(videos, ("a", "b")), config)
-    assert (choice.source, choice.video_prior) == (source, prior)
+    assert (choice.source, choice.video_prior) == ("trained", prior)
     assert f"{3 if several else 0} of 3 training videos show more than one class" in choice.reason

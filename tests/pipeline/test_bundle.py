@@ -68,10 +68,15 @@ def test_holds_arrays_and_json_only(bundle: Path) -> None:
                 np.lib.format.read_array(io.BytesIO(file.read(name)), allow_pickle=False)
 
 
-def test_unpacks_to_three_files(bundle: Path, tmp_path: Path) -> None:
+def test_unpacks_to_the_files_of_a_run(bundle: Path, tmp_path: Path) -> None:
     unpack(bundle, tmp_path)
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == {"config.yaml", "finetune/weights.pt", "bmn/weights.pt"}
+    assert found == {
+        "config.yaml",
+        "finetune/weights.pt",
+        "bmn/weights.pt",
+        "classification/classifier.pt",
+    }
 
 
 # --- The folder of a model repository
@@ -97,7 +102,7 @@ def test_a_model_repository_detects_as_the_run_does(hub: Path, tiny_run: Path, t
 def test_its_files_are_those_of_the_site(hub: Path, tiny_run: Path) -> None:
     assert {path.name for path in hub.iterdir()} == {"config.json", "model.safetensors", "README.md"}
     parameters = safetensors.numpy.load_file(hub / "model.safetensors")
-    assert {name.partition(".")[0] for name in parameters} == {"backbone", "bmn"}
+    assert {name.partition(".")[0] for name in parameters} == {"backbone", "bmn", "classifier"}
     assert str(tiny_run.parent) not in (hub / "config.json").read_text()
 
 
