@@ -126,7 +126,9 @@ def _client(address: str) -> Any:
         raise InputError("runtime.scheduler needs Dask: pip install 'tadaloc[cluster]'") from error
     try:
         return distributed.Client(address, timeout=_CONNECT_LIMIT_S)
-    except TypeError as error:  # Dask's, of an address with TLS
+    except TypeError as error:
+        if not address.startswith("tls:"):
+            raise
         raise InputError(
             f"runtime.scheduler: '{address}' needs certificates, and Dask's configuration names none "
             "(DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..., see docs/planning.md)"

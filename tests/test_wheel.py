@@ -171,4 +171,4 @@ def test_install_run_detect(fresh: Path, folder: Path) -> None:
     video = sorted((folder / "data").rglob("*.mp4"))[0]
     call(fresh, folder, "detect", str(video))
     assert (folder / "detections/index.html").is_file()
-    assert (folder / f"detections/{video.stem}.json").is_file()
+    assert (folder / f"detections/{video.stem.removeprefix('v_')}.json").is_file()
