@@ -33,8 +33,10 @@ def render(template: str, **values: object) -> Markup:
 
 
 def words_table(rows: Sequence[Sequence[str]]) -> Markup:
-    """A table of words, which may be long; the first row is the header."""
-    return Markup('<div class="words">{}</div>').format(table(rows))
+    """A table of words, which may be long; the first row is the header. On a phone, rows of many
+    cells become cards."""
+    kind = "words cards" if len(rows[0]) > 3 else "words"
+    return Markup('<div class="{}">{}</div>').format(kind, table(rows))
 
 
 def player(files: Mapping[str, Path], folder: Path) -> Markup:

@@ -73,7 +73,9 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
     words = Markup("").join(
         Markup("<p>{}</p>").format(text) for text in _words(reach, measured=store is not None)
     )
-    return Section("reach", "Reach", words + table(rows) + grid([chart]))
+    return Section(
+        "reach", "Reach", words + table([list(row) for row in zip(*rows, strict=True)]) + grid([chart])
+    )
 
 
 def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore | None) -> Reach:

@@ -48,6 +48,7 @@ SETTINGS = (
     "bmn.dscale=16",
     "evaluation.timelines=2",
     "runtime.threads=1",
+    "classification.source=proposals",
 )
 FILES = {
     "config.yaml",
@@ -62,7 +63,6 @@ FILES = {
     "proposals/proposals.h5",
     "classification/detections.json",
     "classification/detections_testing.json",
-    "classification/source.json",
     "evaluation/report.html",
     "evaluation/summary.txt",
     "evaluation/tables.txt",
