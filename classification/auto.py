@@ -61,7 +61,9 @@ def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     ]
     several = sum(count > 1 for count in counts)
     reason = f"{several} of {len(counts)} training videos show more than one class"
-    return Choice(TRAINED, prior if several >= SEVERAL_SHARE * len(counts) else prior or PRIOR, reason)
+    if several < SEVERAL_SHARE * len(counts):
+        prior = prior or PRIOR
+    return Choice(TRAINED, prior, reason)
 
 
 def settled_source(run: StageRun, dataset: VideoDataset) -> tuple[SourceKind, RunConfig]:

@@ -66,16 +66,15 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
         lines,
     )
     tious = np.array(run_protocol(config).tiou_thresholds)
-    rows = [["bound of recall (%) at tIoU", *(f"{tiou:.2f}" for tiou in tious), "average"]]
+    columns = [["bound of recall (%) at tIoU", *(f"{tiou:.2f}" for tiou in tious), "average"]]
     for name, best in reach.best.items():
         bounds = 100 * recall_bound(best, tious)
-        rows.append([name, *(f"{value:.2f}" for value in bounds), f"{bounds.mean():.2f}"])
+        columns.append([name, *(f"{value:.2f}" for value in bounds), f"{bounds.mean():.2f}"])
     words = Markup("").join(
         Markup("<p>{}</p>").format(text) for text in _words(reach, measured=store is not None)
     )
-    return Section(
-        "reach", "Reach", words + table([list(row) for row in zip(*rows, strict=True)]) + grid([chart])
-    )
+    rows = list(zip(*columns, strict=True))
+    return Section("reach", "Reach", words + table(rows) + grid([chart]))
 
 
 def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore | None) -> Reach:
