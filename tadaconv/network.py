@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from tadaconv.heads import ClassificationHead
 from tadaconv.inputs import NetworkInput
+from tadaconv.router import RouteFuncMLP
+from tadaconv.router_v2 import RouteFuncTransformer
 
 
 class VideoNetwork(nn.Module):
@@ -86,3 +88,18 @@ def parameter_depths(model: VideoNetwork) -> dict[str, int]:
     for place, block in enumerate(blocks):
         depths |= {name: place + 1 for name in names if name.startswith(block)}
     return depths
+
+
+def router_parameters(model: nn.Module) -> set[str]:
+    """Names of the parameters of all routers, from which the factors of each frame come.
+
+    >>> from tadaconv import create_model
+    >>> len(router_parameters(create_model("r2d_mini", 2)))
+    0
+    """
+    return {
+        f"{place}.{name}"
+        for place, module in model.named_modules()
+        if isinstance(module, RouteFuncMLP | RouteFuncTransformer)
+        for name, _ in module.named_parameters()
+    }

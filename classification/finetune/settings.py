@@ -57,6 +57,10 @@ class FinetuneConfig(TrainingConfig):
     """Learning rate of a block as a multiple of that of the block behind it, from the head to the
     stem (TAdaFormer-B 0.7, -L 0.85); 1: all learn alike. For networks whose blocks stand in a row:
     transformers and ResNets."""
+    router_rate_factor: float = 1.0
+    """Learning rate of the routers, which calibrate the kernels of each frame, as a multiple of the
+    others'. Trained from nothing at a high rate, a network learns sooner with 0.1: at the full rate
+    factors leave their neutral start at once and drown what the kernels learn."""
     label_smoothing: float = 0.0
     """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on
     EPIC-KITCHENS-100 0.2)."""
@@ -101,6 +105,10 @@ class FinetuneConfig(TrainingConfig):
         require(
             0 < self.layer_rate_decay <= 1,
             f"finetune.layer_rate_decay must lie above 0 and at most at 1, found {self.layer_rate_decay}",
+        )
+        require(
+            self.router_rate_factor > 0,
+            f"finetune.router_rate_factor must be above 0, found {self.router_rate_factor}",
         )
         low_px, high_px = self.short_side_px
         require(

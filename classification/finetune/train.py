@@ -27,7 +27,7 @@ from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
 from tadaconv import VideoNetwork, create_model, load_weights
-from tadaconv.network import parameter_depths
+from tadaconv.network import parameter_depths, router_parameters
 from training import checkpoint
 from training.batches import derived_seed
 from training.device import prepare_device
@@ -56,7 +56,7 @@ class FinetuneTask:
         heads: head -> class names.
         loader_workers: processes that decode for the validation.
         new_parameters: names of parameters that the initial weights did not have.
-        rate_factors: multiples of the learning rate by name, see `layer_rates`.
+        rate_factors: multiples of the learning rate by name, see `rate_factors`.
 
     Attributes:
         damaged: video id -> reason, for clips that could not be decoded.
@@ -223,7 +223,7 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
         dataset.heads,
         loader_workers=run.config.runtime.loader_workers,
         new_parameters=new_parameters,
-        rate_factors=layer_rates(model, run.config),
+        rate_factors=rate_factors(model, run.config),
     )
 
 
@@ -264,22 +264,27 @@ def initial_model(config: RunConfig, heads: Mapping[str, tuple[str, ...]]) -> tu
     return model, new_parameters
 
 
-def layer_rates(model: VideoNetwork, config: RunConfig) -> dict[str, float]:
-    """Return the multiple of the learning rate of each parameter, d ** (L + 1 - depth) for L blocks
-    as TAdaFormer is trained; {} where all learn alike.
+def rate_factors(model: VideoNetwork, config: RunConfig) -> dict[str, float]:
+    """Return the multiple of the learning rate of each parameter that has one: d ** (L + 1 - depth)
+    for L blocks as TAdaFormer is trained, times that of the routers.
 
     Raises:
-        InputError: if the network's blocks do not stand in a row.
+        InputError: if rates are to fall by depth and the network's blocks do not stand in a row.
     """
-    decay = config.finetune.layer_rate_decay
-    if decay == 1:
-        return {}
-    try:
-        depths = parameter_depths(model)
-    except ValueError as error:
-        raise InputError(f"finetune.layer_rate_decay={decay} with model={config.model}: {error}") from error
-    last = max(depths.values())
-    return {name: decay ** (last - depth) for name, depth in depths.items()}
+    decay, of_routers = config.finetune.layer_rate_decay, config.finetune.router_rate_factor
+    factors: dict[str, float] = {}
+    if decay != 1:
+        try:
+            depths = parameter_depths(model)
+        except ValueError as error:
+            raise InputError(
+                f"finetune.layer_rate_decay={decay} with model={config.model}: {error}"
+            ) from error
+        last = max(depths.values())
+        factors = {name: decay ** (last - depth) for name, depth in depths.items()}
+    if of_routers != 1:
+        factors |= {name: factors.get(name, 1.0) * of_routers for name in router_parameters(model)}
+    return factors
 
 
 def _weights_file(config: RunConfig) -> Path:

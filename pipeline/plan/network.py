@@ -28,7 +28,7 @@ def start_of_run(dataset: VideoDataset, config: RunConfig) -> tuple[VideoNetwork
         FileNotFoundError: if the weights are not there.
     """
     from classification.finetune.stage import OF_PRETRAINING
-    from classification.finetune.train import initial_model, layer_rates, refuse_unfit_clips
+    from classification.finetune.train import initial_model, rate_factors, refuse_unfit_clips
     from feature_extraction import FeatureStore
     from feature_extraction.checks import check_store
 
@@ -44,7 +44,7 @@ def start_of_run(dataset: VideoDataset, config: RunConfig) -> tuple[VideoNetwork
     with contextlib.redirect_stderr(said):
         model, _ = initial_model(config, dataset.heads)
         refuse_unfit_clips(model, config)
-        layer_rates(model, config)
+        rate_factors(model, config)
     crops = 3 if config.features.crops == "three" else 1
     return model, int(model.num_features) * crops, said.getvalue().splitlines()
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import pipeline.stages  # noqa: F401 (settings of all packages)
 from classification.finetune.settings import FinetuneConfig
-from classification.finetune.train import layer_rates
+from classification.finetune.train import rate_factors
 from runtime.errors import InputError
 from runtime.sections import run_config
 from tadaconv import create_model
@@ -95,7 +95,7 @@ def test_deep_blocks_learn_faster_by_their_depth() -> None:
     config = run_config(
         finetune=FinetuneConfig(layer_rate_decay=0.7, new_layer_rate_factor=10.0), run_dir="x"
     )
-    rates = layer_rates(model, config)
+    rates = rate_factors(model, config)
     names = dict(model.named_parameters())
     assert rates.keys() == names.keys()
     for name in names:
@@ -114,7 +114,7 @@ def test_deep_blocks_learn_faster_by_their_depth() -> None:
 
 
 def test_blocks_of_a_resnet_have_an_order_and_those_of_two_pathways_none() -> None:
-    rates = layer_rates(
+    rates = rate_factors(
         create_model("tada2d_mini", 3), run_config(finetune=FinetuneConfig(layer_rate_decay=0.5), run_dir="x")
     )
     found = [rates[f"backbone.conv{stage}.res_1.conv_branch.b.weight"] for stage in (2, 3, 4, 5)]
@@ -126,7 +126,20 @@ def test_blocks_of_a_resnet_have_an_order_and_those_of_two_pathways_none() -> No
     with pytest.raises(
         InputError, match=r"finetune\.layer_rate_decay=0\.5 with model=slowfast_8x8.*in a row"
     ):
-        layer_rates(model, config)
+        rate_factors(model, config)
+
+
+@pytest.mark.parametrize(("model", "count"), [("tada2d_mini", 42), ("r2d_mini", 0)])
+def test_routers_learn_at_their_own_rate(model: str, count: int) -> None:
+    """The layers G, a and b of each of six routers with their biases, and the norm between."""
+    network = create_model(model, 3)
+    settings = FinetuneConfig(router_rate_factor=0.1, layer_rate_decay=0.5)
+    rates = rate_factors(network, run_config(finetune=settings, run_dir="x"))
+    by_depth = rate_factors(network, run_config(finetune=FinetuneConfig(layer_rate_decay=0.5), run_dir="x"))
+    changed = {name for name in rates if rates[name] != by_depth[name]}
+    assert changed == {name for name in rates if ".b_rf." in name}
+    assert len(changed) == count
+    assert all(rates[name] == pytest.approx(0.1 * by_depth[name]) for name in changed)
 
 
 def test_rates_alike_leave_the_groups_as_they_were() -> None:
