@@ -6,7 +6,7 @@ labels is drawn evenly over the classes; with few labels the finetuning gets mor
 times), as somebody with few labels would give it.
 
     python -m benchmarks.pretraining configs/hacs_mini.yaml [key=value ...] [--seeds 0 1 2]
-    python -m benchmarks.pretraining configs/grid_words.yaml data.root=FOLDER --only-finetune
+    python -m benchmarks.pretraining configs/grid_words.yaml data.root=FOLDER pretrain.epochs=10 --only-finetune
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from pipeline.stages import load_config
 from runtime.config import RunConfig
@@ -28,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARES = (8, 4, 1)
 """One of so many training videos is labelled."""
 MOST_EPOCHS = 4
-PRETRAINING = ("pretrain.picture_px=160", "pretrain.window_px=64", "pretrain.num_frames=8")
-"""Pictures and clips of the sizes that the small networks see."""
+PRETRAINING = ROOT / "configs" / "own_pretrain.yaml"
+"""Whose section `pretrain` is taken, unless the words say otherwise."""
 
 
 def labelled_videos(entries: dict[str, dict], subset: str, one_of: int, seed: int) -> list[str]:
@@ -103,8 +104,10 @@ def compare(config_file: str, words: list[str], seed: int, only: str) -> list[tu
     words += ["data.mini=false", f"data.root={config.data.root}"]
     pictures = link_training_videos(config, folder / "training_videos")
     pretrained = folder / "pretrained"
-    own = [*PRETRAINING, f"run_dir={pretrained}", f"pretrain.pictures={pictures}"]
-    run(config_file, [*words, *own], "pretrain")
+    section = yaml.safe_load(PRETRAINING.read_text())["pretrain"]
+    own = [f"pretrain.{key}={value}" for key, value in section.items()]
+    places = [f"run_dir={pretrained}", f"pretrain.pictures={pictures}"]
+    run(config_file, [*own, *words, *places], "pretrain")
     rows = []
     for one_of in SHARES:
         share = [f"data.annotations={write_share(config, one_of, folder)}"] if one_of > 1 else []
