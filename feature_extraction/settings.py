@@ -32,8 +32,9 @@ class FeaturesConfig:
     """A video of which less than this share of the promised frames decodes is skipped and
     listed."""
     store: str | None = field(default=None, metadata=PLACE)
-    """A finished store (HDF5 file) to use instead of extracting: imported or shared features on
-    this very grid. The stage then only checks it, and needs neither videos nor finetuning."""
+    """A finished store (HDF5 file, or a folder that `zoo pack` wrote) to use instead of extracting:
+    imported or shared features on this very grid. The stage then only checks it, and needs neither
+    videos nor finetuning."""
     joined: tuple[str, ...] = ()
     """Further stores, of whatever grids, whose features stand beside those of `store`, at its
     times: RGB and flow, or two networks."""

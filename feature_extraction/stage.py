@@ -5,25 +5,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runtime.fingerprint import file_state
+from feature_extraction.store import MERGED_NAME
 from runtime.sections import RunConfig
 from runtime.stage_spec import StageRun, StageSpec
 from video_datasets.dataset import annotations_state, dataset_inputs
 
 
 def stage_spec(config: RunConfig) -> StageSpec:
-    """Return the stage as the config makes it: with `features.store` it reads that file, and no
-    finetuning."""
+    """Return the stage as the config makes it: with `features.store` it reads that file or pack, and
+    no finetuning."""
     if config.features.store is None:
         return SPEC
-    from feature_extraction.imported import joined_files, store_file
+    from feature_extraction.imported import joined_places, place_state, store_place
 
     inputs = {
         "annotations": annotations_state(config.data),
-        "store": file_state(store_file(config.features)),
-        **{f"joined.{place}": file_state(path) for place, path in enumerate(joined_files(config.features))},
+        "store": place_state(store_place(config.features)),
+        **{f"joined.{i}": place_state(place) for i, place in enumerate(joined_places(config.features))},
     }
-    return replace(SPEC, reads=(), inputs=lambda _: inputs)
+    return replace(SPEC, reads=(), inputs=lambda _: inputs, stores=(MERGED_NAME, f"{MERGED_NAME}/*"))
 
 
 def work(run: StageRun) -> None:
@@ -48,5 +48,5 @@ SPEC = StageSpec(
     sections=("data", "grid", "features"),
     reads=("finetune",),
     inputs=lambda config: dataset_inputs(config.data),
-    stores=("features.h5",),
+    stores=(MERGED_NAME,),
 )

@@ -6,6 +6,8 @@ grid.
     /<id>          T x C, attributes          /<id 1>          /<id 2>          ...
     /_times/<id>   T, float64, seconds        /_times/<id 1>   /_times/<id 2>   ...
 
+A pack (`zoo pack --shard-gb`) is a folder of such merged files and their index (`merged`).
+
 Attributes of /<id>: the fields of the `TimeGrid` as "grid.fps", "grid.stride_frames", ...;
 `complete`; `values_sum`, by which damage is noticed (`integrity`; older stores have none and open
 all the same); and what the writer adds (backbone fingerprint, source file, duration_s, ...;
@@ -21,7 +23,6 @@ none.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from feature_extraction import integrity
-from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, has_whole_features, holds
+from feature_extraction.integrity import COMPLETE, SUM, TIMES_GROUP, has_whole_features
+from feature_extraction.merged import MergedFile, Shards, is_pack
 from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, as_float32, read_info
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
@@ -163,21 +165,21 @@ def merge_features(
 
 
 class FeatureStore(Mapping[str, FeatureRecord]):
-    """Read features by video id, from a merged file or from a folder of per-video files.
+    """Read features by video id, from a merged file, a pack, or a folder of per-video files.
 
-    In a folder, a per-video file goes before an entry of `features.h5`, and files that are
-    incomplete or do not open count as absent. Pickles as its path; a merged file is opened once per
-    process, at the first read. The list of ids is made once, at the first iteration. The values of
-    a video are compared with their sum the first time that a process reads any of them. Methods
-    raise KeyError for other videos.
+    In a folder, a per-video file goes before an entry of `features.h5` (a file, or a link to a
+    pack), and files that are incomplete or do not open count as absent. Pickles as its path; a
+    merged file or a shard is opened once per process, at the first read. The list of ids is made
+    once, at the first iteration. The values of a video are compared with their sum the first time
+    that a process reads any of them. Methods raise KeyError for other videos.
 
     Args:
         path: HDF5 file or folder.
 
     Raises:
         InputError: if there is no such file or folder, or the file is no HDF5 file; from methods,
-            if it is damaged within (names the video), written by another process just now, or takes
-            its values from elsewhere.
+            if it is damaged within (names the video, and the shard), written by another process
+            just now, or takes its values from elsewhere.
 
     Example:
         >>> store = FeatureStore("runs/hacs/features")            # doctest: +SKIP
@@ -189,19 +191,16 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         self.path = Path(path)
         if not self.path.exists():
             raise InputError(f"{self.path}: no such feature store; run the feature extraction first")
-        self._folder = self.path if self.path.is_dir() else None
-        self._merged_path = self.path / MERGED_NAME if self._folder else self.path
-        if not self._folder and not h5py.is_hdf5(self.path):
+        self._folder = self.path if self.path.is_dir() and not is_pack(self.path) else None
+        place = self.path / MERGED_NAME if self._folder else self.path
+        self._merged: MergedFile | Shards = Shards(place) if is_pack(place) else MergedFile(place)
+        if self.path.is_file() and not h5py.is_hdf5(self.path):
             raise InputError(
                 f"{self.path}: not an HDF5 file, or cut short; merge or extract the features again"
             )
-        self._merged: h5py.File | None = None
-        self._merged_pid = -1
         self._ids: list[str] | None = None
         self._checked: set[str] = set()
         """Videos whose values this process has compared with their sum."""
-        self._known: set[str] = set()
-        """Videos that this process has seen whole in the merged file."""
 
     def __reduce__(self) -> tuple[type[FeatureStore], tuple[Path]]:
         return type(self), (self.path.absolute(),)  # other processes may be elsewhere
@@ -228,8 +227,7 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         if video_id not in self._checked:
             if wrong := integrity.damage(info.values_sum, features, times_s):
                 raise InputError(
-                    f"{self.path}: video {video_id!r}: damaged: {wrong}; copy the file again, or remove it and extract "
-                    "again"
+                    f"{self._where(video_id)}: damaged: {wrong}; copy the file again, or remove it and extract again"
                 )
             self._checked.add(video_id)
         return features, times_s
@@ -300,24 +298,21 @@ class FeatureStore(Mapping[str, FeatureRecord]):
     def _opened(self, video_id: str) -> Iterator[h5py.File]:
         """The same without a look at the values."""
         own = self._folder / f"{video_id}.h5" if self._folder else None
-        merged = self._merged_file()
         if (
             own is not None
             and own.parent == self._folder
-            and own != self._merged_path
+            and own != self._merged.path
             and has_whole_features(own)
         ):
             with open_hdf5(own) as file:
                 yield file
-        elif merged is not None and self._in_merged(merged, video_id):
+        elif (merged := self._merged.file_of(video_id)) is not None:
             yield merged
         else:
             raise KeyError(f"{self.path}: no features of video {video_id!r}")
 
-    def _in_merged(self, merged: h5py.File, video_id: str) -> bool:
-        if video_id not in self._known and holds(merged, video_id):
-            self._known.add(video_id)
-        return video_id in self._known
+    def _where(self, video_id: str) -> str:
+        return f"{self._merged.place_of(video_id) or self.path}: video {video_id!r}"
 
     def _listed(self) -> list[str]:
         if self._ids is None:
@@ -333,29 +328,12 @@ class FeatureStore(Mapping[str, FeatureRecord]):
         except (InputError, KeyError):
             raise
         except (OSError, RuntimeError, ValueError) as error:  # ValueError: of the time grid
-            where = f"{self.path}: video {video_id!r}" if video_id else str(self.path)
+            where = self._where(video_id) if video_id else str(self.path)
             raise InputError(f"{where}: damaged ({error}); copy it again, or extract again") from error
 
     def _found_ids(self) -> Iterator[str]:
         """Yield ids as they are found, some of them twice."""
-        merged = self._merged_file()
-        if merged is not None:
-            yield from (name for name in integrity.names_in(merged) if self._in_merged(merged, name))
+        yield from self._merged.ids()
         if self._folder:
-            own = (path for path in self._folder.glob("*.h5") if path != self._merged_path)
+            own = (path for path in self._folder.glob("*.h5") if path != self._merged.path)
             yield from (path.stem for path in own if has_whole_features(path))
-
-    def _merged_file(self) -> h5py.File | None:
-        # An HDF5 handle must not be used across a fork: each process opens its own.
-        if self._merged is None or self._merged_pid != os.getpid():
-            if not h5py.is_hdf5(self._merged_path):
-                return None
-            try:
-                self._merged = open_hdf5(self._merged_path)
-                self._known = set()
-            except OSError as error:
-                raise InputError(
-                    f"{self._merged_path}: cut short or damaged ({error}); copy it again, or extract again"
-                ) from error
-            self._merged_pid = os.getpid()
-        return self._merged

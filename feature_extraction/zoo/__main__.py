@@ -38,6 +38,8 @@ def _pack(arguments: argparse.Namespace) -> int:
     from feature_extraction.zoo.pack import pack_store
 
     refuse_overwriting([arguments.out], [arguments.store])  # a store may be a folder
+    if arguments.shard_gb is not None and not arguments.shard_gb > 0:
+        raise InputError(f"--shard-gb must be above 0, found {arguments.shard_gb:g}")
     facts = CardFacts(
         name=arguments.name,
         dataset=arguments.dataset,
@@ -46,7 +48,12 @@ def _pack(arguments: argparse.Namespace) -> int:
         licence_weights=arguments.licence_weights,
     )
     line, is_random = pack_store(
-        arguments.store, arguments.out, facts, dtype=arguments.dtype, metrics=arguments.metrics
+        arguments.store,
+        arguments.out,
+        facts,
+        dtype=arguments.dtype,
+        metrics=arguments.metrics,
+        shard_bytes=None if arguments.shard_gb is None else arguments.shard_gb * 1e9,
     )
     print(line)
     if is_random:
@@ -62,6 +69,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     for place, what in result.problems:
         print(f"wrong: {place}: {what}")
+    if len(result.shards) > 1:
+        print("\n".join(f"{name}: {words}" for name, words in result.shards.items()))
     _list(result.skipped)
     compared = (
         f"{result.compared} of them compared with a new extraction"

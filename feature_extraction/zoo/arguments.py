@@ -27,6 +27,7 @@ Each has its own --help. docs/features.md explains the store, the time grids, an
 EPILOG = f"""\
 examples:
   python -m feature_extraction.zoo pack runs/hacs --out hacs_tada2d --name "TAda2D on HACS" --dataset "HACS Segments"
+  python -m feature_extraction.zoo pack runs/hacs --out hacs_tada2d --shard-gb 10
   python -m feature_extraction.zoo verify hacs_tada2d --videos hacs/videos --weights runs/hacs/finetune/weights.pt
   python -m feature_extraction.zoo export runs/hacs --format npy --out hacs_npy
   python -m feature_extraction.zoo import epic_features --out ek100.h5 --preset tadaconv-ek100 \\
@@ -90,6 +91,12 @@ def _define_pack(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", type=user_path, required=True, metavar="DIR", help="the folder to write")
     add("--dtype", default="float16", choices=("float16", "float32"), help="(default: %(default)s)")
+    add(
+        "--shard-gb",
+        type=float,
+        metavar="G",
+        help="write files of about G GB and an index; again on the same DIR: add the videos that it lacks",
+    )
     add("--name", default="Features", help="title of the card")
     add("--dataset", default="not stated", help="name of the data set")
     for what in ("features", "videos", "weights"):

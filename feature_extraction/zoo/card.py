@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,11 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 
 def render_card(
-    facts: CardFacts, summary: StoreSummary, dtype: str, file_name: str, metrics: dict[str, Any] | None
+    facts: CardFacts,
+    summary: StoreSummary,
+    dtype: str,
+    file_names: Sequence[str],
+    metrics: dict[str, Any] | None,
 ) -> str:
     """Return the text of README.md.
 
@@ -53,7 +58,7 @@ def render_card(
         facts: from the command line.
         summary: of the store.
         dtype: in which the features are packed.
-        file_name: of the HDF5 file.
+        file_names: of the HDF5 files, one or several.
         metrics: content of metrics.json, None where nothing is known.
     """
     sections = [
@@ -61,8 +66,8 @@ def render_card(
         _random_warning(summary),
         _facts_table(facts, summary, dtype),
         _figures(metrics),
-        _loading(file_name, summary),
-        _readers(summary),
+        _loading(file_names, summary),
+        _readers(summary, len(file_names)),
         "## Files\n\n`index.csv` has a line a video; `sha256` there is of the features' bytes as stored (row by row,"
         " little-endian), followed by those of the times. `sha256sum -c SHA256SUMS` checks the files,"
         "\n`python -m feature_extraction.zoo verify .` everything else.",
@@ -121,11 +126,15 @@ def _figures(metrics: dict[str, Any] | None) -> str:
     )
 
 
-def _loading(file_name: str, summary: StoreSummary) -> str:
+def _loading(file_names: Sequence[str], summary: StoreSummary) -> str:
+    file_name, *further = file_names
+    store = "." if further else file_name
+    which = f"; of the {len(file_names)} files, `index.csv` names the one of each video" if further else ""
     return f"""\
 ## Loading
 
-Any HDF5 reader finds one dataset a video at the root, T x {summary.channels}, and its times in seconds under `_times`:
+Any HDF5 reader finds one dataset a video at the root, T x {summary.channels}, and its times in seconds under
+`_times`{which}:
 
 ```python
 import h5py
@@ -142,7 +151,7 @@ With TAdaLoc:
 ```python
 from feature_extraction import FeatureStore
 
-store = FeatureStore("{file_name}")
+store = FeatureStore("{store}")
 for video_id, record in store.items():
     print(video_id, record.features.shape, record.times, record.grid)
 ```
@@ -150,7 +159,7 @@ for video_id, record in store.items():
 and to train BMN on them, in a config or behind a command:
 
 ```
-features.store={file_name} {grid_words(summary.grid)}
+features.store={store} {grid_words(summary.grid)}
 ```"""
 
 
@@ -159,11 +168,12 @@ def grid_words(grid: TimeGrid) -> str:
     return " ".join(f"grid.{name}={value}" for name, value in grid.to_dict().items())
 
 
-def _readers(summary: StoreSummary) -> str:
+def _readers(summary: StoreSummary, n_files: int) -> str:
     values = config_values(summary.grid, summary.channels, summary.longest, "npy")
+    as_it_is = "ActionFormer's `anet` data set opens this HDF5 file as its `feat_folder`; for the others, "
     return (
-        "## Settings for other programs\n\nActionFormer's `anet` data set opens this HDF5 file as its `feat_folder`;"
-        " for the others, `python -m feature_extraction.zoo export` writes a file a video. BMN (100 rows a video):"
+        f"## Settings for other programs\n\n{as_it_is if n_files == 1 else ''}"
+        "`python -m feature_extraction.zoo export` writes a file a video. BMN (100 rows a video):"
         f" `--format csv --cells 100`, `temporal_scale: 100`, `feat_dim: {summary.channels}`.\n\n"
         f"```\n{describe_config_values(values, summary.grid)}```"
     )

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feature_extraction.index import PACKED_NAME
 from feature_extraction.store import MERGED_NAME, FeatureInfo, FeatureStore
 from runtime.errors import InputError
 from video_datasets.time_grid import TimeGrid
 
 FEATURES_FOLDER = "features"
 """Folder of the features stage within a run."""
-PACKED_NAME = "features.hdf5"
-"""Of the file that `pack` writes; so named, ActionFormer's anet.py opens it as it is."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ def open_store(path: Path | str) -> FeatureStore:
     return store
 
 
-def summarise(store: FeatureStore) -> StoreSummary:
-    """Go through a store once.
+def summarise(*stores: FeatureStore) -> StoreSummary:
+    """Go through stores once; of a video that is in several, the first counts.
 
     Raises:
         InputError: if two videos differ in grid or channels; names both.
@@ -62,7 +61,10 @@ def summarise(store: FeatureStore) -> StoreSummary:
     first: FeatureInfo | None = None
     shared: dict[str, Any] = {}
     dtypes, features, longest, duration_s = set(), 0, 0, 0.0
-    for video_id in store:
+    held: dict[str, FeatureStore] = {}
+    for store in stores:
+        held |= {video_id: store for video_id in store if video_id not in held}
+    for video_id, store in held.items():
         info = store.info(video_id)
         if first is None:
             first_id, first, shared = video_id, info, dict(info.attributes)
@@ -77,9 +79,9 @@ def summarise(store: FeatureStore) -> StoreSummary:
         longest = max(longest, info.shape[0])
         duration_s += float(info.attributes.get("duration_s", 0.0))
     if first is None:
-        raise InputError(f"{store.path}: holds no features of any video")
+        raise InputError(f"{stores[0].path}: holds no features of any video")
     return StoreSummary(
-        videos=len(store),
+        videos=len(held),
         features=features,
         longest=longest,
         duration_s=duration_s,

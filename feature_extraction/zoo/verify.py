@@ -1,5 +1,5 @@
-"""Everything that can be checked of a packed store: sums, index, layout, values, times,
-attributes."""
+"""Everything that can be checked of a packed store, a shard at a time: sums, index, layout, values,
+times, attributes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from feature_extraction.index import INDEX_NAME, PACKED_NAME, SHARD, IndexRow, index_row, read_index
 from feature_extraction.store import TIMES_GROUP, FeatureStore
-from feature_extraction.zoo.index import (
-    INDEX_NAME,
-    SUMS_NAME,
-    IndexRow,
-    index_row,
-    read_index,
-    read_sums,
-)
 from feature_extraction.zoo.pack import CARD_NAME
-from feature_extraction.zoo.summary import PACKED_NAME
+from feature_extraction.zoo.shards import shard_names
+from feature_extraction.zoo.sums import SUMS_NAME, read_sums
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
 from runtime.hdf5 import open_hdf5
@@ -36,6 +30,8 @@ TIME_TOLERANCE_S = 1e-9
 class Verification:
     """What came of it: place -> what is wrong there; video id -> why it was not compared."""
 
+    shards: dict[str, str] = field(default_factory=dict)
+    """Of a pack in several: name -> what was found, in words."""
     videos: int = 0
     compared: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -48,7 +44,7 @@ def verify(
     """Check a folder that `pack` wrote.
 
     Args:
-        folder: with features.hdf5, README.md, index.csv, SHA256SUMS.
+        folder: with features.hdf5 or shards, README.md, index.csv, SHA256SUMS.
         videos: folder of the videos, to extract some of them again; None: not done.
         weights: file of the network for that.
         sample: how many videos to extract again, spread evenly over the ids.
@@ -60,33 +56,38 @@ def verify(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one that `zoo pack` wrote")
     result = Verification()
-    _check_files(folder, result)
-    path = folder / PACKED_NAME
     index = _rows_of_index(folder, result)
-    try:
-        with open_hdf5(path) as file:
-            readable = _check_features(file, index, result)
-    except (OSError, RuntimeError) as error:
-        result.problems.append((PACKED_NAME, f"missing, damaged, or not an HDF5 file ({error})"))
-        return result
+    names = shard_names(index or {}, folder) or [PACKED_NAME]
+    _check_files(folder, names, result)
+    check = _Check(index, result)
+    readable = [(name, video_id) for name in names for video_id in check.shard(folder / name)]
     if videos is not None and readable:
-        from feature_extraction.zoo.reextract import compare_with_videos
-
         step = max(1, len(readable) // max(1, sample))
-        chosen = readable[::step][:sample]
-        wrong, result.skipped = compare_with_videos(FeatureStore(path), chosen, videos, weights)
-        result.problems += [(f"{PACKED_NAME}, video '{video_id}'", what) for video_id, what in wrong.items()]
-        result.compared = len(chosen) - len(result.skipped)
+        _extract_again(folder, readable[::step][:sample], videos, weights, result)
     return result
 
 
-def _check_files(folder: Path, result: Verification) -> None:
+def _extract_again(
+    folder: Path, sample: list[tuple[str, str]], videos: Path, weights: Path | None, result: Verification
+) -> None:
+    """Compare some videos, (shard, id) each, with a new extraction."""
+    from feature_extraction.zoo.reextract import compare_with_videos
+
+    for name in dict.fromkeys(name for name, _ in sample):
+        chosen = [video_id for shard, video_id in sample if shard == name]
+        wrong, skipped = compare_with_videos(FeatureStore(folder / name), chosen, videos, weights)
+        result.problems += [(f"{name}, video '{video_id}'", what) for video_id, what in wrong.items()]
+        result.skipped |= skipped
+        result.compared += len(chosen) - len(skipped)
+
+
+def _check_files(folder: Path, shards: list[str], result: Verification) -> None:
     try:
         sums = read_sums(folder)
     except (InputError, FileNotFoundError) as error:
         result.problems.append((SUMS_NAME, str(error)))
         return
-    for name in (PACKED_NAME, INDEX_NAME, CARD_NAME):
+    for name in (*shards, INDEX_NAME, CARD_NAME):
         if name not in sums:
             result.problems.append((SUMS_NAME, f"does not list {name}"))
     for name, expected in sums.items():
@@ -104,27 +105,48 @@ def _rows_of_index(folder: Path, result: Verification) -> dict[str, IndexRow] | 
         return None
 
 
-def _check_features(file: h5py.File, index: dict[str, IndexRow] | None, result: Verification) -> list[str]:
-    """Check the HDF5 file, a video at a time; return the ids of those that are whole."""
-    kinds: dict[tuple[str, ...], str] = {}
-    whole = []
-    names = [name for name in file if name != TIMES_GROUP]
-    result.videos = len(names)
-    for video_id in progress(names, description="verify", unit="video"):
+class _Check:
+    """Look at one HDF5 file after the other, a video at a time."""
+
+    def __init__(self, index: dict[str, IndexRow] | None, result: Verification) -> None:
+        self.index, self.result = index, result
+        self.kinds: dict[tuple[str, ...], str] = {}
+        """What the videos of all shards have in common -> the first such video."""
+
+    def shard(self, path: Path) -> list[str]:
+        """Check one file; return the ids of the videos that are whole."""
+        listed = {name for name, row in (self.index or {}).items() if row[SHARD] == path.name}
+        before = len(self.result.problems)
         try:
-            found = _video_problems(file, video_id)
-            if not found:
-                whole.append(video_id)
-                found = _index_problems(index_row(file, video_id), index)
-                kind = _kind(file[video_id])
-                if kinds.setdefault(kind, video_id) == video_id and len(kinds) > 1:
-                    found.append(f"{', '.join(kind)}, unlike '{next(iter(kinds.values()))}'")
-        except (OSError, RuntimeError, KeyError) as error:  # damage within the file
-            found = [f"not readable ({error})"]
-        result.problems += [(f"{PACKED_NAME}, video '{video_id}'", what) for what in found]
-    for video_id in sorted((index or {}).keys() - set(names)):
-        result.problems.append((INDEX_NAME, f"lists video '{video_id}', which {PACKED_NAME} lacks"))
-    return whole
+            with open_hdf5(path) as file:
+                names = [name for name in file if name != TIMES_GROUP]
+                whole = self._videos(file, names, path.name)
+        except (OSError, RuntimeError) as error:
+            self.result.problems.append((path.name, f"missing, damaged, or not an HDF5 file ({error})"))
+            self.result.shards[path.name] = f"not readable, {len(listed)} videos"
+            return []
+        for video_id in sorted(listed - set(names)):
+            self.result.problems.append((INDEX_NAME, f"lists video '{video_id}', which {path.name} lacks"))
+        self.result.videos += len(names)
+        n_problems = len(self.result.problems) - before
+        self.result.shards[path.name] = f"{len(names)} videos, {n_problems} problems"
+        return whole
+
+    def _videos(self, file: h5py.File, names: list[str], shard: str) -> list[str]:
+        whole = []
+        for video_id in progress(names, description=f"verify {shard}", unit="video"):
+            try:
+                found = _video_problems(file, video_id)
+                if not found:
+                    whole.append(video_id)
+                    found = _index_problems(index_row(file, video_id, shard), self.index)
+                    kind = _kind(file[video_id])
+                    if self.kinds.setdefault(kind, video_id) == video_id and len(self.kinds) > 1:
+                        found.append(f"{', '.join(kind)}, unlike '{next(iter(self.kinds.values()))}'")
+            except (OSError, RuntimeError, KeyError) as error:  # damage within the file
+                found = [f"not readable ({error})"]
+            self.result.problems += [(f"{shard}, video '{video_id}'", what) for what in found]
+        return whole
 
 
 def _kind(dataset: h5py.Dataset) -> tuple[str, ...]:

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from feature_extraction.extractor import extract_video
+from feature_extraction.index import read_index, write_index
 from feature_extraction.recipe import source_attributes
 from feature_extraction.store import FeatureStore, merge_features, write_video_features
 from feature_extraction.zoo.__main__ import main
 from feature_extraction.zoo.import_features import write_skipped
-from feature_extraction.zoo.index import read_index, write_index
 from feature_extraction.zoo.reextract import load_recipe
 from tadaconv import create_model
 from video_datasets.time_grid import TimeGrid
@@ -359,7 +359,7 @@ def test_values_beyond_float16_are_told(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_names_that_a_spreadsheet_would_run_are_quoted_and_read_back(tmp_path: Path) -> None:
-    row = {"features": "3", "channels": "6", "duration_s": "1.6", "sha256": "0"}
+    row = {"features": "3", "channels": "6", "duration_s": "1.6", "sha256": "0", "shard": "features.hdf5"}
     rows = [
         {"video_id": "=1+1", "source": "@clip.mp4", **row},
         {"video_id": "-AbC_1", "source": "a.mp4", **row},
