@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from feature_extraction import FeatureStore
 from one_stage.architecture import Architecture
-from one_stage.decode import decode
+from one_stage.decode import Found, Told, decode
 from one_stage.rows import rows_to_seconds
 from one_stage.settings import OneStageConfig
 from one_stage.usable import Names
@@ -54,34 +55,44 @@ class OneStageHead:
 
     def candidates(self, store: FeatureStore, video_id: str) -> Candidates:
         """Find the candidates of a video, T >= 1 features of which are in the store."""
-        arch, times_s = self.trained.network.arch, store.times(video_id)
-        feats = torch.from_numpy(store.read_range(video_id, 0, len(times_s)).T)
-        behind = released_length(arch, len(times_s)) - len(times_s) if arch.padding != "right" else 0
-        valid_T = F.pad(torch.ones(len(times_s), dtype=torch.bool, device=self.device), (0, behind))
+        times_s = store.times(video_id)
         with torch.inference_mode():
-            if behind:  # padding copies
-                feats = F.pad(feats, (0, behind))
-            outputs = self.trained.network(feats[None].to(self.device), valid_T[None])
             found = decode(
-                outputs,
-                valid_T,
-                arch.class_towers,
+                [self.told(store, video_id)],
+                torch.ones(len(times_s), dtype=torch.bool, device=self.device),
                 min_score=self.config.min_score,
                 top_candidates=self.config.top_candidates,
                 min_length=self.config.min_length,
             )
         segments_s = rows_to_seconds(times_s, self.grid.stride_s, found.rows)
-        duration_s = store.duration_s(video_id)
-        classes = found.classes if self.labels else None
-        # What lies outside the video altogether would be empty once cut.
-        inside = (segments_s[:, 0] < duration_s) & (segments_s[:, 1] > 0)
-        return Candidates(
-            segments_s[inside],
-            found.scores[inside],
-            1.0,
-            duration_s,
-            None if classes is None else classes[inside],
+        return inside_video(segments_s, found, store.duration_s(video_id), bool(self.labels))
+
+    def told(self, store: FeatureStore, video_id: str) -> Told:
+        """Return what the network says at the rows that have a feature; call it in inference
+        mode."""
+        arch, count = self.trained.network.arch, store.info(video_id).shape[0]
+        feats = torch.from_numpy(store.read_range(video_id, 0, count).T)
+        behind = released_length(arch, count) - count if arch.padding != "right" else 0
+        valid_T = F.pad(torch.ones(count, dtype=torch.bool, device=self.device), (0, behind))
+        if behind:  # padding copies
+            feats = F.pad(feats, (0, behind))
+        outputs = self.trained.network(feats[None].to(self.device), valid_T[None])
+        return Told(
+            {
+                name: [map_[..., : -(-count // 2**level)] for level, map_ in enumerate(maps)]
+                for name, maps in outputs.items()
+            },
+            arch.class_towers,
         )
+
+
+def inside_video(
+    segments_s: NDArray[np.float64], found: Found, duration_s: float, labelled: bool
+) -> Candidates:
+    """Return what does not lie outside the video altogether, which would be empty once cut."""
+    inside = (segments_s[:, 0] < duration_s) & (segments_s[:, 1] > 0)
+    classes = found.classes[inside] if labelled else None
+    return Candidates(segments_s[inside], found.scores[inside], 1.0, duration_s, classes)
 
 
 def load_head(folder: Path, config: OneStageConfig, device: torch.device) -> OneStageHead:

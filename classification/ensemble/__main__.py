@@ -27,7 +27,8 @@ Average several networks or runs, and score the members and the ensemble by our 
 --average views: softmax of the networks over the views of labelled segments, from `python -m
 classification.finetune.test`; accuracy. --average classes: class scores of the first run's proposals; mAP.
 --average detections: what runs (or files of detections) found; segments of one class that overlap enough count
-as one finding, whose score is the mean; mAP.
+as one finding, whose score is the mean; mAP. --average pairs: a run with one_stage.classes=verb and one with
+noun, point by point, as actions (docs/one_stage.md); mAP.
 
 Weights chosen on the videos that they are scored on flatter the ensemble."""
 
@@ -35,9 +36,11 @@ EXAMPLES = """\
   python -m classification.ensemble runs/k400_8f runs/k400_16f --average views
   python -m classification.ensemble runs/hacs_8f runs/hacs_16f --average classes --out both.h5
   python -m classification.ensemble runs/hacs runs/hacs_af --average detections --weights 2 1 --out both.h5
+  python -m classification.ensemble runs/verbs runs/nouns --average pairs --out submission.json
   python -m classification.ensemble a.json b.json --average detections --ground-truth HACS_segments_v1.1.1.json
 
---out writes the ensemble's detections, which `python -m evaluation` takes; --json all figures."""
+--out writes the ensemble's detections, which `python -m evaluation` takes, as HDF5 or, .json, in the submission
+format of the first run; --json all figures."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +68,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     add_protocol(parser, required=False)
     add_ground_truth(parser, required=False)
-    add("--out", type=user_path, metavar="FILE.h5", help="write the ensemble's detections here")
+    add("--out", type=user_path, metavar="FILE", help="write the ensemble's detections here (.h5, .json)")
     add("--json", type=user_path, metavar="FILE", help="write all figures here")
     return parser
 
@@ -73,9 +76,9 @@ def command_parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     import pipeline.stages  # noqa: F401 (settings of all packages, to read configurations of runs)
     from classification.ensemble.figures import legend
+    from classification.ensemble.outputs import write_ensemble
     from classification.ensemble.weights import shares
     from runtime.atomic import write_json
-    from video_datasets.predictions import write_predictions
 
     if not 2 <= len(arguments.members) <= len(ascii_uppercase):
         raise InputError(f"expected 2 to 26 members, found {len(arguments.members)}")
@@ -86,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         if made.detections is None:
             raise InputError("--out is for detections; --average views makes figures alone (--json)")
-        write_predictions(arguments.out, made.detections)
+        write_ensemble(arguments.out, made.detections, arguments.members[0])
     if arguments.json:
         members = dict(zip(ascii_uppercase, map(str, arguments.members), strict=False))
         write_json(arguments.json, {"members": members, "weights": weights.tolist(), "figures": made.figures})
@@ -144,17 +147,39 @@ def _detections(arguments: argparse.Namespace, weights: NDArray[np.float64]) -> 
     return _scored([*compared.predictions, fused], compared)
 
 
+def _pairs(arguments: argparse.Namespace, weights: NDArray[np.float64]) -> Made:
+    from classification.ensemble.classes import run_config
+    from classification.ensemble.pairs import open_pair, pair_all
+    from evaluation.comparison.compared import how_scored
+    from video_datasets.dataset import load_dataset
+
+    if len(weights) != 2 or arguments.weights:
+        raise InputError("--average pairs takes two runs, of verbs and of nouns, and no --weights")
+    pair_video, data = open_pair(*arguments.members), run_config(arguments.members[0]).data
+    dataset = load_dataset(data, for_training=False)
+    videos = list(dataset.subset(arguments.subset or data.validation_subset))
+    found = pair_all(pair_video, [video.video_id for video in videos])
+    if not any(video.segments for video in videos):
+        return Made("no figures: these videos have no labels", {}, found)
+    asked = _asked(arguments)
+    asked["protocol_name"] = arguments.protocol or "ek100"  # a run of verbs alone is scored by another
+    return _scored([found], how_scored(arguments.members, **asked))
+
+
 def _compared(arguments: argparse.Namespace) -> Compared:
     from evaluation.comparison.compared import collect_members
 
-    return collect_members(
-        arguments.members,
-        ground_truth=arguments.ground_truth,
-        ground_truth_format_name=arguments.format,
-        protocol_name=arguments.protocol,
-        tious=arguments.tiou,
-        subset=arguments.subset,
-    )
+    return collect_members(arguments.members, **_asked(arguments))
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "ground_truth": arguments.ground_truth,
+        "ground_truth_format_name": arguments.format,
+        "protocol_name": arguments.protocol,
+        "tious": arguments.tiou,
+        "subset": arguments.subset,
+    }
 
 
 def _scored(found: Sequence[Predictions], compared: Compared) -> Made:
@@ -169,6 +194,7 @@ WAYS: dict[str, Callable[[argparse.Namespace, NDArray[np.float64]], Made]] = {
     "views": _views,
     "classes": _classes,
     "detections": _detections,
+    "pairs": _pairs,
 }
 """What can be averaged -> what does it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,23 @@ class Compared:
     settings: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def collect_members(
+def collect_members(paths: Sequence[Path], **asked: Any) -> Compared:
+    """Read files of detections or folders of runs; what is not given follows from the first run.
+
+    Args:
+        paths: files and folders.
+        asked: as `how_scored` takes it.
+
+    Raises:
+        FileNotFoundError: if something is not there.
+        InputError: if there is neither a ground truth nor a run, or a file cannot be read.
+    """
+    compared = how_scored(paths, **asked)
+    found = tuple(read_predictions_file(_detections(path), compared.protocol) for path in paths)
+    return replace(compared, predictions=found)
+
+
+def how_scored(
     paths: Sequence[Path],
     *,
     ground_truth: Path | None = None,
@@ -50,12 +66,8 @@ def collect_members(
     tious: str = "",
     subset: str | None = None,
 ) -> Compared:
-    """Read files of detections or folders of runs; what is not given follows from the first run.
-
-    Raises:
-        FileNotFoundError: if something is not there.
-        InputError: if there is neither a ground truth nor a run, or a file cannot be read.
-    """
+    """Return what files or runs are scored by, before any predictions are read; raises as
+    `collect_members`."""
     configs = [_config(path) for path in paths]
     first = next((config for config in configs if config is not None), None)
     if protocol_name is None and first is not None:
@@ -70,8 +82,7 @@ def collect_members(
         truth, subset = read_annotations(first.data), subset or first.data.validation_subset
     else:
         raise InputError("give --ground-truth, or at least one folder of a run, which names its own")
-    found = tuple(read_predictions_file(_detections(path), protocol) for path in paths)
-    return Compared(truth, subset or subset_of(truth, protocol), protocol, found, differing_settings(configs))
+    return Compared(truth, subset or subset_of(truth, protocol), protocol, (), differing_settings(configs))
 
 
 def _config(path: Path) -> RunConfig | None:

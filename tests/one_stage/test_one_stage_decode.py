@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from one_stage import from_released
-from one_stage.decode import decode
+from one_stage.decode import Told, decode
 from tests.golden_heads import Golden
 
 
@@ -17,7 +17,11 @@ def test_candidates_equal_those_of_the_original(golden: Golden) -> None:
     with torch.no_grad():
         outputs = network(feats[:1], valid[:1])
     found = decode(
-        outputs, valid[0], network.arch.class_towers, min_score=0.001, top_candidates=2000, min_length=0.05
+        [Told(outputs, network.arch.class_towers)],
+        valid[0],
+        min_score=0.001,
+        top_candidates=2000,
+        min_length=0.05,
     )
     segments_s = np.clip((found.rows * 16 + 32 / 2) / 30, 0, 60)  # stride, clip and rate of the golden data
     ours = np.lexsort((found.classes, -found.scores))
@@ -33,7 +37,11 @@ def test_best_of_each_level_are_kept(golden: Golden) -> None:
     with torch.no_grad():
         outputs = network(feats[1:], valid[1:])
     found = decode(
-        outputs, valid[1], network.arch.class_towers, min_score=0.0, top_candidates=3, min_length=-1.0
+        [Told(outputs, network.arch.class_towers)],
+        valid[1],
+        min_score=0.0,
+        top_candidates=3,
+        min_length=-1.0,
     )
     assert len(found.scores) == 3 * network.arch.levels
     best = [logits.sigmoid().max().item() for logits in outputs["logits"]]
@@ -45,7 +53,11 @@ def test_two_towers_give_pairs() -> None:
     logits[0, 1, 1], logits[0, 2 + 2, 1], logits[0, 2 + 0, 1] = 2.0, 1.0, 0.0
     outputs = {"logits": [logits], "offsets": [torch.ones(1, 2, 2)]}
     found = decode(
-        outputs, torch.tensor([True, True]), (2, 3), min_score=0.01, top_candidates=9, min_length=0.0
+        [Told(outputs, (2, 3))],
+        torch.tensor([True, True]),
+        min_score=0.01,
+        top_candidates=9,
+        min_length=0.0,
     )
     assert found.classes.tolist() == [1 * 3 + 2, 1 * 3 + 0]
     probability = torch.tensor([2.0, 1.0, 0.0]).sigmoid()
