@@ -17,6 +17,7 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -199,6 +200,7 @@ class FramePass:
         self._container = container
         self._stream = stream
         self._size_px = (stream.width, stream.height)  # before decoding, which may change it
+        self._converter = VideoReformatter()
         self._period_s = 1 / float(stream.average_rate or stream.guessed_rate or _FALLBACK_FPS)
         self.frames_decoded = 0
         self.frames_hidden = 0
@@ -294,7 +296,10 @@ class FramePass:
         """Convert to RGB as displayed, in the stream's first size: uint8, shape (H, W, 3),
         contiguous."""
         width, height = self._size_px
-        image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), dtype=np.uint8)
+        # A frame's own converter would start and end threads for that frame, which costs more than
+        # the conversion; and a process forked from this one would wait for them for ever.
+        rgb = self._converter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
+        image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
         return orientation_of(frame).apply(image)
 
 

@@ -73,6 +73,19 @@ def test_times_are_the_frames_own_from_the_first_shown(
     assert frame_times(path).times_s == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads where Linux lists them")
+def test_decoding_leaves_no_threads_for_a_forked_process_to_wait_for(tmp_path: Path) -> None:
+    path = render(tmp_path / "video.mp4", REGULAR, size=(640, 480))
+    threads = Path("/proc/self/task")
+    before = len(list(threads.iterdir()))
+    with opened(path) as (container, stream):
+        frames = FramePass(path, container, stream)
+        shown = [frame for _, frame in frames]
+        images = [frames.rgb(frame) for frame in shown]  # a frame lives as long as somebody holds it
+        assert len(list(threads.iterdir())) == before
+    assert [number(image) for image in images] == list(range(len(REGULAR)))
+
+
 @pytest.mark.parametrize("fps", [10, 25, 30, 60])
 @pytest.mark.parametrize("pts_ms", [REGULAR, VARIABLE, LATE, [0]], ids=str)
 def test_grid_stream_shows_what_the_rule_says(tmp_path: Path, pts_ms: list[int], fps: int) -> None:
