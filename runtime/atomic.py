@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,8 +41,8 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         destination: final path; its folder is made when missing.
 
     Yields:
-        Path in the same folder, named `<name>.<pid>.part` (long names shortened): two processes
-        never share one. For a pipe or a device, one elsewhere.
+        Path in the same folder, named `<name>.<thread>.part` (long names shortened): two threads,
+        of whatever processes, never share one. For a pipe or a device, one elsewhere.
 
     Raises:
         DiskFullError: if the disk is full.
@@ -54,7 +55,7 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         return
     place = _target(destination)
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_name(f"{_short(place.name)}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = place.with_name(f"{_short(place.name)}.{threading.get_native_id()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
         with temporary.open("rb+") as file:

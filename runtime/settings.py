@@ -26,7 +26,8 @@ class RuntimeConfig:
     """Address (tcp://host:port) of a running Dask cluster that extracts the features, finds the
     proposals and labels them; empty: this machine does. See `runtime.cluster`."""
     loader_workers: int = 0
-    """Processes that load training items; 0: the training process itself."""
+    """Processes that load training items; 0: the training process itself. Clips to validate and
+    test a video model on are decoded by as many threads, and by no fewer than `workers`."""
     checkpoint_every_s: float = 60.0
     """Seconds of training between two checkpoints."""
     process_timeout_s: float = 1800.0
@@ -44,6 +45,11 @@ class RuntimeConfig:
     video_max_megapixels: float = 36.0
     """A file with larger frames is listed instead of extracted; 8K has 33 to 35. A decoder takes up
     to 80 bytes a pixel, 3 GB at this limit."""
+
+    @property
+    def test_decoders(self) -> int:
+        """Threads that decode clips to validate and test on."""
+        return max(self.loader_workers, self.workers)
 
     def __post_init__(self) -> None:
         require_at_least(self, "runtime", threads=0, workers=1, loader_workers=0, checkpoint_every_s=0)

@@ -197,7 +197,7 @@ def validate(task: FinetuneTask, dataset: VideoDataset) -> dict[str, float]:
     """Return the figures of a trained network on the validation clips."""
     (head, labels), *_ = dataset.heads.items()
     task.model.eval()
-    logits = ask(task.model, task.validation, {head: len(labels)}, 0).logits[head]  # N x views x classes
+    logits = ask(task.model, task.validation, {head: len(labels)}, 1).logits[head]  # N x views x classes
     classes = classes_of(task.validation.segments, (head,))[head]
     return pair_figures(logits, classes[:, None], reversals(labels))
 

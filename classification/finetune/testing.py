@@ -47,7 +47,7 @@ def run_test(run: StageRun) -> None:
     clips = TestClips(segments, VideoFiles(grid, config.min_decoded_share), grid, views, backbone.model.input)
     counts = {head: len(labels) for head, labels in dataset.heads.items()}
     answers = ask(
-        backbone.model.to(device), clips, counts, run.config.runtime.loader_workers, description="testing"
+        backbone.model.to(device), clips, counts, run.config.runtime.test_decoders, description="testing"
     )
     run.skipped.update(answers.damaged)
     if not len(answers.answered()):

@@ -54,7 +54,7 @@ class FinetuneTask:
         clips: to train on.
         validation: to validate on: this process's share of the segments.
         heads: head -> class names.
-        loader_workers: processes that decode for the validation.
+        decoders: threads that decode for the validation.
         new_parameters: names of parameters that the initial weights did not have.
         rate_factors: multiples of the learning rate by name, see `rate_factors`.
 
@@ -73,12 +73,12 @@ class FinetuneTask:
         validation: TestClips,
         heads: Mapping[str, tuple[str, ...]],
         *,
-        loader_workers: int = 0,
+        decoders: int = 1,
         new_parameters: set[str] | None = None,
         rate_factors: dict[str, float] | None = None,
     ) -> None:
         self.model, self.dataset, self.validation, self.heads = model, clips, validation, heads
-        self.loader_workers, self.new_parameters = loader_workers, new_parameters or set()
+        self.decoders, self.new_parameters = decoders, new_parameters or set()
         self.rate_factors = rate_factors or {}
         self.num_items = len(clips)
         self.damaged: dict[str, str] = {}
@@ -106,7 +106,7 @@ class FinetuneTask:
             also validation_verb_accuracy and so on. Empty if there is no clip.
         """
         counts = {head: len(labels) for head, labels in self.heads.items()}
-        answers = ask(self.model, self.validation, counts, self.loader_workers)
+        answers = ask(self.model, self.validation, counts, self.decoders)
         self.damaged.update(answers.damaged)
         rows = answers.answered()
         logits = {head: values[rows] for head, values in answers.logits.items()}
@@ -221,7 +221,7 @@ def build_task(run: StageRun, dataset: VideoDataset) -> FinetuneTask:
         SegmentClips(segments, source, grid, config, run.config.seed, model.input),
         TestClips(shard(validation), files, grid, ViewsConfig.of_validation(config), model.input),
         dataset.heads,
-        loader_workers=run.config.runtime.loader_workers,
+        decoders=run.config.runtime.test_decoders,
         new_parameters=new_parameters,
         rate_factors=rate_factors(model, run.config),
     )

@@ -7,14 +7,16 @@ one view.
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from classification.finetune.clips import LabelledSegment, segment_clip
 from classification.finetune.heads import by_head
@@ -29,7 +31,7 @@ from video_datasets.video.decoding import VideoError
 from video_datasets.video.transforms import centre_crop, scaled_frames, three_crops
 
 _CLIPS_PER_BATCH = 8
-"""Clips that one loader worker hands over together; the network sees those of one shape at once."""
+"""Clips that are answered together; the network sees those of one shape at once."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class ViewsConfig:
         return self.clips * max(self.crops, 1)
 
 
-class TestClips(Dataset[dict[str, Any]]):
+class TestClips:
     """The test clips of labelled segments, before squares are cut out; item = segment * clips +
     clip.
 
@@ -126,7 +128,7 @@ def ask(
     model: nn.Module,
     clips: TestClips,
     class_counts: dict[str, int],
-    loader_workers: int,
+    decoders: int,
     description: str = "",
 ) -> Answers:
     """Show all views to a network in eval mode and collect its logits.
@@ -135,7 +137,7 @@ def ask(
         model: in eval mode, on its device.
         clips: of the segments.
         class_counts: classes of every head.
-        loader_workers: processes that decode; 0: this one.
+        decoders: threads that decode ahead of the network, at least 1.
         description: of a progress bar; empty: none.
 
     Raises:
@@ -147,7 +149,8 @@ def ask(
         for head, classes in class_counts.items()
     }
     answers = Answers(logits, np.zeros((count, views.num_views), dtype=bool), {})
-    batches = _batches(clips, loader_workers)
+    decoded = _decoded(clips, decoders)
+    batches = iter(lambda: list(itertools.islice(decoded, _CLIPS_PER_BATCH)), [])
     if description:
         batches = progress(batches, description=description, total=-(-len(clips) // _CLIPS_PER_BATCH))
     with torch.inference_mode():
@@ -160,16 +163,22 @@ def ask(
     return answers
 
 
-def _batches(clips: TestClips, loader_workers: int) -> Iterator[list[dict[str, Any]]]:
-    # A generator of its own: the loader would otherwise draw from, and so shift, the global one.
-    loader = DataLoader(
-        clips,
-        batch_size=_CLIPS_PER_BATCH,
-        num_workers=loader_workers,
-        collate_fn=list,
-        generator=torch.Generator().manual_seed(0),
-    )
-    return iter(loader)
+def _decoded(clips: TestClips, decoders: int) -> Iterator[dict[str, Any]]:
+    """Yield the clips in order, so many of the next ones ready that a batch never waits for the
+    last.
+
+    Threads are enough: FFmpeg and torch work without Python's lock, and nothing has to be copied
+    from one process to another.
+    """
+    pool = ThreadPoolExecutor(decoders, thread_name_prefix="clip")
+    try:
+        coming = (pool.submit(clips.__getitem__, item) for item in range(len(clips)))
+        waiting = deque(itertools.islice(coming, _CLIPS_PER_BATCH + 2 * decoders))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(itertools.islice(coming, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _answer_batch(

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from classification.finetune.clips import SegmentClips, labelled_segments
 from classification.finetune.video_files import ClipSource, VideoFiles
@@ -94,7 +92,7 @@ def validation_clip_s(dataset: VideoDataset, videos: Sequence[Video], config: Ru
     source = VideoFiles(config.grid, settings.min_decoded_share)
     segments = labelled_segments(_spread(videos), dataset.class_indices)
     views = ViewsConfig.of_validation(settings)
-    clips: Dataset[Any] = TestClips(segments, source, config.grid, views, NetworkInput())
+    clips = TestClips(segments, source, config.grid, views, NetworkInput())
     return _typical_s(lambda item: clips[item], len(segments))
 
 

@@ -110,14 +110,14 @@ def _finetune(of: Measuring) -> float:
     settings, data, runtime = of.config.finetune, of.config.data, of.config.runtime
     clips = settings.epochs * of.work.segments * settings.clips_per_segment
     validated = _validations(settings) * of.work.validation_segments
-    network_s = (clips + FORWARD_SHARE * validated) * steps.clip_training_s(of.model, of.config, of.device)
-    made_s = clips * reading.training_clip_s(of.dataset, of.labelled(data.training_subset), of.config)
-    made_s += validated * reading.validation_clip_s(
-        of.dataset, of.labelled(data.validation_subset), of.config
-    )
+    step_s = steps.clip_training_s(of.model, of.config, of.device)
+    made_s = reading.training_clip_s(of.dataset, of.labelled(data.training_subset), of.config)
+    read_s = reading.validation_clip_s(of.dataset, of.labelled(data.validation_subset), of.config)
     cached_s = of.work.training_video_s * of.decoding_share if settings.frame_cache_step else 0.0
-    return of.together(network_s, made_s, runtime.loader_workers) + of.together(
-        0.0, cached_s, runtime.workers
+    return (
+        of.together(clips * step_s, clips * made_s, runtime.loader_workers)
+        + of.together(FORWARD_SHARE * validated * step_s, validated * read_s, runtime.test_decoders)
+        + of.together(0.0, cached_s, runtime.workers)
     )
 
 

@@ -63,11 +63,11 @@ class Mean(nn.Module):
 
 
 def _ask(
-    segments: list[LabelledSegment], crops: int, workers: int = 0, clips: int = 2
+    segments: list[LabelledSegment], crops: int, decoders: int = 1, clips: int = 2
 ) -> tuple[np.ndarray, dict[str, str]]:
     views = ViewsConfig(clips, crops, short_side_px=8, sampling="interval")
     answers = ask(
-        Mean().eval(), TestClips(segments, Places(), HACS, views, NetworkInput()), {"action": 2}, workers
+        Mean().eval(), TestClips(segments, Places(), HACS, views, NetworkInput()), {"action": 2}, decoders
     )
     return answers.logits["action"], answers.damaged
 
@@ -88,14 +88,27 @@ def test_the_whole_region_or_its_middle() -> None:
     np.testing.assert_allclose([whole[0, :, 0], middle[0, :, 0]], 75.0, rtol=1e-4)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_clips_of_several_shapes_and_damaged_videos_keep_their_places(workers: int) -> None:
+@pytest.mark.parametrize("decoders", [1, 3])
+def test_clips_of_several_shapes_and_damaged_videos_keep_their_places(decoders: int) -> None:
     names = ["wide", "-", "tall", "wide", "tall", "-", "wide"]
     segments = [_segment(name) for name in names]
-    logits, damaged = _ask(segments, crops=0, workers=workers, clips=3)
+    logits, damaged = _ask(segments, crops=0, decoders=decoders, clips=3)
     assert damaged == {"-": "cut: short"}
     for row, name in zip(logits, names, strict=True):
         assert np.isnan(row).all() if name == "-" else (row[:, 1] == 128).all()
+
+
+def test_many_decoders_of_the_same_videos_change_no_bit(tiny_mini: Path, tmp_path: Path) -> None:
+    paths = sorted((tiny_mini / "videos").rglob("*.mp4"))[:2]
+    segments = [_segment(path.stem, path) for path in paths for _ in range(6)]
+    views, counts = ViewsConfig(2, 1, 32, "interval"), {"action": 2}
+    logits = []
+    for decoders in (1, 4):
+        files = VideoFiles(HACS, 0.9, tmp_path / str(decoders))  # whose times all of them find at once
+        clips = TestClips(segments, files, HACS, views, NetworkInput())
+        logits.append(ask(Mean().eval(), clips, counts, decoders).logits["action"])
+    assert np.isfinite(logits[0]).all()
+    assert np.array_equal(*logits)
 
 
 def test_answers_of_segments_with_a_missing_view_do_not_count() -> None:
@@ -104,7 +117,7 @@ def test_answers_of_segments_with_a_missing_view_do_not_count() -> None:
         Mean().eval(),
         TestClips([_segment("-"), _segment("wide")], Places(), HACS, views, NetworkInput()),
         {"action": 2},
-        0,
+        1,
     )
     assert answers.answered().tolist() == [1]
 
@@ -113,7 +126,7 @@ def test_a_network_that_has_diverged_is_not_scored() -> None:
     model, views = Mean().eval(), ViewsConfig(1, 0, 8, "interval")
     model.scale.data.fill_(float("nan"))
     with pytest.raises(InputError, match="its training has diverged"):
-        ask(model, TestClips([_segment("wide")], Places(), HACS, views, NetworkInput()), {"action": 2}, 0)
+        ask(model, TestClips([_segment("wide")], Places(), HACS, views, NetworkInput()), {"action": 2}, 1)
 
 
 @pytest.mark.parametrize("sampling", ["interval", "segments"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def test_the_file_appears_at_the_end_only(tmp_path: Path) -> None:
         assert temporary.parent == destination.parent  # a rename over file systems would not be atomic
     assert destination.read_text() == "new"
     assert list(tmp_path.rglob(f"*{TEMPORARY_SUFFIX}")) == []
+
+
+def test_threads_that_write_the_same_file_do_not_take_one_anothers(tmp_path: Path) -> None:
+    destination, both = tmp_path / "a.txt", threading.Barrier(2, timeout=30)
+
+    def write(text: str) -> None:
+        with atomic_path(destination) as temporary:
+            temporary.write_text(text)
+            both.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, ["first", "second"]))
+    assert destination.read_text() in ("first", "second")
+    assert list(tmp_path.iterdir()) == [destination]
 
 
 def _write_half(destination: Path) -> None:
