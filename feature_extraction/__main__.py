@@ -1,7 +1,7 @@
 """Extract sliding-window clip features of videos into one HDF5 feature store.
 
-As a stage of a run (--config): every annotated video, with the finetuned model.
-As a tool (--videos):           every video of a folder, with any model; no annotations needed.
+As a stage (--config):  every annotated video, with the finetuned model
+As a tool (--videos):   every video of a folder, with any model, no annotations
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _EXAMPLES = f"""examples:
 
 Cut off, the same command goes on. What is done about damaged videos: feature_extraction/extract.py; clusters:
 runtime/cluster.py; other people's features: features.store=FILE.h5 instead of extracting.
+
 {KEYS_HELP}
 """
 

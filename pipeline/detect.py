@@ -62,7 +62,8 @@ _EXAMPLES = """examples:
 
 In Python:
   from pipeline import Detector
-  found = Detector("runs/hacs_mini").detect("my_video.mp4")   # .segments_s, .labels, .scores, .duration_s
+  found = Detector("runs/hacs_mini").detect("my_video.mp4")
+  print(found.segments_s, found.labels, found.scores, found.duration_s)
 
 """
 
@@ -81,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--run",
         type=user_path,
-        help="run folder, or a file of pipeline.bundle (default: the newest in runs/)",
+        help="run folder, what `python -m pipeline.bundle` wrote, or the name of a model repository "
+        "(default: the newest in runs/)",
     )
     parser.add_argument("--top", type=_count, default=20, help="most detections of a video (default 20)")
     parser.add_argument("--min-score", type=float, default=0.2, help="least score, see above (default 0.2)")

@@ -1,10 +1,8 @@
 """Released weights, and the networks that take them.
 
-python -m pipeline.models                            released weights, their
-                                                     results and licences
-python -m pipeline.models fetch NAME [FILE]          download one of them
-python -m pipeline.models networks [NETWORK ...]     networks: cost, input,
-                                                     weights known
+python -m pipeline.models                         # weights, results, licences
+python -m pipeline.models fetch NAME [FILE]       # download one of them
+python -m pipeline.models networks [NETWORK ...]  # cost, input, weights known
 
 fetch compares the file with its check sum, where one is published, and leaves it whole or not at
 all. Some files lie on pages that must be clicked through; it then says where.

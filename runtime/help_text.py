@@ -11,6 +11,9 @@ from runtime.called_as import as_called, in_help
 
 _COLUMNS = re.compile(r"\s*\S+(?: \S+)*\s{2,}(?=\S)")
 _COMMAND = re.compile(r"\s*(python -m|tadaloc|torchrun|bash) ")
+_TOGETHER = re.compile(r'(?:--[\w-]+ )?"[^"]*"|--[\w-]+ (?=[^-\s"])')
+"""What a command is not broken in: quoted words, and between an option and its value."""
+_GLUE = "\0"
 
 
 def program_name(module: str) -> str:
@@ -34,6 +37,7 @@ def fitted(text: str, width: int) -> Iterator[str]:
     A second column of a table stays one, and a command that does not fit goes on behind a
     backslash.
     """
+    text = re.sub(r"\s*\\\n\s*", " ", text)  # a command is one line here, wherever it was broken
     for paragraph in re.split(r"\n{2,}", text.strip("\n")):
         lines = paragraph.split("\n")
         if _is_prose(lines, width):
@@ -54,14 +58,20 @@ def _wrapped(line: str, width: int) -> list[str]:
     if len(line) <= width:
         return [line]
     indent = len(line) - len(line.lstrip())
-    is_command = _COMMAND.match(line) is not None and "  #" not in line
-    column = None if is_command else _COLUMNS.match(line)
-    hanging = len(column[0]) if column and len(column[0]) < width // 2 else indent + (4 if indent else 0)
-    wrapped = textwrap.wrap(
+    hanging = indent + (4 if indent else 0)
+    if _COMMAND.match(line) and "  #" not in line:
+        glued = _TOGETHER.sub(lambda found: found[0].replace(" ", _GLUE), line)
+        parts = [part.replace(_GLUE, " ") for part in _filled(glued, width - 2, hanging)]
+        return [f"{part} \\" for part in parts[:-1]] + parts[-1:]
+    column = _COLUMNS.match(line)
+    return _filled(line, width, len(column[0]) if column and len(column[0]) < width // 2 else hanging)
+
+
+def _filled(line: str, width: int, hanging: int) -> list[str]:
+    return textwrap.wrap(
         line,
-        width - 2 * is_command,
+        width,
         subsequent_indent=" " * hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [f"{part} \\" for part in wrapped[:-1]] + wrapped[-1:] if is_command else wrapped

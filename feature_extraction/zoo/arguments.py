@@ -39,10 +39,10 @@ IMPORT_EPILOG = f"""\
 presets (any option given besides overrules its value):
 {describe_presets()}
 
-without a preset, name the grid: --fps --stride-frames --clip-frames --interval-frames --convention; for
-  ActionFormer's feat_stride, num_frames, default_fps   --stride-frames feat_stride --clip-frames num_frames
-                                                        --interval-frames 1 --convention no_padding --fps default_fps
-  OpenTAD's offset_frames                               likewise, --clip-frames twice offset_frames
+without a preset, name the grid: --fps, --stride-frames, --clip-frames, --interval-frames, --convention
+  ActionFormer  its default_fps, feat_stride and num_frames, 1, no_padding
+  OpenTAD       likewise; --clip-frames is twice its offset_frames
+
 example:
   python -m feature_extraction.zoo import thumos/i3d --out i3d.h5 --files npy --fps 30 --stride-frames 4 \\
       --clip-frames 16 --interval-frames 1 --convention no_padding --durations durations.csv
@@ -145,7 +145,7 @@ def _define_import(parser: argparse.ArgumentParser) -> None:
         help="folder of feature files, HDF5 file, or .pkl of arrays by id",
     )
     add("--out", type=user_path, required=True, metavar="FILE.h5", help="the store to write")
-    add("--preset", choices=tuple(PRESETS), help="whose features these are, see below")
+    add("--preset", choices=tuple(PRESETS), metavar="NAME", help="whose features these are, see below")
     add("--fps", type=float, metavar="F", help="frames per second on which the features were extracted")
     add("--stride-frames", type=int, metavar="N", help="frames from one feature to the next")
     add("--clip-frames", type=int, metavar="N", help="frames of a clip")
@@ -153,7 +153,8 @@ def _define_import(parser: argparse.ArgumentParser) -> None:
     add(
         "--convention",
         choices=CONVENTIONS,
-        help="which frame a feature stands for (video_datasets/time_grid.py)",
+        metavar="NAME",
+        help=f"which frame a feature stands for: {', '.join(CONVENTIONS)} (video_datasets/time_grid.py)",
     )
     add("--spacing", choices=SPACINGS, help="how a clip is spread (default: interval)")
     add(
@@ -183,6 +184,7 @@ def _add_annotations(parser: argparse.ArgumentParser, format_flag: str) -> None:
         dest="annotation_format",
         default="hacs",
         choices=tuple(READERS_OF),
+        metavar="NAME",
         help=f"of the annotations ({known}; default: %(default)s)",
     )
 

@@ -18,12 +18,15 @@ from runtime.config import SHIPPED
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS])
+PARTS = [f"zoo {part}" for part in ("pack", "verify", "export", "import")] + ["models fetch", "models networks"]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS, *PARTS])
 def test_help_fits_80_columns_and_names_the_command(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    words = [name, "--help"] if name else []
+    words = [*name.split(), "--help"] if name else []
     try:
         code = main(words)
     except SystemExit as stop:  # argparse's own

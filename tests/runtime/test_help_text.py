@@ -30,6 +30,15 @@ def test_a_wrapped_command_is_the_same_to_a_shell(width: int) -> None:
     assert shlex.split(text.replace("\\\n", "")) == command.split()
 
 
+def test_a_command_of_several_lines_is_filled_as_one_and_its_options_keep_their_values() -> None:
+    command = '  tadaloc bundle --run runs/own \\\n      --hub my-model --dataset "Mice of our lab" --licence mit'
+    assert list(fitted(command, 50)) == [
+        "  tadaloc bundle --run runs/own --hub my-model \\",
+        '      --dataset "Mice of our lab" --licence mit',
+        "",
+    ]
+
+
 def test_tables_and_short_lines_stay() -> None:
     text = "    boris  project file\n    csv    your own CSV, with as many words as there are here"
     assert list(fitted(text, 40)) == [

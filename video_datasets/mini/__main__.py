@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.help_text import HelpText, program_name
 from runtime.paths import user_path
 from video_datasets.mini.build import LAYOUTS, ensure_mini
 from video_datasets.mini.plan import MiniSize
@@ -18,6 +19,7 @@ Render a small data set of real H.264 videos, with the folders and annotation fi
 Four motions, each run forwards or backwards in time, make eight classes (hacs), or eight verbs that are
 done to six nouns (ek100); every video has a twin that is its exact time reversal, with the reversed class,
 so that only motion tells the classes of a pair apart.
+
 The same seed gives the same files. A finished folder is left alone, a cut-off one is finished."""
 
 EXAMPLES = f"""\
@@ -37,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m video_datasets.mini",
+        prog=program_name("video_datasets.mini"),
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.add_argument(
         "--layout", required=True, choices=LAYOUTS, help="whose layout of files and annotations"
