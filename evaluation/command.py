@@ -17,6 +17,7 @@ from runtime.paths import user_path
 if TYPE_CHECKING:
     from evaluation.files.evaluate import Evaluation
     from evaluation.files.protocols import Protocol
+    from evaluation.reader_names import ReaderNames
     from evaluation.results import Results
     from video_datasets.predictions import Predictions
 
@@ -127,6 +128,7 @@ def _run(arguments: argparse.Namespace) -> int:
         scored if of_detections else None,
         None if of_detections else scored,
         files=_input_files(arguments, protocol),
+        names=_names(arguments, protocol, annotations.labels),
     )
     _write_files(results, evaluation, arguments)
     for path in filter(None, outputs):
@@ -190,6 +192,17 @@ def _write_files(results: Results, evaluation: Evaluation, arguments: argparse.N
         from evaluation.report.evaluation_page import write_report  # jinja2 is slow to load
 
         write_report(arguments.report, results)
+
+
+def _names(arguments: argparse.Namespace, protocol: Protocol, labels: Sequence[str]) -> ReaderNames:
+    """Of labels and classes on the page, from the lists beside the annotations."""
+    from evaluation.reader_names import ReaderNames, reader_names
+    from video_datasets.settings import DataConfig
+
+    if not arguments.report:
+        return ReaderNames()
+    data = DataConfig(root=str(arguments.ground_truth.parent), format=protocol.format.name)
+    return reader_names(data, protocol, labels)
 
 
 def _input_files(arguments: argparse.Namespace, protocol: Protocol) -> dict[str, Path]:

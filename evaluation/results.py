@@ -14,6 +14,7 @@ from evaluation.files.evaluate import Evaluation
 from evaluation.files.protocols import Protocol
 from evaluation.metrics.detection import DetectionMetrics
 from evaluation.metrics.matches import Matches
+from evaluation.reader_names import ReaderNames
 from video_datasets.annotations import AnnotationTable
 from video_datasets.predictions import Predictions
 
@@ -50,9 +51,7 @@ class Results:
         proposals: likewise.
         separate: detections of each task alone, scored by the protocol beside this one.
         files: role -> file that the figures follow from.
-        names: label of the files -> its name for readers; labels that are not in it stand for
-            themselves.
-        class_names: per task, class that counts -> its name; likewise.
+        names: of labels and classes.
     """
 
     protocol: Protocol
@@ -61,8 +60,7 @@ class Results:
     proposals: Scored | None = None
     separate: Scored | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    names: ReaderNames = field(default_factory=ReaderNames)
 
     @cached_property
     def analyses(self) -> dict[str, TaskAnalysis]:
@@ -82,12 +80,12 @@ class Results:
         }
 
     def _shown(self, task: str, found: Named) -> Named:
-        names = self.class_names.get(task, {})
+        names = self.names.classes.get(task, {})
         return replace(found, labels=tuple(names.get(str(label), str(label)) for label in found.labels))
 
     def named(self, labels: Iterable[str]) -> tuple[str, ...]:
         """Name labels for readers."""
-        return tuple(self.names.get(label, label) for label in labels)
+        return tuple(self.names.labels.get(label, label) for label in labels)
 
     @property
     def evaluations(self) -> list[Evaluation]:

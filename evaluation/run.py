@@ -8,13 +8,14 @@ OpenTAD report. The figures of the second must not be compared with those of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from evaluation.files.evaluate import evaluate_tables, select_subset
 from evaluation.files.protocols import PROTOCOLS, Protocol, protocol_named, protocol_of_format
 from evaluation.files.read import read_predictions_file
 from evaluation.files.watched import only_watched
+from evaluation.reader_names import reader_names
 from evaluation.results import Results, Scored
 from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
@@ -69,7 +70,7 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         _, found = only_watched(everything, read_predictions(path))
         recalled = evaluate_tables(annotations, found, protocol, subset=subset, task="proposals")
         proposals = Scored(found, recalled)
-    names = format_of(config.data).label_names(config.data, dict.fromkeys((*annotations.labels, *labels)))
+    names = reader_names(config.data, protocol, (*annotations.labels, *labels))
     return Results(
         protocol,
         select_subset(annotations, subset),
@@ -78,24 +79,7 @@ def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
         _separate(everything, protocol, subset, folder(DETECTIONS[0])),
         files,
         names,
-        _class_names(config, protocol, names),
     )
-
-
-def _class_names(
-    config: RunConfig, protocol: Protocol, names: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
-    """Name the classes of each task: after the lists of the data set's heads, or after the
-    labels of the files."""
-    if all(label == name for label, name in names.items()):
-        return {}
-    lists = format_of(config.data).class_names(config.data)
-    return {
-        task: {str(number): name for number, name in enumerate(lists[task])}
-        if task in lists
-        else {class_name(label): name for label, name in names.items()}
-        for task, class_name in protocol.class_names.items()
-    }
 
 
 def _separate(annotations: AnnotationTable, joint: Protocol, subset: str, folder: Path) -> Scored | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evaluation.report.page import Section
 from pipeline.player import TEMPLATES, relative_address, render
+from runtime.called_as import as_called
 from runtime.text import encodable
 
 SCRIPTS = ("corrections.js", "corrector_timeline.js", "corrector.js")
@@ -51,7 +52,9 @@ def corrector_section(
         "labels": [encodable(label) for label in known],
         "videos": [_video(video, position, folder) for video in videos],
     }
-    return Section(id, "Correct", render("corrector.html.jinja", section=id), data, printed=False)
+    convert = as_called("python -m video_datasets.convert")
+    body = render("corrector.html.jinja", section=id, convert=convert)
+    return Section(id, "Correct", body, data, printed=False)
 
 
 def _video(video: CorrectableVideo, position: Mapping[str, int], folder: Path) -> dict[str, object]:

@@ -25,10 +25,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.brief import columns
 from runtime.command import SCHEDULER_HELP
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
@@ -132,7 +134,9 @@ def detect(arguments: argparse.Namespace) -> int:
     run = arguments.run or newest_run()
     detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device)
     detector = open_detector(detect_video.run, detect_video.device)
-    print(f"{detector.run.name}: {detector.run.num_classes} {detector.run.remark}".strip(), file=sys.stderr)
+    print(f"{detector.run.name}: {detector.run.num_classes}", file=sys.stderr)
+    for line in textwrap.wrap(detector.run.remark, columns()):
+        print(line, file=sys.stderr)
     threshold = f"the best {arguments.top} detections with score {arguments.min_score:g} or more"
     found: dict[str, VideoDetections] = {}
     failed: dict[str, str] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from evaluation.report.fragments import table
+from evaluation.report.fragments import beside, table
 from evaluation.report.page import Section, render_page
 from evaluation.report.timeline import TimelineDetection, TimelineVideo, timeline_section
 from pipeline.corrector import (
@@ -92,13 +92,16 @@ def _tables(found: Mapping[str, VideoDetections]) -> Markup:
     for video_id, detections in found.items():
         rows = zip(detections.labels, detections.segments_s.tolist(), detections.scores.tolist(), strict=True)
         lines = [
-            [encodable(label), f"{start_s:.2f}", f"{end_s:.2f}", f"{score:.4g}"]
+            [encodable(label), f"{start_s:.2f}", f"{end_s:.2f}", f"{score:.3g}"]
             for label, (start_s, end_s), score in rows
         ]
-        heading = Markup("<h3>{}, {:.1f} s</h3>").format(encodable(video_id), detections.duration_s)
-        nothing = Markup("<p>Nothing was found.</p>")
-        parts.append(heading + (table([header, *lines]) if lines else nothing))
-    return Markup("").join(parts) or Markup("<p>No video could be read.</p>")
+        body = table([header, *lines]) if lines else Markup("<p>Nothing was found.</p>")
+        parts.append(
+            Markup("<div><h3>{}, {:.1f} s</h3>{}</div>").format(
+                encodable(video_id), detections.duration_s, body
+            )
+        )
+    return beside(parts) if parts else Markup("<p>No video could be read.</p>")
 
 
 def _settings(run: TrainedRun) -> list[list[str]]:

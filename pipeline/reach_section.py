@@ -80,7 +80,7 @@ def reach_section(config: RunConfig, truth: AnnotationTable, features: Path) -> 
 def measure_reach(config: RunConfig, truth: AnnotationTable, store: FeatureStore | None) -> Reach:
     """Fit every annotation, video by video."""
     time_grid, head = config.grid, head_of(config).reach(config)
-    names = (f"feature grid, {time_grid.stride_s:.3f} s", *head.names)
+    names = (f"feature grid, {time_grid.stride_s:.3f}\u00a0s", *head.names)
     best = {name: np.zeros(len(truth.labels)) for name in names}
     lengths = np.full(len(truth.labels), np.nan)
     order = np.argsort(truth.video_index, kind="stable")

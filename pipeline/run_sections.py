@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from evaluation.report.charts import Points, axis_end, figure, points_chart
 from evaluation.report.fragments import grid
 from evaluation.report.page import Section
 from pipeline.player import render, words_table
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, stages_of
 from runtime.config import config_to_dict, default_values, flatten
 from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import read_record
+from runtime.stage_spec import StageSpec
 from runtime.text import encodable
 from training.curves import VALIDATION_PREFIX, panel_names
 
@@ -40,8 +41,8 @@ PLAIN_NAMES = {
     "top5": "accuracy of the best 5",
     "replaced": "share of replaced clips",
 }
-SHARES = ("accuracy", "top5")
-"""Endings of figures that are at most 1."""
+SHARES = ("accuracy", "top5", "replaced")
+"""Endings of figures that are at most 1, and shown in percent."""
 SMALL = 0.02
 """Curves below it are drawn a thousandfold: the axis has no room for many digits."""
 MAX_SKIPPED = 200
@@ -99,16 +100,33 @@ def _is_constant(name: str, lines: Sequence[Mapping[str, float]]) -> bool:
 
 
 def _constant_figures(names: Sequence[str], lines: Sequence[Mapping[str, float]]) -> Markup:
-    words = ", ".join(f"{plain_name(name)} {_values(name, lines)[0]:.4g}" for name in names)
-    return Markup('<p class="muted">The same in every epoch: {}.</p>').format(words)
+    words = []
+    for name in names:
+        value = _values(name, lines)[0]
+        words.append(f"{plain_name(name)} " + (f"{100 * value:.4g} %" if _is_share(name) else f"{value:.4g}"))
+    return Markup('<p class="muted">The same in every epoch: {}.</p>').format(", ".join(words))
+
+
+def _is_share(name: str) -> bool:
+    return name.endswith(SHARES)
+
+
+def _scale(name: str, values: Sequence[float]) -> tuple[int, str]:
+    """Factor of a figure's axis, and what its title says of it."""
+    if _is_share(name):
+        return 100, " (%)"
+    return (1000, " x 1000") if 0 < max(values) < SMALL else (1, "")
 
 
 def plain_name(name: str) -> str:
     """Name a figure of a training for readers.
 
-    >>> plain_name("tem"), plain_name("verb_loss")
-    ('loss of starts and ends', 'verb loss')
+    >>> plain_name("tem"), plain_name("verb_loss"), plain_name("verb_top5")
+    ('loss of starts and ends', 'verb loss', 'verb: accuracy of the best 5')
     """
+    task, _, figure_name = name.rpartition("_")
+    if task and figure_name in PLAIN_NAMES:
+        return f"{task}: {PLAIN_NAMES[figure_name]}"
     return PLAIN_NAMES.get(name, name.replace("_", " "))
 
 
@@ -117,8 +135,7 @@ def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
         key: [(line["epoch"], line[key]) for line in lines if key in line]
         for key in (name, VALIDATION_PREFIX + name)
     }
-    highest = max(value for points in named.values() for _, value in points)
-    factor, unit = (1000, " x 1000") if 0 < highest < SMALL else (1, "")
+    factor, unit = _scale(name, _values(name, lines))
     series = [
         Points(label, [epoch for epoch, _ in points], [factor * value for _, value in points], style)
         for points, (label, style) in zip(named.values(), LINES, strict=True)
@@ -128,7 +145,7 @@ def _panel(name: str, lines: Sequence[Mapping[str, float]]) -> Markup:
     values = [value for of_line in series for value in of_line.y]
     above = sum(value > axis_end(values) for value in values)
     note = f"{above} of {len(values)} values lie above, up to {max(values):.4g}." if above else ""
-    chart = points_chart(series, "epoch", title, 1.0 if name.endswith(SHARES) else math.inf)
+    chart = points_chart(series, "epoch", title, 100.0 if _is_share(name) else math.inf)
     return figure(title, note, chart, series if name != "learning_rate" else ())
 
 
@@ -196,15 +213,26 @@ def _versions(records: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def configuration_section(config: RunConfig) -> Section:
-    """The resolved configuration; what differs from the defaults stands first."""
-    values = flatten(config_to_dict(config))
-    defaults = default_values()
-    changed = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) != value]
-    same = [[key, encodable(str(value))] for key, value in values.items() if defaults.get(key) == value]
+    """The resolved configuration: what the run reads and sets stands first, then its defaults,
+    then the sections that only stages of other runs read."""
+    values, defaults = flatten(config_to_dict(config)), default_values()
+    read = _sections_read(stages_of(config), config)
+    unread = _sections_read(STAGES.values(), config) - read
+    parts: dict[str, list[Sequence[str]]] = {"changed": [], "same": [], "unread": []}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        part = "unread" if section in unread else "changed" if defaults.get(key) != value else "same"
+        parts[part].append(
+            [Markup("{}.<wbr>{}").format(section, name) if name else key, encodable(str(value))]
+        )
     body = render(
         "configuration.html.jinja",
-        changed=words_table([["set", "value"], *changed]),
-        same=words_table([["default", "value"], *same]),
-        count=len(same),
+        **{part: words_table([["key", "value"], *rows]) for part, rows in parts.items()},
+        counts={part: len(rows) for part, rows in parts.items()},
+        sections=", ".join(sorted(unread)),
     )
     return Section("configuration", "Configuration", body)
+
+
+def _sections_read(specs: Iterable[StageSpec], config: RunConfig) -> set[str]:
+    return {key.partition(".")[0] for spec in specs for key in spec.settings(config) if "." in key}

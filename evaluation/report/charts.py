@@ -23,6 +23,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 14.0, 40.0
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 MOST_STEPS = 5
 OUTLIER = 4.0
+TEXT_HEIGHT = 16.0
 PERCENT_TICKS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
 
 
@@ -175,7 +176,8 @@ def bar_chart(
     top = ticks[-1]
     step = PLOT_WIDTH / len(values)
     parts = _horizontal_grid(ticks, y_title)
-    said: list[Markup] = []  # over the dashed line, which would strike them out
+    line_y = None if reference is None else _to_y(reference, top)
+    said: list[Markup] = []  # above the dashed line, which would strike them out
     for index, (name, value) in enumerate(zip(names, values, strict=True)):
         left, middle = LEFT + step * (index + 0.16), LEFT + step * (index + 0.5)
         parts.append(element("text", name, x=middle, y=TOP + PLOT_HEIGHT + 16, text_anchor="middle"))
@@ -185,10 +187,11 @@ def bar_chart(
         hint = hints[index] if hints else f"{name}: {number(value)}"
         bar = {"x": left, "y": y, "width": step * 0.68, "height": max(TOP + PLOT_HEIGHT - y, 0.0)}
         parts.append(element("rect", **bar, class_=styles[index % len(styles)], data_hint=hint, tabindex="0"))
+        if line_y is not None and y - TEXT_HEIGHT < line_y < y:
+            y = line_y
         said.append(element("text", _short(value), x=middle, y=y - 4, text_anchor="middle", class_="value"))
-    if reference is not None:
-        y = _to_y(reference, top)
-        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="reference"))
+    if line_y is not None:
+        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=line_y, y2=line_y, class_="reference"))
     return _svg([*parts, *said, _x_title(x_title)], f"{y_title} by {x_title}")
 
 
@@ -253,7 +256,7 @@ def _to_y(value: float, top: float) -> float:
 def _short(value: float) -> str:
     if isinstance(value, int):
         return str(value)
-    return f"{value:.1f}" if value >= 0.05 or value == 0 else f"{value:.2f}"
+    return f"{value:.2f}" if 0.005 <= value < 0.05 else f"{value:.1f}"
 
 
 def _horizontal_grid(ticks: Sequence[float], title: str) -> list[Markup]:

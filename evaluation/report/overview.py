@@ -101,7 +101,10 @@ def data_section(evaluations: Sequence[Evaluation], files: Sequence[InputFile]) 
     body = render_fragment(
         "data.html.jinja",
         notes=[encodable(note) for item in evaluations for note in item.notes],
-        versions=dict.fromkeys((item.protocol, item.version) for item in evaluations),
+        versions=dict.fromkeys(
+            ("Detections" if item.proposals is None else "Proposals", item.protocol, item.version)
+            for item in evaluations
+        ),
         tables=[table(data_rows(item)) for item in evaluations],
         files=files,
     )

@@ -17,7 +17,7 @@ class EditableTimeline {
     }, { passive: true });
   }
 
-  nameX() { return EditableTimeline.MARGIN + this.scroll.scrollLeft; }
+  nameX() { return EditableTimeline.TEXT + this.scroll.scrollLeft; }
   toX(time) { return EditableTimeline.MARGIN + (time * (this.width - 2 * EditableTimeline.MARGIN)) / this.duration; }
   toTime(x) { return ((x - EditableTimeline.MARGIN) * this.duration) / (this.width - 2 * EditableTimeline.MARGIN); }
 
@@ -122,7 +122,8 @@ class EditableTimeline {
       const x = this.toX(at);
       this.axis.append(report.make("line", { x1: x, x2: x, y1: EditableTimeline.AXIS - 4, y2: height, class: "grid" }));
       const anchor = at === 0 ? "start" : x > this.width - 30 ? "end" : "middle";
-      this.axis.append(report.make("text", { x, y: 15, "text-anchor": anchor }, this.clock(at)));
+      const textX = at === 0 ? EditableTimeline.TEXT : x;
+      this.axis.append(report.make("text", { x: textX, y: 15, "text-anchor": anchor }, this.clock(at)));
     }
     const ground = { x: 0, y: 0, width: this.width, height: EditableTimeline.AXIS, class: "axis", "data-row": "" };
     this.axis.append(report.make("rect", ground));
@@ -176,4 +177,4 @@ class EditableTimeline {
   middle() { return this.toTime(this.scroll.scrollLeft + this.scroll.clientWidth / 2); }
   centre(time) { this.scroll.scrollLeft = this.toX(time) - this.scroll.clientWidth / 2; }
 }
-Object.assign(EditableTimeline, { MARGIN: 10, NAME: 18, LANE: 16, GAP: 8, AXIS: 24 });
+Object.assign(EditableTimeline, { MARGIN: 10, TEXT: 14, NAME: 18, LANE: 16, GAP: 8, AXIS: 24 });

@@ -10,6 +10,7 @@ import importlib
 import json
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -168,6 +169,26 @@ def test_three_tasks_in_one_page(ek100_report: Path) -> None:
     shown = [attributes["data-task"] for _, attributes in elements.found if "data-task" in attributes]
     assert shown == ["verb", "noun", "action"] * 5  # curves, advice, diagnosis, classes, time-lines
     assert "their last annotated end stands in for it" in ek100_report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "predictions"),
+    [("ek100", ["--predictions"]), ("ek100-separate", ["--verb-predictions", "--noun-predictions"])],
+)
+def test_verbs_and_nouns_have_names_where_their_lists_lie_beside_the_annotations(
+    tmp_path: Path, ek100_report: Path, protocol: str, predictions: list[str]
+) -> None:
+    for name, count in (("verb", 97), ("noun", 300)):
+        lines = "".join(f"{number},{name}-{number}\n" for number in range(count))
+        (tmp_path / f"EPIC_100_{name}_classes.csv").write_text(f"id,key\n{lines}")
+    for name in ("truth.csv", "submission.json"):
+        shutil.copy(ek100_report.parent / name, tmp_path)
+    given = [word for option in predictions for word in (option, str(tmp_path / "submission.json"))]
+    page, truth = tmp_path / "r.html", str(tmp_path / "truth.csv")
+    assert main(["--protocol", protocol, "--ground-truth", truth, *given, "--report", str(page)]) == 0
+    labels = {task: data["labels"] for task, data in page_data(page.read_text())["timeline"].items()}
+    for task in ("verb", "noun"):
+        assert {label.partition("-")[0] for label in labels[task]} == {task}
 
 
 def test_splits_are_in_the_page(tmp_path: Path, ek100_report: Path) -> None:

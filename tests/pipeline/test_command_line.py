@@ -18,7 +18,10 @@ from runtime.config import SHIPPED
 ROOT = Path(__file__).resolve().parents[2]
 
 
-PARTS = [f"zoo {part}" for part in ("pack", "verify", "export", "import")] + ["models fetch", "models networks"]
+PARTS = [f"zoo {part}" for part in ("pack", "verify", "export", "import")] + [
+    "models fetch",
+    "models networks",
+]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, *PARTS])

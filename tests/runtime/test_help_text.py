@@ -31,7 +31,9 @@ def test_a_wrapped_command_is_the_same_to_a_shell(width: int) -> None:
 
 
 def test_a_command_of_several_lines_is_filled_as_one_and_its_options_keep_their_values() -> None:
-    command = '  tadaloc bundle --run runs/own \\\n      --hub my-model --dataset "Mice of our lab" --licence mit'
+    command = (
+        '  tadaloc bundle --run runs/own \\\n      --hub my-model --dataset "Mice of our lab" --licence mit'
+    )
     assert list(fitted(command, 50)) == [
         "  tadaloc bundle --run runs/own --hub my-model \\",
         '      --dataset "Mice of our lab" --licence mit',

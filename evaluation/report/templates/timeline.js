@@ -4,9 +4,10 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
   const { labels, videos, least: opensAt } = report.data[root.dataset.timeline][root.dataset.timelineTask];
   const part = (name) => root.querySelector(`[data-${name}]`);
   const [START, END, LABEL, SCORE, TIOU, ANY_TIOU] = [0, 1, 2, 3, 4, 5];
-  const NAME_HEIGHT = 17, TRUTH_HEIGHT = 14, LANE_HEIGHT = 8, ROW_GAP = 9, AXIS_HEIGHT = 24;
+  const NAME_HEIGHT = 17, TRUTH_HEIGHT = 14, LANE_HEIGHT = 8, ROW_GAP = 9, AXIS_HEIGHT = 24, TOP = 4;
   const MOST_LANES = 12, MOST_OTHER_LABELS = 8, MARGIN = 10;
   const scores = videos.flatMap((video) => video.found.map((found) => found[SCORE])).sort((a, b) => a - b);
+  const annotated = videos.some((video) => video.truth.length);
   const best = scores.length ? scores[scores.length - 1] : 1;
   let chosen = null, buttons = [];
   // It opens where the detections are most useful together; the slider shows the others.
@@ -85,7 +86,8 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
     return { rows, hidden };
   }
 
-  function ticks(svg, width, height, toX) {
+  // The axis is a drawing of its own, which stays in sight while the rows are scrolled.
+  function ticks(svg, axis, width, height, toX) {
     const wanted = chosen.duration / Math.max(2, width / 90);
     const power = 10 ** Math.floor(Math.log10(wanted));
     const long = chosen.duration > 120;
@@ -93,9 +95,9 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
     const step = steps.find((value) => value >= wanted) || steps[steps.length - 1];
     for (let at = 0; at <= chosen.duration * 1.0001; at += step) {
       const x = toX(at);
-      svg.append(report.make("line", { x1: x, x2: x, y1: 0, y2: height - AXIS_HEIGHT + 4, class: "grid" }));
+      svg.append(report.make("line", { x1: x, x2: x, y1: 0, y2: height, class: "grid" }));
       const anchor = at === 0 ? "start" : x > width - 30 ? "end" : "middle";
-      svg.append(report.make("text", { x, y: height - 6, "text-anchor": anchor }, clock(at, long)));
+      axis.append(report.make("text", { x, y: AXIS_HEIGHT - 7, "text-anchor": anchor }, clock(at, long)));
     }
   }
 
@@ -119,11 +121,12 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
     const toX = (seconds) => MARGIN + ((width - 2 * MARGIN) * seconds) / chosen.duration;
     const heights = [...rows.values()].map((row) =>
       NAME_HEIGHT + row.truth.length * TRUTH_HEIGHT + row.lanes.length * LANE_HEIGHT + ROW_GAP);
-    const height = heights.reduce((sum, each) => sum + each, 0) + AXIS_HEIGHT;
+    const height = heights.reduce((sum, each) => sum + each, TOP);
     const svg = report.make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img" });
     svg.setAttribute("aria-label", `Time-line of ${chosen.id}`);
-    ticks(svg, width, height, toX);
-    let y = 0;
+    const axis = report.make("svg", { width, height: AXIS_HEIGHT, viewBox: `0 0 ${width} ${AXIS_HEIGHT}`, class: "axis" });
+    ticks(svg, axis, width, height, toX);
+    let y = TOP;
     for (const [label, row] of rows) {
       svg.append(report.make("text", { x: MARGIN, y: y + 12, class: "name" }, labels[label] || "all proposals"));
       y += NAME_HEIGHT;
@@ -140,11 +143,12 @@ for (const root of document.querySelectorAll("[data-timeline]")) {
       }
       y += ROW_GAP;
     }
-    part("scroll").replaceChildren(svg);
+    part("scroll").replaceChildren(svg, axis);
     keepNamesInSight();
     part("threshold-value").textContent = Number(least.toPrecision(3));
     part("zoom-value").textContent = `${zoom} x`;
-    const shown = [`${chosen.truth.length} annotations`, `${found.length - hidden} of ${chosen.found.length} detections`];
+    const shown = [`${found.length - hidden} of ${chosen.found.length} detections`];
+    if (annotated) shown.unshift(`${chosen.truth.length} annotations`);
     if (chosen.more) shown.push(`${chosen.more} of lower score are not in this page`);
     if (hidden) shown.push(`${hidden} of further labels are not drawn`);
     if (chosen.figure !== null) shown.push(`precision at n: ${percent(chosen.figure)}`);
