@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from classification.source_table import AUTO, SOURCES, TRAINED, SourceKind
+from classification.source_table import AUTO, SOURCES, TRAINED, SourceKind, head_labels
 from proposals.heads import head_of
 from runtime.atomic import write_json
 from runtime.brief import in_brief
@@ -49,7 +49,7 @@ class Choice:
 
 def choose(dataset: VideoDataset, config: RunConfig) -> Choice:
     """Choose the source that suits the training annotations."""
-    if head_of(config).tells_classes(config):
+    if head_labels(config):
         return Choice("head", 0.0, f"{head_of(config).title} gives labels itself")
     prior = config.classification.video_prior
     if set(dataset.heads) != {"action"}:

@@ -5,7 +5,8 @@ Every proposal gets its likeliest classes, with the score
 
     (score of the proposal * probability of the class ** action_score_power) ** score_power
 
-(powers of section `classification`, 1 unless set).
+(powers of section `classification`, 1 unless set). With `with_head` it keeps the class that the
+head gave it, and gets that score for this class alone.
 
 How classes are combined follows from what the probabilities tell apart: one set of classes, or
 verbs and nouns, of which pairs become actions.
@@ -14,7 +15,7 @@ verbs and nouns, of which pairs become actions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +50,15 @@ class Combination(Protocol):
         config: ClassificationConfig,
     ) -> VideoLabels:
         """Label the proposals of one video."""
+
+    def of_labels(
+        self, proposals: Predictions, probabilities: Probabilities, classes: Classes
+    ) -> NDArray[np.float64]:
+        """Return the probability (N,) of the label that each proposal has.
+
+        Raises:
+            InputError: if a label is none of the classes.
+        """
 
     def readable(self, label: str, classes: Classes) -> str:
         """Name a label for people."""
@@ -89,6 +99,22 @@ class OneSetOfClasses:
             classes[head],
         )
         return {"action": found}
+
+    def of_labels(
+        self, proposals: Predictions, probabilities: Probabilities, classes: Classes
+    ) -> NDArray[np.float64]:
+        """Look up each proposal's class."""
+        ((head, values_NK),) = probabilities.items()
+        place = {name: index for index, name in enumerate(classes[head])}
+        unknown = [label for label in proposals.labels if label not in place]
+        if unknown:
+            raise InputError(
+                f"the head tells the class '{unknown[0]}', which the source of labels does not have; were they "
+                "trained on one data set?"
+            )
+        column = np.array([place[label] for label in proposals.labels], dtype=np.int64)
+        found: NDArray[np.float64] = values_NK[np.arange(len(proposals)), column[proposals.label]]
+        return found
 
     def readable(self, label: str, classes: Classes) -> str:
         """Return the label, which is a name."""
@@ -138,6 +164,20 @@ class VerbsAndNouns:
             )
             for task, (chosen, probability) in found.items()
         }
+
+    def of_labels(
+        self, proposals: Predictions, probabilities: Probabilities, classes: Classes
+    ) -> NDArray[np.float64]:
+        """Multiply the probabilities of each proposal's verb and noun."""
+        pairs = np.array([split_label(label)[:2] for label in proposals.labels], dtype=np.int64).reshape(
+            -1, 2
+        )
+        verb_N, noun_N = pairs[proposals.label].T
+        row_N = np.arange(len(proposals))
+        found: NDArray[np.float64] = (
+            probabilities["verb"][row_N, verb_N] * probabilities["noun"][row_N, noun_N]
+        )
+        return found
 
     def readable(self, label: str, classes: Classes) -> str:
         """Name the verb and the noun of "3,12"."""
@@ -220,9 +260,45 @@ class GivenLabels:
         Raises:
             InputError: if a proposal has no label.
         """
-        if NO_LABEL in proposals.label:
-            raise InputError(
-                "proposals without a label: the run's head finds segments of any action; set "
-                "classification.source to auto"
-            )
+        _refuse_unlabelled(proposals)
         return {"action": proposals.rows(slice(self.max_detections))}
+
+
+@dataclass(frozen=True)
+class WeighedLabels:
+    """The labels that the head gave itself, their scores multiplied by what a source says of them.
+
+    Attributes:
+        source: of class probabilities.
+        classes: names of the classes that it tells, head -> names.
+        config: powers of the product, and how many detections are kept.
+    """
+
+    source: Source
+    classes: Classes
+    config: ClassificationConfig
+
+    def __call__(self, proposals: Predictions) -> VideoLabels:
+        """Take the labelled proposals of one video as detections, by their new scores.
+
+        Raises:
+            InputError: if a proposal has no label or an unknown one, or the source has nothing to
+                say about this video.
+        """
+        _refuse_unlabelled(proposals)
+        if not len(proposals):
+            return {"action": proposals}
+        (video_id,) = proposals.videos
+        probabilities = self.source(video_id, proposals.segments_s)
+        own_N = COMBINATIONS[tuple(self.classes)].of_labels(proposals, probabilities, self.classes)
+        scores_N = detection_scores(proposals.score, own_N[:, None], self.config)[:, 0]
+        order = np.argsort(-scores_N, kind="stable")[: self.config.max_detections]
+        return {"action": replace(proposals.rows(order), score=scores_N[order])}
+
+
+def _refuse_unlabelled(proposals: Predictions) -> None:
+    if NO_LABEL in proposals.label:
+        raise InputError(
+            "proposals without a label: the run's head finds segments of any action; set "
+            "classification.source to auto"
+        )

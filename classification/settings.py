@@ -25,6 +25,11 @@ class ClassificationConfig:
     `trained`, a classifier that is trained on the stored features and tells background, without
     finetuning or videos; `head`, the labels that the run's head gave itself. From others: `scores`,
     see `class_scores`. `auto`: what suits the training annotations, with its reason on the screen."""
+    with_head: bool = False
+    """Of heads that tell classes: their detections keep segment and class, and each score is
+    multiplied by the probability that the source gives to that class, as the score of a proposal
+    is; `auto` then takes a source beside the head. false: the classes of the source replace the
+    head's."""
     video_prior: float = 0.0
     """Of sources that look at every proposal by itself: the probabilities of a proposal are
     multiplied by those of its video ** this (and made to sum to 1). 0: not at all; 1 to 4 where
@@ -83,6 +88,10 @@ class ClassificationConfig:
             (self.source == "scores") == (self.class_scores is not None),
             f"classification.source=scores and classification.class_scores belong together, found "
             f"source={self.source} and class_scores={self.class_scores}",
+        )
+        require(
+            not self.with_head or self.source != "head",
+            "classification.with_head multiplies the head's scores with those of another source, found source=head",
         )
         require(
             self.video_prior >= 0, f"classification.video_prior must be at least 0, found {self.video_prior}"

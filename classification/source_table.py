@@ -97,13 +97,19 @@ class SourceKind:
 
 
 def _labeller(source: Source, classes: Classes, parts: Parts) -> VideoLabeller:
-    from classification.labels import LabelVideo
     from classification.sources import WithVideoPrior
 
     config = parts.config.classification
     if config.video_prior:
         source = WithVideoPrior(source, config.video_prior, config.top_proposals)
-    return LabelVideo(source, classes, config)
+    return _plain_labeller(source, classes, parts)
+
+
+def _plain_labeller(source: Source, classes: Classes, parts: Parts) -> VideoLabeller:
+    from classification.labels import LabelVideo, WeighedLabels
+
+    config = parts.config.classification
+    return (WeighedLabels if config.with_head else LabelVideo)(source, classes, config)
 
 
 def _sampling(parts: Parts) -> Sampling:
@@ -113,12 +119,11 @@ def _sampling(parts: Parts) -> Sampling:
 
 
 def _open_video(parts: Parts, top_proposals: int = 0) -> VideoLabeller:
-    from classification.labels import LabelVideo
     from classification.sources import VideoSource
 
     config = parts.config.classification
     source = VideoSource(parts.features, parts.head, config.temperature, top_proposals)
-    return LabelVideo(source, parts.network.heads, config)
+    return _plain_labeller(source, parts.network.heads, parts)
 
 
 def _open_proposals(parts: Parts) -> VideoLabeller:
@@ -154,7 +159,6 @@ def _clip_inputs(config: RunConfig) -> dict[str, str]:
 
 
 def _open_scores(parts: Parts) -> VideoLabeller:
-    from classification.labels import LabelVideo
     from classification.score_sources import VideoScoreSource, open_scores
 
     config = parts.config.classification
@@ -162,7 +166,7 @@ def _open_scores(parts: Parts) -> VideoLabeller:
     source = open_scores(Path(config.class_scores), parts.annotations, _sampling(parts), config)
     classes = parts.annotations.heads
     if isinstance(source, VideoScoreSource):  # of the video already: its prior would only distort them
-        return LabelVideo(source, classes, config)
+        return _plain_labeller(source, classes, parts)
     return _labeller(source, classes, parts)
 
 
@@ -196,9 +200,27 @@ def _open_auto(parts: Parts) -> VideoLabeller:
 
 
 def _auto_reads(config: RunConfig) -> tuple[str, ...]:
-    if head_of(config).tells_classes(config):
-        return ("proposals",)
-    return ("features", "proposals")
+    return ("proposals",) if head_labels(config) else ("features", "proposals")
+
+
+def head_labels(config: RunConfig) -> bool:
+    """Tell whether the run's head needs no other source of labels."""
+    return head_of(config).tells_classes(config) and not config.classification.with_head
+
+
+def refuse_with_head(config: RunConfig) -> None:
+    """Refuse `classification.with_head` where there is nothing to multiply.
+
+    Raises:
+        InputError: if the run's head tells no classes, or one task of two.
+    """
+    head = head_of(config)
+    if config.classification.with_head and (not head.tells_classes(config) or head.one_task(config)):
+        told = "verbs or nouns alone" if head.one_task(config) else "no classes"
+        raise InputError(
+            f"classification.with_head multiplies a source's class scores with the head's own, but {head.title} "
+            f"tells {told} in this run; set one_stage.classes=own, or leave with_head out"
+        )
 
 
 TRAINED = "trained"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from classification.outputs import declared_levels
-from classification.source_table import source_kind
+from classification.source_table import refuse_with_head, source_kind
 from runtime.command import KEYS_HELP
 from runtime.exit_codes import EXIT_CODES_HELP
 from runtime.sections import RunConfig
@@ -30,9 +30,11 @@ def stage_spec(config: RunConfig) -> StageSpec:
     """Return the stage as the config makes it: what `classification.source` reads.
 
     Raises:
-        InputError: if there is no such source, or a submission must declare what is not set.
+        InputError: if there is no such source, it cannot go with the head, or a submission must
+            declare what is not set.
     """
     declared_levels(config)  # before anything is done, or redone
+    refuse_with_head(config)
     kind = source_kind(config)
     return replace(SPEC, reads=kind.reads(config), inputs=kind.inputs)
 

@@ -108,6 +108,7 @@ class Head:
         settings: sections of the configuration that `load` and `suppress` read.
         tells_classes: whether its candidates have labels, so that nothing else needs to classify
             them, from the configuration of a run.
+        one_task: whether those are verbs alone, or nouns alone, likewise.
         reach: what it can say at best, from the configuration of a run.
         weights: file of its weights, a `training.checkpoint`: "model" (a state dict), "config" (the
             run's), and what else it takes to load it, as plain values that JSON can hold, so that
@@ -123,6 +124,7 @@ class Head:
     suppress: Callable[[Candidates, RunConfig], Candidates]
     settings: tuple[str, ...]
     tells_classes: Callable[[RunConfig], bool] = lambda config: False
+    one_task: Callable[[RunConfig], bool] = lambda config: False
     reach: Callable[[RunConfig], HeadReach] = lambda config: AnySegment()
     weights: str = "weights.pt"
 
@@ -169,6 +171,7 @@ def _one_stage(name: str, title: str) -> Head:
         suppress=suppress_by_class,
         settings=("one_stage",),
         tells_classes=lambda config: bool(config.one_stage.classes != "none"),
+        one_task=lambda config: config.one_stage.classes in ("verb", "noun"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from one_stage.weights import load_one_stage
 from pipeline.report import main as report
 from pipeline.run import main as run
 from runtime.config import load_config
+from tests.stages import stage_of_run
 from video_datasets.dataset import load_dataset
 from video_datasets.time_grid import TimeGrid
 
@@ -26,6 +28,18 @@ def words(folder: Path, data: Path, head: str) -> list[str]:
         "one_stage.channels=16", "one_stage.warmup_epochs=1", "one_stage.levels=4", "evaluation.timelines=1",
         "one_stage.sgp_mlp_channels=16", f"features.joined=[{folder / 'flow.h5'}]",
     ]  # fmt: skip
+
+
+def _findings(content: dict[str, Any]) -> set[tuple[str, str, float, float]]:
+    return {
+        (video_id, row["label"], *row["segment"])
+        for video_id, rows in content["results"].items()
+        for row in rows
+    }
+
+
+def _scores(content: dict[str, Any]) -> float:
+    return sum(row["score"] for rows in content["results"].values() for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -62,5 +76,10 @@ def test_all_stages_run_and_are_reported(head: str, tiny_mini: Path, tmp_path: P
     assert 0 <= figures["average_mAP"]["action"] <= 1
     detections = json.loads((folder / "classification/detections.json").read_text())
     assert any(detections["results"].values())
+    weighed = [*settings, "classification.with_head=true"]  # by the classifier that auto trains then
+    assert stage_of_run("classification", [config_file, *weighed, "--force"]) == 0
+    again = json.loads((folder / "classification/detections.json").read_text())
+    assert _findings(again) == _findings(detections)
+    assert _scores(again) < _scores(detections)
     assert report(["--run", str(folder)]) == 0
     assert "any segment" in (folder / "report.html").read_text()
