@@ -10,8 +10,10 @@ Printed, and written as CSV (--csv) and as a page (--report):
 - of every label precision, recall and F1 over cells of time (--cell, 0.1 s), and their mean;
 - bouts, their durations, the time budget, and the latency of the first bout, of both;
   of partly labelled videos in the stretches that both have watched, one behind the other;
-- Cohen's kappa over cells, and over the starts of bouts with a window of tolerance (--tolerance, 1
-  s);
+- of point events precision, recall and F1 of the pairs within a window of tolerance (--tolerance,
+  1 s to either side), kappa, counts, rates per minute and latencies; a behaviour is of points where
+  one of the files has it without any length, and bouts of the other file stand by their middle;
+- Cohen's kappa over cells, and over the starts of bouts and point events within the window;
 - the confusion matrix of cells.
 """
 
@@ -23,73 +25,32 @@ import io
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from evaluation.metrics.behaviour import (
-    NO_LABEL,
-    Budget,
-    FrameScore,
-    active_cells,
-    budget,
-    cell_confusion,
-    cohens_kappa,
-    event_kappa,
-    frame_score,
-)
-from evaluation.metrics.observed import Pairs, common, on_observed_time
+from evaluation.agreement import Agreement, compare
+from evaluation.metrics.behaviour import NO_LABEL
+from evaluation.point_events import PointAgreement, point_labels, stray_points
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
 from runtime.paths import user_path
 from runtime.text import spreadsheet_text
-from video_datasets.formats.tools.labelling import AnnotatedVideo, Labelling, LabelReading, best, lines
+from video_datasets.formats.tools.labelling import Labelling, LabelReading, lines
+from video_datasets.formats.tools.merging import best
 from video_datasets.formats.tools.table import tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
-from video_datasets.watched import WATCHED
 
 MAX_NAMED = 5
 """Videos that a line names."""
+_OBSERVERS = ("reference", "other")
 _EXAMPLES = """examples:
   python -m evaluation --protocol behaviour --ground-truth anna.boris --predictions ben.boris
   python -m evaluation --protocol behaviour --ground-truth labels.csv --predictions detections.json --min-score 0.4 \\
       --videos videos --csv numbers --report behaviour.html
 
 """
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """All numbers of two labellings.
-
-    Attributes:
-        labels: that either has, sorted.
-        frames: per label.
-        matrix: (K + 1, K + 1), see `confusion`.
-        kappa: over cells.
-        event_kappa: over starts of bouts.
-        reference: budget per label.
-        other: likewise.
-        seconds: observed time.
-    """
-
-    labels: tuple[str, ...]
-    frames: tuple[FrameScore, ...]
-    matrix: np.ndarray
-    kappa: float
-    event_kappa: float
-    reference: tuple[Budget, ...]
-    other: tuple[Budget, ...]
-    seconds: float
-
-    @property
-    def mean_f1(self) -> float:
-        """Mean F1 of the labels, each with the same weight."""
-        return float(np.mean([score.f1 for score in self.frames])) if self.frames else math.nan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +70,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--cell", type=float, default=0.1, metavar="SECONDS", help="length of a cell (default 0.1)"
     )
     parser.add_argument(
-        "--tolerance", type=float, default=1.0, metavar="SECONDS", help="of starts (default 1)"
+        "--tolerance",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="of starts and point events (default 1)",
+    )
+    parser.add_argument(
+        "--points",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="point events to which both files give a length",
     )
     parser.add_argument("--min-score", type=float, default=-math.inf, help="least score of a detection")
     parser.add_argument(
@@ -118,9 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fps", type=float, default=math.nan, help="where a format counts frames without videos"
     )
-    parser.add_argument(
-        "--csv", type=user_path, metavar="DIR", help="write frames.csv, budgets.csv, confusion.csv"
-    )
+    parser.add_argument("--csv", type=user_path, metavar="DIR", help="write each table as a CSV file")
     parser.add_argument("--report", type=user_path, metavar="FILE.html", help="write a page")
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments))
@@ -133,9 +103,19 @@ def _run(arguments: argparse.Namespace) -> int:
     media = Media(index_video_files(arguments.videos) if arguments.videos else {}, arguments.fps)
     reference = _read(arguments.ground_truth, media)
     other = best(_read(arguments.predictions, media), arguments.min_score)
+    points = point_labels(reference, other, arguments.points)
     lost = [*lines(reference.notes.lost), *lines(other.notes.lost)]
     lost += _alone(arguments.ground_truth, reference, other) + _alone(arguments.predictions, other, reference)
-    found = compare(reference, other, cell_s=arguments.cell, tolerance_s=arguments.tolerance, media=media)
+    lost += stray_points(arguments.ground_truth, reference, points)
+    lost += stray_points(arguments.predictions, other, points)
+    found = compare(
+        reference,
+        other,
+        cell_s=arguments.cell,
+        tolerance_s=arguments.tolerance,
+        media=media,
+        points=points,
+    )
     tables = tables_of(found)
     print(text_of(found))
     for name, rows in tables.items():
@@ -161,137 +141,7 @@ def _alone(path: Path, labelling: Labelling, other: Labelling) -> list[str]:
 
 
 def _read(path: Path, media: Media) -> Labelling:
-    return tool_of(path).read(path, LabelReading(media.clock_of))
-
-
-def compare(
-    reference: Labelling, other: Labelling, *, cell_s: float, tolerance_s: float, media: Media | None = None
-) -> Agreement:
-    """Compare a labelling with a reference, over the videos that both name.
-
-    Args:
-        reference: one observer's.
-        other: another's, or a model's.
-        cell_s: length of a cell.
-        tolerance_s: half width of the window in which starts agree.
-        media: the videos, for lengths that no labelling tells; without them a video ends with its
-            last bout.
-
-    Raises:
-        InputError: if there is none.
-    """
-    by_id = {video.video_id: video for video in other.videos}
-    pairs = [(video, by_id[video.video_id]) for video in reference.videos if video.video_id in by_id]
-    if not pairs:
-        raise InputError(
-            "expected two labellings with a video in common, found none; compare their videos' names"
-        )
-    firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
-    labels = tuple(sorted({bout.label for video in (*firsts, *seconds) for bout in video.bouts} - {WATCHED}))
-    durations_s = [_duration_s(*pair, media) for pair in pairs]
-    cells = [math.ceil(duration_s / cell_s - 1e-9) for duration_s in durations_s]
-    known = np.concatenate(
-        [
-            _watched(video, n, cell_s) & _watched(by_id[video.video_id], n, cell_s)
-            for video, n in zip(firsts, cells, strict=True)
-        ]
-    )
-    first, second = (
-        _all_active(videos, labels, cells, cell_s)[known] for videos in (firsts, seconds)
-    )  # T x K
-    stretches = [_observed(*pair, duration_s) for pair, duration_s in zip(pairs, durations_s, strict=True)]
-    starts, other_starts = (
-        _starts(videos, stretches, durations_s, tolerance_s) for videos in (firsts, seconds)
-    )
-    matrix = cell_confusion(first, second)
-    return Agreement(
-        labels=labels,
-        frames=tuple(frame_score(label, first[:, k], second[:, k]) for k, label in enumerate(labels)),
-        matrix=matrix,
-        kappa=cohens_kappa(matrix),
-        event_kappa=event_kappa(starts, other_starts, tolerance_s),
-        reference=_budgets(firsts, labels, stretches),
-        other=_budgets(seconds, labels, stretches),
-        seconds=len(first) * cell_s,
-    )
-
-
-def _duration_s(reference: AnnotatedVideo, other: AnnotatedVideo, media: Media | None) -> float:
-    """Length of a video: its file's, else as told, and never less than its last bout."""
-    last_s = max((bout.end_s for video in (reference, other) for bout in video.bouts), default=0.0)
-    clock = None if media is None else media.clock_of(reference.video_id)
-    if clock is not None and clock.edges_s is not None:
-        return max(float(clock.edges_s[-1]), last_s)
-    told_s = [video.duration_s for video in (reference, other) if video.duration_s > 0]
-    return max([last_s, *told_s])
-
-
-def _segments(video: AnnotatedVideo, label: str) -> np.ndarray:
-    """Start and end of the bouts of a label, (n, 2)."""
-    rows = [(bout.start_s, bout.end_s) for bout in video.bouts if bout.label == label]
-    return np.array(rows, dtype=np.float64).reshape(-1, 2)
-
-
-def _all_active(
-    videos: Sequence[AnnotatedVideo], labels: Sequence[str], cells: Sequence[int], cell_s: float
-) -> np.ndarray:
-    """Which labels hold in each cell, one video behind the other: bool, (T, K)."""
-    active = np.zeros((sum(cells), len(labels)), dtype=bool)
-    first = 0
-    for video, n_cells in zip(videos, cells, strict=True):
-        for column, label in enumerate(labels):
-            active[first : first + n_cells, column] = active_cells(_segments(video, label), n_cells, cell_s)
-        first += n_cells
-    return active
-
-
-def _watched(video: AnnotatedVideo, n_cells: int, cell_s: float) -> np.ndarray:
-    """Cells that somebody has looked at: all, unless the video is labelled in part. Bool, (T,)."""
-    stretches = _segments(video, WATCHED)
-    return active_cells(stretches, n_cells, cell_s) if len(stretches) else np.ones(n_cells, dtype=bool)
-
-
-def _observed(reference: AnnotatedVideo, other: AnnotatedVideo, duration_s: float) -> Pairs:
-    """Stretches of a video that both have watched."""
-    whole = [(0.0, duration_s)]
-    one, another = (
-        [(bout.start_s, bout.end_s) for bout in video.bouts if bout.label == WATCHED] or whole
-        for video in (reference, other)
-    )
-    return common(one, another)
-
-
-def _starts(
-    videos: Sequence[AnnotatedVideo],
-    stretches: Sequence[Pairs],
-    durations_s: Sequence[float],
-    tolerance_s: float,
-) -> list[tuple[float, str]]:
-    """Starts of all bouts where both have watched, the videos one behind the other with a gap that
-    no window spans."""
-    offset_s, starts = 0.0, []
-    for video, observed, duration_s in zip(videos, stretches, durations_s, strict=True):
-        starts += [
-            (offset_s + bout.start_s, bout.label)
-            for bout in video.bouts
-            if bout.label != WATCHED and any(start <= bout.start_s < end for start, end in observed)
-        ]
-        offset_s += duration_s + 2 * tolerance_s + 1
-    return starts
-
-
-def _budgets(
-    videos: Sequence[AnnotatedVideo], labels: Sequence[str], stretches: Sequence[Pairs]
-) -> tuple[Budget, ...]:
-    observed_s = [sum(end_s - start_s for start_s, end_s in one) for one in stretches]
-
-    def segments(label: str) -> list[np.ndarray]:
-        return [
-            on_observed_time(_segments(video, label), one)
-            for video, one in zip(videos, stretches, strict=True)
-        ]
-
-    return tuple(budget(label, segments(label), observed_s) for label in labels)
+    return tool_of(path).read(path, LabelReading(media.clock_of, keeps_points=True))
 
 
 # ---- showing
@@ -299,33 +149,72 @@ def _budgets(
 
 def text_of(found: Agreement) -> str:
     """A few lines of the whole."""
-    return (
-        f"{found.seconds:.1f} s observed, {len(found.labels)} labels\n"
-        f"mean F1 of cells {_number(found.mean_f1)}, Cohen's kappa of cells {_number(found.kappa)},"
-        f" of starts {_number(found.event_kappa)}"
-    )
+    text = f"{found.seconds:.1f} s observed, {len(found.labels)} labels of bouts"
+    if found.labels:
+        text += (
+            f"\nmean F1 of cells {_number(found.mean_f1)}, Cohen's kappa of cells {_number(found.kappa)},"
+            f" of starts {_number(found.event_kappa)}"
+        )
+    scores = found.points.scores
+    if scores:
+        text += (
+            f"\n{len(scores)} labels of point events, within {scores[0].tolerance_s:g} s: mean F1"
+            f" {_number(found.points.mean_f1)}, {sum(score.paired for score in scores)} pairs"
+        )
+    return text
 
 
 def tables_of(found: Agreement) -> dict[str, list[list[str]]]:
-    """Tables by name, each with a header."""
-    frames = [["label", "precision", "recall", "F1", "reference cells", "other cells", "both"]]
+    """Tables by name, each with a header; those of bouts or points where there are any."""
+    tables: dict[str, list[list[str]]] = {}
+    if found.labels:
+        tables |= {"frames": _frames(found), "budgets": _budgets(found), "confusion": _confusion(found)}
+    if found.points.scores:
+        tables |= {"points": _points(found.points), "rates": _rates(found.points)}
+    return tables
+
+
+def _frames(found: Agreement) -> list[list[str]]:
+    rows = [["label", "precision", "recall", "F1", "reference cells", "other cells", "both"]]
     for score in found.frames:
         shares = [_number(value) for value in (score.precision, score.recall, score.f1)]
-        frames.append(
-            [score.label, *shares, *map(str, (score.reference_cells, score.other_cells, score.both_cells))]
-        )
-    budgets = [["label", "of", "bouts", "total s", "share", "mean s", "std s", "latency s"]]
+        counts = (score.reference_cells, score.other_cells, score.both_cells)
+        rows.append([score.label, *shares, *map(str, counts)])
+    return rows
+
+
+def _budgets(found: Agreement) -> list[list[str]]:
+    rows = [["label", "of", "bouts", "total s", "share", "mean s", "std s", "latency s"]]
     for pair in zip(found.reference, found.other, strict=True):
-        for name, one in zip(("reference", "other"), pair, strict=True):
+        for name, one in zip(_OBSERVERS, pair, strict=True):
             numbers = (one.total_s, one.share, one.mean_s, one.std_s, one.latency_s)
-            budgets.append([one.label, name, str(one.bouts), *map(_number, numbers)])
+            rows.append([one.label, name, str(one.bouts), *map(_number, numbers)])
+    return rows
+
+
+def _confusion(found: Agreement) -> list[list[str]]:
     names = [*found.labels, NO_LABEL]
-    matrix = [["reference \\ other", *names]]
-    matrix += [
-        [name, *(f"{value:g}" for value in row)]
-        for name, row in zip(names, found.matrix.tolist(), strict=True)
-    ]
-    return {"frames": frames, "budgets": budgets, "confusion": matrix}
+    rows = [["reference \\ other", *names]]
+    for name, row in zip(names, found.matrix.tolist(), strict=True):
+        rows.append([name, *(f"{value:g}" for value in row)])
+    return rows
+
+
+def _points(points: PointAgreement) -> list[list[str]]:
+    rows = [["label", "precision", "recall", "F1", "kappa", "reference events", "other events", "pairs"]]
+    for score in points.scores:
+        shares = [_number(value) for value in (score.precision, score.recall, score.f1, score.kappa)]
+        counts = (score.reference_events, score.other_events, score.paired)
+        rows.append([score.label, *shares, *map(str, counts)])
+    return rows
+
+
+def _rates(points: PointAgreement) -> list[list[str]]:
+    rows = [["label", "of", "events", "per minute", "latency s"]]
+    for pair in zip(points.reference, points.other, strict=True):
+        for name, one in zip(_OBSERVERS, pair, strict=True):
+            rows.append([one.label, name, str(one.events), _number(one.per_minute), _number(one.latency_s)])
+    return rows
 
 
 def _number(value: float) -> str:

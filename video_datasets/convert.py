@@ -38,11 +38,10 @@ from video_datasets.formats.tools.labelling import (
     Labelling,
     LabelReading,
     Notes,
-    best,
     lines,
-    merged,
     writable,
 )
+from video_datasets.formats.tools.merging import best, merged
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files

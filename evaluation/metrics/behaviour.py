@@ -35,18 +35,18 @@ class FrameScore:
     @property
     def precision(self) -> float:
         """Share of the other's cells that the reference has, NaN without any."""
-        return _share(self.both_cells, self.other_cells)
+        return share(self.both_cells, self.other_cells)
 
     @property
     def recall(self) -> float:
         """Share of the reference's cells that the other has, NaN without any."""
-        return _share(self.both_cells, self.reference_cells)
+        return share(self.both_cells, self.reference_cells)
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall, 0 without a common cell; NaN where neither has
         the label."""
-        return _share(2 * self.both_cells, self.reference_cells + self.other_cells)
+        return share(2 * self.both_cells, self.reference_cells + self.other_cells)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Budget:
     latency_s: float
 
 
-def _share(part: float, whole: float) -> float:
+def share(part: float, whole: float) -> float:
+    """`part` of `whole`, NaN where there is nothing of it."""
     return part / whole if whole else math.nan
 
 
@@ -163,7 +164,7 @@ Events = Sequence[tuple[float, str]]
 def event_kappa(reference_s: Events, other_s: Events, tolerance_s: float) -> float:
     """Cohen's kappa of events in sequence, with a window of tolerance.
 
-    Events are the starts of bouts. In order of time, an event pairs with the nearest free one of
+    Events are the starts of bouts, and point events. In order of time, an event pairs with the nearest free one of
     the other observer within the window, of its own label if there is any; what is left pairs with
     "no event".
 
@@ -213,7 +214,7 @@ def budget(label: str, segments_s: Sequence[np.ndarray], durations_s: Sequence[f
         label,
         len(lengths),
         total_s,
-        _share(total_s, sum(durations_s)),
+        share(total_s, sum(durations_s)),
         float(lengths.mean()) if len(lengths) else math.nan,
         float(lengths.std(ddof=1)) if len(lengths) > 1 else math.nan,
         float(np.mean(latencies)) if latencies else math.nan,

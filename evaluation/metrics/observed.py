@@ -61,3 +61,24 @@ def on_observed_time(segments_s: np.ndarray, stretches_s: Pairs) -> np.ndarray:
         parts.append(inside[inside[:, 0] < inside[:, 1]] - start_s + observed_s)
         observed_s += end_s - start_s
     return np.concatenate(parts)
+
+
+def moments_on_observed_time(times_s: np.ndarray, stretches_s: Pairs) -> np.ndarray:
+    """Keep the moments in stretches that do not overlap, ends included, and count time in these
+    alone.
+
+    Args:
+        times_s: (n,) in seconds of the video.
+        stretches_s: sorted; none begins where another ends.
+
+    Returns:
+        (m,) in seconds of observed time.
+
+    >>> moments_on_observed_time(np.array([5.0, 20.0, 30.0]), [(0.0, 10.0), (30.0, 40.0)]).tolist()
+    [5.0, 10.0]
+    """
+    parts, observed_s = [np.zeros(0)], 0.0
+    for start_s, end_s in stretches_s:
+        parts.append(times_s[(start_s <= times_s) & (times_s <= end_s)] - start_s + observed_s)
+        observed_s += end_s - start_s
+    return np.concatenate(parts)

@@ -16,6 +16,8 @@ TITLES = {
     "frames": "Cells of time",
     "budgets": "Bouts and time budgets",
     "confusion": "Confusion of cells",
+    "points": "Point events",
+    "rates": "Rates of point events",
 }
 
 

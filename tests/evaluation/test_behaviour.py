@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.__main__ import main
-from evaluation.behaviour import compare
+from evaluation.agreement import compare
 from evaluation.metrics.behaviour import active_cells, budget, cell_confusion, cohens_kappa, event_kappa
 from evaluation.metrics.observed import common, joined, on_observed_time
 from runtime.errors import InputError

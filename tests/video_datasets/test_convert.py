@@ -134,7 +134,7 @@ def test_a_variable_frame_rate_is_warned_of(folder: Path, capsys: pytest.Capture
         (["nothing.csv", "--to", "csv", "--out", "o.csv"], "nothing.csv: no such file"),
         (
             ["labels.csv", "--to", "label-studio", "--out", "o.json"],
-            "counts frames, and nothing tells their rate",
+            "frames are counted, and nothing tells their rate",
         ),
         (["labels.csv", "--to", "elan", "--out", "o.eaf"], "an .eaf file holds one video, found 2"),
         (

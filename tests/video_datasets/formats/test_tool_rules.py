@@ -30,12 +30,11 @@ from video_datasets.formats.tools.labelling import (
     Labelling,
     LabelReading,
     Notes,
-    best,
     lines,
-    merged,
     tracks_of,
     writable,
 )
+from video_datasets.formats.tools.merging import best, merged
 from video_datasets.formats.tools.mmaction import read_mmaction
 from video_datasets.formats.tools.plain_labels import read_label_csv, write_label_csv
 from video_datasets.formats.tools.table import tool_of

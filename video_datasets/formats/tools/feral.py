@@ -23,6 +23,7 @@ import numpy as np
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
+from video_datasets.formats.tools.frame_clock import unknown_rate
 from video_datasets.formats.tools.labelling import (
     AnnotatedVideo,
     Bout,
@@ -58,10 +59,7 @@ def read_feral(path: Path, reading: LabelReading) -> Labelling:
         active = _active(checked(frames, list, where), names, where)  # T x K
         clock = reading.clock_of(video_id)
         if clock is None:
-            raise InputError(
-                f"{where}: frames are counted, and nothing tells their rate; name the folder of the videos"
-                " (--videos) or the rate (--fps)"
-            )
+            raise unknown_rate(where)
         if clock.n_frames not in (None, len(active)):
             raise InputError(
                 f"{where}: expected {clock.n_frames} frames as the video has, found {len(active)}"

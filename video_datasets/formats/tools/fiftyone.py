@@ -19,6 +19,7 @@ from typing import Any
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
+from video_datasets.formats.tools.frame_clock import unknown_rate
 from video_datasets.formats.tools.labelling import (
     AnnotatedVideo,
     Bout,
@@ -26,6 +27,7 @@ from video_datasets.formats.tools.labelling import (
     LabelReading,
     Notes,
     collect,
+    remark_subsets,
 )
 from video_datasets.formats.tools.tool_files import checked, member, read_json
 from video_datasets.formats.tools.tool_media import Media
@@ -88,16 +90,14 @@ def _times(
         return ends[0], ends[1]
     clock = reading.clock_of(video_id)
     if clock is None:
-        raise InputError(
-            f"{where}: frames are counted, and nothing tells their rate; name the folder of the videos (--videos)"
-            " or the rate (--fps)"
-        )
+        raise unknown_rate(where)
     return clock.time_s(round(ends[0]) - 1), clock.time_s(round(ends[1]))
 
 
 def write_fiftyone(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
     """Write the folder; data.json names the videos that were found, and without any it is left
     out."""
+    remark_subsets(path, labelling, notes)
     position = {label: index for index, label in enumerate(labelling.labels)}
     labels = {
         video.video_id: [_detection(bout, position) for bout in video.bouts] for video in labelling.videos

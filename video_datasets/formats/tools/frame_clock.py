@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.errors import InputError
+
 VARIABLE_FROM_FRAMES = 0.5
 """A frame shown that far from where a constant rate has it makes the rate a variable one."""
 
@@ -92,3 +94,12 @@ def clock_of_video(path: Path) -> FrameClock:
     frames = frame_times(path)
     edges_s = np.append(frames.times_s, frames.duration_s)
     return FrameClock(len(frames.times_s) / frames.duration_s, edges_s)
+
+
+def unknown_rate(where: str) -> InputError:
+    """Say what is missing where frames are counted and nothing tells when they are shown."""
+    return InputError(
+        f"{where}: frames are counted, and nothing tells their rate; name the folder of the videos"
+        " (--videos) or the rate (--fps); for a command that has neither make a file with seconds first:"
+        " python -m video_datasets.convert IN --videos DIR --to csv --out labels.csv"
+    )

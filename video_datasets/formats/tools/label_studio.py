@@ -26,7 +26,7 @@ from urllib.parse import quote
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from video_datasets.annotations import short_repr
-from video_datasets.formats.tools.frame_clock import FrameClock
+from video_datasets.formats.tools.frame_clock import FrameClock, unknown_rate
 from video_datasets.formats.tools.labelling import (
     DEFAULT_SUBSET,
     AnnotatedVideo,
@@ -127,10 +127,7 @@ def _times(
         frames = checked(content, dict, f"{where}, 'ranges'")
         start, end = (member(frames, key, float, f"{where}, 'ranges'") for key in ("start", "end"))
         if clock is None:
-            raise InputError(
-                f"{where}: frames are counted, and nothing tells their rate; name the folder of the videos"
-                " (--videos) or the rate of the project (--fps)"
-            )
+            raise unknown_rate(where)
         yield clock.time_s(round(start) - 1), clock.time_s(round(end))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,9 @@ def tool_formats(taken: set[str]) -> tuple[ToolFormat, ...]:
 
 def _format_of(tool: Tool) -> ToolFormat:
     def read(path: str | Path) -> AnnotationTable:
-        return annotation_table(tool.read(Path(path), LabelReading()))
+        labelling = tool.read(Path(path), LabelReading())
+        for line in lines(labelling.notes.lost):  # a bare file has no stage that lists its problems
+            print(f"warning: {line}", file=sys.stderr)
+        return annotation_table(labelling)
 
     return ToolFormat(name=tool.name, title=tool.title, read=read, tool=tool)

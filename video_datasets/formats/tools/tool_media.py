@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.errors import InputError
-from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video
+from video_datasets.formats.tools.frame_clock import FrameClock, clock_of_video, unknown_rate
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Notes
 from video_datasets.formats.tools.tool_files import media_name
 
@@ -82,10 +81,7 @@ class Media:
         """
         clock = self.clock_of(video.video_id) or (FrameClock(video.fps) if video.fps > 0 else None)
         if clock is None:
-            raise InputError(
-                f"video '{video.video_id}': this format counts frames, and nothing tells their rate;"
-                " name the folder of the videos (--videos) or the rate (--fps)"
-            )
+            raise unknown_rate(f"video '{video.video_id}'")
         if clock.is_variable:
             notes.remark(
                 f"video '{video.video_id}': variable frame rate; its true frame times are used, but a tool that"

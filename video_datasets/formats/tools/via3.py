@@ -31,6 +31,7 @@ from video_datasets.formats.tools.labelling import (
     Notes,
     collect,
     point_bout,
+    remark_subsets,
 )
 from video_datasets.formats.tools.tool_files import checked, media_id, member, read_json
 from video_datasets.formats.tools.tool_media import Media
@@ -138,6 +139,7 @@ def _bout(
 
 def write_via3(path: Path, labelling: Labelling, media: Media, notes: Notes) -> None:
     """Write a project; VIA asks for files that are not found beside it."""
+    remark_subsets(path, labelling, notes)
     option_of = {label: str(index) for index, label in enumerate(labelling.labels)}
     metadata = {}
     for view, video in enumerate(labelling.videos, start=1):
