@@ -27,6 +27,7 @@ import sys
 from collections.abc import Container
 from pathlib import Path
 
+from feature_extraction.headers import HEADERS_NAME
 from feature_extraction.many import extract_all, watched
 from feature_extraction.preflight import Preflight, look_ahead, other_length
 from feature_extraction.recipe import LoadedRecipe, Recipe
@@ -46,7 +47,7 @@ def extract(run: StageRun) -> None:
     store = FeatureStore(run.folder)
     todo = {name: path for name, path in on_disk.items() if name not in store}
     if todo:
-        print(f"features: {_look_ahead(loaded, videos, list(store)).in_short()}", file=sys.stderr)
+        print(f"features: {_look_ahead(run.config, loaded, videos, list(store)).in_short()}", file=sys.stderr)
     failed = 0
     for outcome in watched(extract_all(loaded, todo), total=len(on_disk), done=len(on_disk) - len(todo)):
         if outcome.reason:
@@ -64,12 +65,12 @@ def extract(run: StageRun) -> None:
 
 def preview(config: RunConfig) -> Preflight:
     """Return what the stage would do, without doing it; before finetuning with random weights,
-    as costly as any."""
+    as costly as any. All that it leaves are the headers that it has read."""
     folder = Path(config.run_dir)
     weights = folder / "finetune" / "weights.pt"
     loaded = _recipe(config, weights if weights.is_file() else None, folder / "features").load()
     finished = list(FeatureStore(loaded.recipe.folder)) if loaded.recipe.folder.is_dir() else []
-    return _look_ahead(loaded, load_dataset(config.data, for_training=False).videos, finished)
+    return _look_ahead(config, loaded, load_dataset(config.data, for_training=False).videos, finished)
 
 
 def _recipe(config: RunConfig, weights: Path | None, folder: Path) -> Recipe:
@@ -83,12 +84,15 @@ def _recipe(config: RunConfig, weights: Path | None, folder: Path) -> Recipe:
     )
 
 
-def _look_ahead(loaded: LoadedRecipe, videos: dict[str, Video], finished: list[str]) -> Preflight:
+def _look_ahead(
+    config: RunConfig, loaded: LoadedRecipe, videos: dict[str, Video], finished: list[str]
+) -> Preflight:
     return look_ahead(
         loaded,
         {name: video.path for name, video in videos.items()},
         {name: video.duration_s for name, video in videos.items()},
         finished,
+        kept=Path(config.run_dir) / HEADERS_NAME,
     )
 
 

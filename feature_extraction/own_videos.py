@@ -1,7 +1,8 @@
 """Features of a folder of videos, without annotations or a run: `python -m feature_extraction
 --videos DIR ...`.
 
-Finished videos wait in `FILE.h5.parts/`; at the end they become FILE.h5 and that folder goes away.
+Finished videos wait in `FILE.h5.parts/`, beside the headers that were read, also of a dry run; at the
+end they become FILE.h5 and that folder goes away.
 The same command again extracts what is missing from FILE.h5: videos that failed, came since, or
 have another size than then. Features of a video whose file has gone bad since are kept, also with
 --force, unless they were made with other settings.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from feature_extraction.backbone import RANDOM_WEIGHTS
 from feature_extraction.extract import merge_parts
+from feature_extraction.headers import HEADERS_NAME
 from feature_extraction.integrity import has_whole_features
 from feature_extraction.many import extract_all, watched
 from feature_extraction.preflight import look_ahead
@@ -96,7 +98,7 @@ def extract_own_videos(asked: OwnVideos, *, dry_run: bool = False, force: bool =
         )
     finished = set() if force else _finished(asked.out, parts, loaded, files)
     todo = {name: path for name, path in files.items() if name not in finished}
-    report = look_ahead(loaded, files, {}, list(finished))
+    report = look_ahead(loaded, files, {}, list(finished), kept=parts / HEADERS_NAME)
     if dry_run:
         print(report)
         problems.update(report.unreadable)
@@ -168,7 +170,7 @@ def _extract(
         failed = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason}
         count, kept = _merge(asked, loaded, todo, failed, force)
         # Under the lock, since another command may wait for this folder; what is not ours stays.
-        _remove([parts / MERGED_NAME, parts / LOCK_NAME])
+        _remove([parts / MERGED_NAME, parts / LOCK_NAME, parts / HEADERS_NAME])
     with contextlib.suppress(OSError):
         parts.rmdir()
     _say(f"{asked.out}: {count} videos, {loaded.num_channels} channels")

@@ -1,6 +1,6 @@
 """Forecast of an extraction: videos found and missing, features, storage, hours.
 
-Reads headers only, in worker processes; what they promise is believed here and nowhere else. The
+Reads headers only (`headers`); what they promise is believed here and nowhere else. The
 hours come from a short measurement on this machine: some seconds of one video of middling size
 through the decoder, and one batch of its size through the network; other videos are scaled by their
 pixels.
@@ -20,15 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from feature_extraction.extractor import Extractor
+from feature_extraction.headers import read_headers
 from feature_extraction.recipe import LoadedRecipe
 from runtime.brief import is_brief
 from runtime.errors import InputError
-from runtime.parallel import WorkerDiedError, parallel_map
-from runtime.progress import progress
-from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import num_grid_frames
-from video_datasets.video.container import VideoLimits
-from video_datasets.video.decoding import VideoError, VideoInfo, read_header
+from video_datasets.video.decoding import VideoError, VideoInfo
 from video_datasets.video.drive import drive_one
 from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import resized_size
@@ -129,6 +126,8 @@ def look_ahead(
     videos: Mapping[str, Path | None],
     durations_s: Mapping[str, float],
     finished: Sequence[str] = (),
+    *,
+    kept: Path,
 ) -> Preflight:
     """Read the headers of all videos, measure a sample, and sum up what the extraction will need.
 
@@ -137,10 +136,11 @@ def look_ahead(
         videos: file of each video, None where there is none.
         durations_s: as annotated; nan or absent where nothing says so.
         finished: ids whose features are there already; their headers are not read.
+        kept: file of the headers that were read before.
     """
     done = set(finished)
     files = {name: path for name, path in videos.items() if path is not None and name not in done}
-    headers, unreadable = read_headers(files, loaded.recipe.runtime)
+    headers, unreadable = read_headers(files, loaded.recipe.runtime, kept)
     grid, features = loaded.recipe.grid, loaded.recipe.features
     frames = {name: num_grid_frames(_duration_s(info), grid.fps) for name, info in headers.items()}
     count = sum(grid.num_features(n) for n in frames.values())
@@ -164,32 +164,6 @@ def look_ahead(
         storage_bytes=count * (loaded.num_channels * _BYTES[features.dtype] + 8),
         measured=_measured(loaded, files, headers),
     )
-
-
-def read_headers(
-    files: Mapping[str, Path], runtime: RuntimeConfig
-) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    """Read what video files say about themselves, in processes that a damaged file may take along.
-
-    Returns:
-        Headers by id, and reasons by id for those that cannot be read or do not give a length.
-    """
-    headers: dict[str, VideoInfo] = {}
-    unreadable: dict[str, str] = {}
-    names = list(files)
-    read = functools.partial(read_header, limits=VideoLimits.from_config(runtime))
-    results = parallel_map(read, [files[name] for name in names], workers=max(runtime.workers, 2))
-    bar = progress(results, description="headers", total=len(names), unit="video")
-    for name, (_, found) in zip(names, bar, strict=True):
-        if isinstance(found, VideoInfo):
-            headers[name] = found
-        elif isinstance(found, VideoError):
-            unreadable[name] = found.reason
-        elif isinstance(found, WorkerDiedError):
-            unreadable[name] = str(found)
-        else:
-            raise found  # a mistake of the program is no video's fault
-    return headers, unreadable
 
 
 def other_length(found_s: float, annotated_s: float) -> str:

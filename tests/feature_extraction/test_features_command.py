@@ -22,7 +22,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 CONFIG = str(CONFIGS / "hacs_mini.yaml")
 
 
-def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_nothing(
+def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_the_headers(
     tiny_mini: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = [f"run_dir={tmp_path / 'run'}", f"data.root={tiny_mini}", "data.mini=false"]
@@ -31,7 +31,7 @@ def test_a_dry_run_of_the_stage_needs_no_finetuning_and_leaves_nothing(
     printed = capsys.readouterr().out
     assert f"{count} asked for, 0 finished, {count} to extract, 0 missing, 0 unreadable" in printed
     assert "core-seconds (measured" in printed
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["headers.json"]
 
 
 def test_a_dry_run_on_the_real_annotations_of_ek100_needs_no_training_labels(

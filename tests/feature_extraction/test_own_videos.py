@@ -121,7 +121,8 @@ def test_a_dry_run_only_talks(videos: Path, tmp_path: Path, capsys: pytest.Captu
     printed = capsys.readouterr().out
     assert "videos      3 asked for, 0 finished, 2 to extract, 0 missing, 1 unreadable" in printed
     assert "unreadable: page (not a video, or damaged beyond reading; fetch it again)" in printed
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["videos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.h5.parts", "videos"]
+    assert [path.name for path in (tmp_path / "out.h5.parts").iterdir()] == ["headers.json"]
 
 
 def test_the_protocols_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_extraction.preflight import look_ahead, read_headers
+from feature_extraction.preflight import look_ahead
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.settings import FeaturesConfig
 from runtime.errors import InputError
@@ -37,7 +37,9 @@ def test_the_report_of_good_bad_missing_and_finished_videos(
     videos = {**good, "gone": None, "page": shared / "videos_bad" / "html_404.mp4"}
     durations_s = {name: frame_times(path).duration_s for name, path in good.items()}
     durations_s[names[1]] += 7.0
-    report = look_ahead(loaded(tmp_path), videos, {**durations_s, "gone": math.nan}, finished=names[:1])
+    kept = tmp_path / "headers.json"
+    given = {**durations_s, "gone": math.nan}
+    report = look_ahead(loaded(tmp_path), videos, given, finished=names[:1], kept=kept)
     times = {name: frame_times(good[name]) for name in names[1:]}
     assert report.missing == ("gone",)
     assert report.unreadable.keys() == {"page"}
@@ -52,26 +54,18 @@ def test_the_report_of_good_bad_missing_and_finished_videos(
     assert "6 asked for, 1 finished, 3 to extract, 1 missing, 1 unreadable, 1 of another length" in text
     assert "missing: gone (no file)" in text
     assert "core-seconds (measured: " in text
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_nothing_to_measure(tmp_path: Path) -> None:
-    report = look_ahead(loaded(tmp_path), {"gone": None}, {})
+    report = look_ahead(loaded(tmp_path), {"gone": None}, {}, kept=tmp_path / "headers.json")
     assert (report.measured, report.features) == ({}, 0)
 
 
 def test_long_lists_are_cut(tmp_path: Path) -> None:
-    text = str(look_ahead(loaded(tmp_path), dict.fromkeys("abcdefgh"), {}))
+    text = str(look_ahead(loaded(tmp_path), dict.fromkeys("abcdefgh"), {}, kept=tmp_path / "headers.json"))
     assert text.count("missing: ") == 6
     assert "missing: ... and 3 more" in text
-
-
-def test_headers_are_those_of_the_files(shared: Path) -> None:
-    files = {path.stem: path for path in (shared / "videos").glob("*.mp4")}
-    headers, unreadable = read_headers(files, RuntimeConfig(workers=2))
-    assert not unreadable
-    assert (headers["demo"].width, headers["demo"].height, headers["demo"].fps) == (340, 256, 28)
-    assert headers["v_GGSY1Qvo990"].promised_frames == 355
 
 
 def test_a_network_that_cannot_take_the_clips_says_so_before_the_work(
@@ -80,4 +74,4 @@ def test_a_network_that_cannot_take_the_clips_says_so_before_the_work(
     video = next((tiny_mini / "videos").rglob("*.mp4"))
     grid = TimeGrid(fps=30, stride_frames=16, clip_frames=3)
     with pytest.raises(InputError, match=r"does not take clips of 3 frames .*see grid\.clip_frames"):
-        look_ahead(loaded(tmp_path, grid, "slowfast_8x8"), {"a": video}, {})
+        look_ahead(loaded(tmp_path, grid, "slowfast_8x8"), {"a": video}, {}, kept=tmp_path / "headers.json")
