@@ -18,6 +18,7 @@ import numpy as np
 from feature_extraction.integrity import TIMES_GROUP
 from runtime.atomic import write_text
 from runtime.errors import InputError
+from runtime.hdf5_texts import attributes
 from runtime.text import spreadsheet_text, text_of_spreadsheet
 from video_datasets.annotations import read_text
 
@@ -43,13 +44,14 @@ def index_row(file: h5py.File, video_id: str, shard: str) -> IndexRow:
     digest = hashlib.sha256()
     for values in (dataset[()], file[f"{TIMES_GROUP}/{video_id}"][()]):
         digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data)
-    duration_s = dataset.attrs.get("duration_s")
+    found = attributes(dataset)
+    duration_s = found.get("duration_s")
     return {
         "video_id": video_id,
         "features": str(dataset.shape[0]),
         "channels": str(dataset.shape[1]),
         "duration_s": "" if duration_s is None else repr(float(duration_s)),
-        "source": str(dataset.attrs.get("source", "")),
+        "source": str(found.get("source", "")),
         "sha256": digest.hexdigest(),
         SHARD: shard,
     }

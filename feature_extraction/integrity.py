@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.hdf5 import open_hdf5, own_dataset
+from runtime.hdf5_texts import attribute
 
 TIMES_GROUP = "_times"
 """Of the datasets that hold the times of the features."""
@@ -54,7 +55,7 @@ def holds(file: h5py.File, video_id: str) -> bool:
         and times is not None
         and features.ndim == 2
         and times.shape == features.shape[:1]
-        and bool(features.attrs.get(COMPLETE, False))
+        and bool(attribute(features, COMPLETE))
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_extraction.integrity import COMPLETE, SUM
+from runtime.hdf5_texts import attributes as read_attributes
 from video_datasets.time_grid import TimeGrid
 
 GRID_PREFIX = "grid."
@@ -51,8 +52,9 @@ def read_info(dataset: h5py.Dataset) -> FeatureInfo:
 
     Raises:
         ValueError: if the attributes are damaged.
+        InputError: if HDF5 would read their texts for ever.
     """
-    attributes = {name: _plain(value) for name, value in dataset.attrs.items() if name != COMPLETE}
+    attributes = {name: _plain(value) for name, value in read_attributes(dataset).items() if name != COMPLETE}
     recorded = attributes.pop(SUM, None)
     if not all(isinstance(name, str) for name in attributes):
         raise ValueError("the name of an attribute is not UTF-8")

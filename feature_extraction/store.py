@@ -37,6 +37,7 @@ from feature_extraction.merged import MergedFile, Shards, is_pack
 from feature_extraction.records import GRID_PREFIX, FeatureInfo, FeatureRecord, as_float32, read_info
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
+from runtime.hdf5_texts import fixed_text
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
 
@@ -124,9 +125,9 @@ def add_video(
     if not np.isfinite(stored).all():
         raise InputError(f"video {video_id!r}: features hold nan or values beyond the range of {dtype}")
     dataset = file.create_dataset(video_id, data=stored)
-    for name, value in grid.to_dict().items():
-        dataset.attrs[GRID_PREFIX + name] = value
-    dataset.attrs.update(attributes)
+    described = {GRID_PREFIX + name: value for name, value in grid.to_dict().items()}
+    for name, value in {**described, **attributes}.items():
+        dataset.attrs[name] = fixed_text(value) if isinstance(value, str) else value
     file.create_dataset(f"{TIMES_GROUP}/{video_id}", data=times)
     dataset.attrs[SUM] = np.uint64(integrity.values_sum(stored, times))
     dataset.attrs[COMPLETE] = True  # last

@@ -151,7 +151,11 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     plan = dataset.id.get_create_plist()
     if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
         raise InputError(f"{file.filename}: '{name}' takes its values from other files: refused")
-    if dataset.nbytes > _MAX_COMPRESSION * dataset.id.get_storage_size():
+    try:
+        size = dataset.nbytes
+    except TypeError as error:  # a type that h5py does not know
+        raise OSError(f"'{name}': {error}") from error
+    if size > _MAX_COMPRESSION * dataset.id.get_storage_size():
         stored = f"{dataset.id.get_storage_size()} bytes"
         raise InputError(
             f"{file.filename}: '{name}' promises {dataset.shape} values and holds {stored}: refused"

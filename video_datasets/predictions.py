@@ -231,6 +231,7 @@ def read_predictions(path: str | Path) -> Predictions:
         InputError: if it is not such a file.
     """
     from runtime.hdf5 import open_hdf5
+    from runtime.hdf5_texts import read_texts
 
     path = Path(path)
     if not is_hdf5(path):
@@ -238,7 +239,7 @@ def read_predictions(path: str | Path) -> Predictions:
     try:
         with open_hdf5(path) as file:
             columns = {name: file[name][()] for name in COLUMN_TYPES}
-            videos, labels = (tuple(file[name].asstr()[()]) for name in ("videos", "labels"))
+            videos, labels = (read_texts(file[name]) for name in ("videos", "labels"))
     except KeyError as error:
         raise InputError(
             f"{path}: a dataset is missing ({error}); expected {', '.join(COLUMN_TYPES)}, videos and labels"

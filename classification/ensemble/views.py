@@ -18,6 +18,7 @@ from classification.finetune.accuracy import Ranking, rank_all
 from classification.finetune.test import LOGITS_NAME
 from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5
+from runtime.hdf5_texts import read_texts
 
 Key = tuple[str, float, float]
 """Video id, start and end in seconds of a labelled segment."""
@@ -77,14 +78,14 @@ def read_view_logits(path: Path) -> ViewLogits:
     """
     try:
         with open_hdf5(path) as file:
-            columns = (file["video_id"].asstr()[()], file["start_s"][()], file["end_s"][()])
+            columns = (read_texts(file["video_id"]), file["start_s"][()], file["end_s"][()])
             heads = tuple(file["logits"])
             return ViewLogits(
                 path,
                 tuple(
                     (str(name), float(start), float(end)) for name, start, end in zip(*columns, strict=True)
                 ),
-                {head: tuple(map(str, file[f"labels/{head}"].asstr()[()])) for head in heads},
+                {head: read_texts(file[f"labels/{head}"]) for head in heads},
                 {head: file[f"classes/{head}"][()] for head in heads},
                 {head: file[f"logits/{head}"][()] for head in heads},
             )

@@ -17,6 +17,7 @@ from feature_extraction.zoo.sums import SUMS_NAME, read_sums
 from runtime.errors import InputError
 from runtime.fingerprint import file_sha256
 from runtime.hdf5 import open_hdf5
+from runtime.hdf5_texts import attributes
 from runtime.progress import progress
 from video_datasets.ids import refuse_unsafe_id
 from video_datasets.time_grid import TimeGrid
@@ -143,7 +144,7 @@ class _Check:
                     kind = _kind(file[video_id])
                     if self.kinds.setdefault(kind, video_id) == video_id and len(self.kinds) > 1:
                         found.append(f"{', '.join(kind)}, unlike '{next(iter(self.kinds.values()))}'")
-            except (OSError, RuntimeError, KeyError) as error:  # damage within the file
+            except (OSError, RuntimeError, KeyError, InputError) as error:  # damage within the file
                 found = [f"not readable ({error})"]
             self.result.problems += [(f"{shard}, video '{video_id}'", what) for what in found]
         return whole
@@ -151,9 +152,10 @@ class _Check:
 
 def _kind(dataset: h5py.Dataset) -> tuple[str, ...]:
     """What must be the same for all videos."""
-    grid = {name: dataset.attrs[name] for name in sorted(dataset.attrs) if name.startswith("grid.")}
+    found = attributes(dataset)
+    grid = {name: found[name] for name in sorted(found) if name.startswith("grid.")}
     parts = {"channels": dataset.shape[1], "type": dataset.dtype.name, **grid}
-    parts |= {name: dataset.attrs[name] for name in ("backbone", "backbone_sha256") if name in dataset.attrs}
+    parts |= {name: found[name] for name in ("backbone", "backbone_sha256") if name in found}
     return tuple(f"{name} {value}" for name, value in parts.items())
 
 
@@ -168,16 +170,15 @@ def _video_problems(file: h5py.File, video_id: str) -> list[str]:
         return ["expected a dataset T x C of float16 or float32"]
     if not isinstance(times, h5py.Dataset) or times.shape != dataset.shape[:1]:
         return [f"expected {dataset.shape[0]} times in {TIMES_GROUP}/{video_id}"]
-    problems = [f"attribute '{name}' is missing" for name in REQUIRED_ATTRIBUTES if name not in dataset.attrs]
-    if not dataset.attrs.get("complete", False):
+    found = attributes(dataset)
+    problems = [f"attribute '{name}' is missing" for name in REQUIRED_ATTRIBUTES if name not in found]
+    if not found.get("complete", False):
         problems.append("not marked as complete")
     if not np.isfinite(dataset[()]).all():
         problems.append("values that are not finite")
-    grid = {name.removeprefix("grid."): value for name, value in dataset.attrs.items()}
+    grid = {name.removeprefix("grid."): value for name, value in found.items()}
     try:
-        return problems + _time_problems(
-            times[()], TimeGrid.from_dict(grid), dataset.attrs.get("num_grid_frames")
-        )
+        return problems + _time_problems(times[()], TimeGrid.from_dict(grid), found.get("num_grid_frames"))
     except ValueError as error:
         return [*problems, str(error)]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -34,13 +35,18 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(damaged)
 
 
-def check_stores(folder: Path, count: int, seed: int) -> None:
+def check_stores(folder: Path, count: int, seed: int, *, heap: bool) -> None:
+    """With `heap`, the texts are of any length, as they were in older stores."""
     rng = np.random.default_rng(seed)
     written = {name: rng.normal(size=(7, 16)).astype(np.float16) for name in ("a", "b", "c")}
     for name, values in written.items():
         attributes = {"duration_s": 3.7, "backbone": "x"}
         write_video_features(folder / "parts", name, values, GRID.times_s(112), GRID, attributes=attributes)
     merge_features(folder / "parts", folder / "whole.h5")
+    if heap:
+        with h5py.File(folder / "whole.h5", "r+") as file:
+            for name in written:
+                file[name].attrs["backbone"] = "x" * 20
     content = (folder / "whole.h5").read_bytes()
     reasons = []
     wrong = 0
@@ -76,12 +82,14 @@ def check_files(folder: Path, count: int, seed: int) -> None:
         path.unlink()
 
 
-def test_some_mutations(tmp_path: Path) -> None:
-    check_stores(tmp_path, 60, seed=1)
+@pytest.mark.parametrize("heap", [False, True])
+def test_some_mutations(tmp_path: Path, heap: bool) -> None:
+    check_stores(tmp_path, 60, seed=1, heap=heap)
     check_files(tmp_path, 50, seed=2)
 
 
 @pytest.mark.slow
-def test_many_mutations(tmp_path: Path) -> None:
-    check_stores(tmp_path, 1000, seed=3)
+@pytest.mark.parametrize("heap", [False, True])
+def test_many_mutations(tmp_path: Path, heap: bool) -> None:
+    check_stores(tmp_path, 1000, seed=3, heap=heap)
     check_files(tmp_path, 1000, seed=4)
