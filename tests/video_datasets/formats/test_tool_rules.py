@@ -451,7 +451,7 @@ def test_label_studio_writes_predictions_and_a_configuration(tmp_path: Path) -> 
 def test_formats_that_count_frames_ask_for_the_rate(tmp_path: Path) -> None:
     one = Labelling((AnnotatedVideo("a", (Bout(0, 1, "run"),)),), ("run",))
     for write in (write_label_studio, write_feral):
-        with pytest.raises(InputError, match=r"video 'a': this format counts frames.*--videos"):
+        with pytest.raises(InputError, match=r"video 'a': frames are counted.*--videos"):
             write(tmp_path / "t.json", one, Media(), Notes())
 
 
