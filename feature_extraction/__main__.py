@@ -16,6 +16,7 @@ from feature_extraction.settings import FeaturesConfig
 from feature_extraction.stage import SPEC
 from pipeline.stages import STAGES, load_config
 from runtime.command import KEYS_HELP, SCHEDULER_HELP, limit_spinning, run_of_words
+from runtime.config import find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
 from runtime.help_text import HelpText, program_name
@@ -61,7 +62,7 @@ def _stage(arguments: argparse.Namespace) -> int:
     words += [f"runtime.scheduler={arguments.scheduler}"] if arguments.scheduler else []
     if not arguments.dry_run:
         return run_of_words(SPEC, STAGES, arguments.config, words, force=arguments.force)
-    config = load_config(arguments.config, words)
+    config = load_config(find_config(arguments.config), words)
     if config.features.store is not None:
         raise InputError("--dry-run looks ahead at an extraction, but with features.store there is none")
     from feature_extraction.extract import preview

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.stages import is_complete, load_config, stages_of
+from runtime.called_as import as_called
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.errors import InputError
@@ -63,7 +64,7 @@ class RunPlan:
 def _folded(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
     return textwrap.fill(
-        line,
+        as_called(line),
         WIDTH,
         subsequent_indent=indent,
         max_lines=MAX_SAID,

@@ -66,6 +66,7 @@ _NAMES = {
     **{module: f"{PROGRAM} run --only {name}" for module, name in STAGES.items()},
     **{command.module.removesuffix(".__main__"): f"{PROGRAM} {name}" for name, command in COMMANDS.items()},
     "pipeline.settings": f"{PROGRAM} config keys",
+    "video_datasets": f"{PROGRAM} check",
     "tadaconv": f"{PROGRAM} models networks",
     "tadaconv --weights": f"{PROGRAM} models",
 }

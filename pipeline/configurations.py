@@ -9,10 +9,14 @@ keys [WORD ...]      all keys, or those of a section or with a word in them
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.brief import columns
 from runtime.config import SHIPPED, find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
@@ -53,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _act(arguments: argparse.Namespace) -> int:
     if arguments.command == "list":
         for name, summary in shipped().items():
-            print(f"{name}\n    {summary}")
+            print(name)
+            for line in textwrap.wrap(summary, columns() - 4, break_on_hyphens=False):
+                print(f"    {line}")
     elif arguments.command == "show":
         print(find_config(arguments.name).read_text(encoding="utf-8"), end="")
     else:
@@ -62,11 +68,17 @@ def _act(arguments: argparse.Namespace) -> int:
 
 
 def shipped() -> dict[str, str]:
-    """Return the shipped configurations: name -> the first line of the comment on top."""
+    """Return the shipped configurations: name -> the first sentence of the comment on top."""
     return {
-        file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        file.stem: _first_sentence(file.read_text(encoding="utf-8"))
         for file in sorted(SHIPPED.glob("*.yaml"))
     }
+
+
+def _first_sentence(text: str) -> str:
+    comment = itertools.takewhile(lambda line: line.startswith("# "), text.splitlines())
+    words = " ".join(line.removeprefix("# ") for line in comment)
+    return re.split(r"(?<=\.) +(?=[A-Z ]|$)|   +", words)[0]
 
 
 def copy_config(name: str, destination: Path | None = None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from runtime.signals import EndedError, end_children, ended_by_signals
 EXIT_DONE, EXIT_SKIPPED_ITEMS, EXIT_BAD_INPUT, EXIT_UNCAUGHT = 0, 1, 2, 3
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells have it."""
+EXIT_READER_GONE = 141
+"""SIGPIPE, likewise."""
 
 EXIT_CODES_HELP = (
     "exit codes: 0 done; 1 done with skipped items, listed; 2 bad arguments or input; 3 anything else"
@@ -58,22 +61,37 @@ def guarded(action: Callable[[], int]) -> int:
     uncaught.
 
     Ctrl-C gives 130, SIGTERM and SIGHUP 128 and their number, as shells have it; child processes
-    end with it.
+    end with it. So does an output that nobody reads any longer: 141, without a word.
     """
     try:
         with ended_by_signals():
-            return action()
+            code = action()
+            sys.stdout.flush()
+            return code
     except EndedError as error:
         return _interrupted(f"ended by {error}", 128 + error.number)
     except KeyboardInterrupt:
         return _interrupted("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return EXIT_READER_GONE
         if not _is_the_users(error):
             traceback.print_exc()
             return EXIT_UNCAUGHT
         words = as_called(_words(error))
         print(f"error: {words}", file=sys.stderr)
         return EXIT_BAD_INPUT
+
+
+def _reader_is_gone() -> bool:
+    """Whether what reads our output, such as `head`, has ended; Python is to be quiet about it,
+    too."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # a pipe without a reader reports itself
+    if not output.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _interrupted(word: str, code: int) -> int:

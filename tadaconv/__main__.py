@@ -10,6 +10,7 @@ python -m tadaconv --weights            released weights, where to get them
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 
 from tadaconv.costs import PAPER_FIGURES, count_costs
@@ -78,19 +79,21 @@ def _weights_of(name: str) -> str:
 
 
 def print_weights() -> None:
-    """Two lines for each file of weights."""
-    for known in KNOWN_WEIGHTS:
-        accuracy = "" if known.top1 is None else f", top-1 {known.top1} %"
-        step = "" if known.frame_step is None else f" every {known.frame_step} frames"
-        print(
-            f"{known.name:<31}{known.model:<24}{_classes(known.num_classes)}, "
-            f"{_size(known.clip)}{step}{accuracy}\n    {known.url}  (licence: {known.licence})"
-        )
+    """Name, what it was trained on and the place of each file of weights, under its licence."""
+    for licence, group in itertools.groupby(KNOWN_WEIGHTS, key=lambda known: known.licence):
+        print(f"licence: {licence}")
+        for known in group:
+            accuracy = "" if known.top1 is None else f", top-1 {known.top1} %"
+            step = "" if known.frame_step is None else f" every {known.frame_step} frames"
+            print(
+                f"  {known.name:<31}{known.model}\n"
+                f"    {_classes(known.num_classes)}, {_size(known.clip)}{step}{accuracy}\n    {known.url}"
+            )
 
 
 def _classes(counts: NumClasses) -> str:
     if isinstance(counts, int):
-        return f"{counts:>5} classes"
+        return f"{counts} classes"
     return " and ".join(f"{count} {task}s" for task, count in counts.items())
 
 

@@ -123,7 +123,8 @@ def _refuse_unrendered(config: DataConfig) -> None:
     path = annotation_file(config)
     if config.mini and not path.is_file():
         raise InputError(
-            f"{path}: not rendered yet; first call `python -m video_datasets` with the same words"
+            f"{path}: not rendered yet; first call `python -m video_datasets` with this configuration, "
+            f"or start where '{config.root}' lies"
         )
 
 

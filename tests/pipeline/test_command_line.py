@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,26 @@ def test_help_fits_80_columns_and_names_the_command(
     }  # commands that `tadaloc` has no word for
 
 
+def examples_of(name: str, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+    lines = capsys.readouterr().out.replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("  tadaloc ")]
+
+
+@pytest.mark.parametrize("name", sorted({*COMMANDS, "zoo import"} - {"run", "check", "models"}))
+def test_examples_of_a_help_are_understood_in_an_empty_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They end with a file that is not there, at the latest: no word is refused, no configuration unknown."""
+    monkeypatch.chdir(tmp_path)
+    for words in examples_of(name, capfd):
+        code = main(words)
+        said = capfd.readouterr().err
+        assert code in (0, 2), said
+        assert "configuration file not found" not in said
+
+
 def test_the_stages_are_those_of_the_table() -> None:
     assert {spec.command: name for name, spec in STAGES.items()} == STAGE_NAMES
 
@@ -59,6 +80,8 @@ def test_errors_name_commands_as_they_were_called(
     assert main(["evaluate", "--config", "hacs_mini", "bmn.epochs=1"]) == 2
     said = capfd.readouterr().err
     assert "bmn.epochs is not read by `tadaloc evaluate`, but by `tadaloc run --only bmn`" in said
+    main(["check", "hacs_mini", "data.mini=false", "data.root=."])
+    assert "python -m" not in capfd.readouterr().out
     assert main(["run", "hacs_mini", "bmn.epohcs=1"]) == 2
     assert "python -m" not in capfd.readouterr().err
 

@@ -136,3 +136,32 @@ def test_a_forked_child_dies_of_the_signal_as_ever(start: Start) -> None:
     process = start(WITH_A_FORK)
     assert process.stdout is not None
     assert process.stdout.readline() == f"{-signal.SIGTERM}\n"
+
+
+def test_an_output_that_nobody_reads_any_longer_ends_a_command_without_a_word() -> None:
+    code = (
+        "from runtime.exit_codes import guarded\n"
+        "def act():\n"
+        "    for _ in range(100_000): print('a line')\n"
+        "    return 0\n"
+        "raise SystemExit(guarded(act))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"a line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_broken_pipe_of_our_own_is_an_error_of_the_program() -> None:
+    code = (
+        "from runtime.exit_codes import guarded\n"
+        "def act(): raise BrokenPipeError(32, 'x')\n"
+        "raise SystemExit(guarded(act))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 3
+    assert b"BrokenPipeError" in done.stderr

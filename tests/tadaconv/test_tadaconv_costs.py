@@ -60,9 +60,11 @@ def test_unknown_networks_are_refused(capsys: pytest.CaptureFixture[str]) -> Non
 def test_table_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--weights"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("tada2d_k400_8x8")
-    assert "400 classes, 8x224x224 every 8 frames, top-1 76.7 %" in lines[0]
-    assert len(lines) == 2 * len(KNOWN_WEIGHTS)
+    assert lines[0].startswith("licence: not stated beside the files")
+    assert lines[1].split() == ["tada2d_k400_8x8", "tada2d_r50"]
+    assert lines[2].strip() == "400 classes, 8x224x224 every 8 frames, top-1 76.7 %"
+    assert sum(line.startswith("    https://") for line in lines) == len(KNOWN_WEIGHTS)
+    assert max(map(len, lines)) <= 83  # the longest licence
 
 
 def test_tables_name_known_networks_only() -> None:
