@@ -1,8 +1,9 @@
 """Decode each video in a child process of its own, so that a bad one costs itself and not the run.
 
-    parent                                        child, one per video
-    DecodedVideo  <--- pipe, some MB ahead ------  stream_grid_frames
-        blocks of (grid indices, frames)           error as text, or the summary at the end
+    parent                                          child, one per video
+    DecodedVideo  <--- messages -----------------  stream_grid_frames
+                       blocks (`frame_slots`), in the end the summary, or an error as text
+                  ---- slots given back -------->
 
 A decoder that crashes, hangs or runs out of memory takes its child along; the parent gets a
 `VideoError`. The child decodes on while the parent is busy, but only some blocks ahead, so memory
@@ -22,7 +23,6 @@ import itertools
 import math
 import multiprocessing
 import os
-import queue
 import signal
 import sys
 import threading
@@ -40,21 +40,12 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputError
 from video_datasets.video.decoding import DEFAULT_LIMITS, DEFAULT_MIN_DECODED_SHARE, VideoError, VideoLimits
+from video_datasets.video.frame_slots import Block, FrameMemory, SlotWriter
 from video_datasets.video.reader import StreamSummary, stream_grid_frames
 
 DEFAULT_TIME_LIMIT_S = 120.0
 """Longest silence of a decoder. A frame takes milliseconds; the rest is for slow disks and busy
 machines."""
-
-_BLOCK_BYTES = 4 << 20
-"""Frames of small videos travel together in messages of about this size."""
-
-_READ_AHEAD_BLOCKS = 8
-"""Finished blocks that wait for the parent: enough for the batch of clips that follows the one
-it works on."""
-
-_READ_AHEAD_BYTES = 64 << 20
-"""Of large frames, each a block, so few wait that they take no more than this, or one at least."""
 
 _HEARTBEAT_S = 1.0
 """A decoder between two wanted frames says this often that it is alive."""
@@ -85,15 +76,13 @@ class DecoderFaultError(RuntimeError):
     traceback."""
 
 
-_Message = tuple[str, object, NDArray[np.uint8] | None]
-
 FrameBlock = tuple[NDArray[np.int64], NDArray[np.uint8]]
 """Grid indices (n,), increasing, and their RGB frames (n, H, W, 3)."""
 
 
 class DecodedVideo:
-    """One video while a child process decodes it; iterate over its frame blocks. Also a context
-    manager.
+    """One video while a child process decodes it; iterate over its frame blocks, copies of one's
+    own. Also a context manager.
 
     The child starts with the object and decodes some blocks ahead of the iteration.
 
@@ -110,7 +99,7 @@ class DecodedVideo:
         self.summary: StreamSummary | None = None
         """What the pass found; None until the iteration has ended."""
         self._time_limit_s = time_limit_s
-        self.connection, self._process = _started(job, time_limit_s)
+        self.connection, self._memory, self._process = _started(job, time_limit_s)
         self._heard_s = time.monotonic()
 
     @property
@@ -128,24 +117,23 @@ class DecodedVideo:
             while self.summary is None:
                 message = self.receive()
                 if isinstance(message, tuple):
-                    yield message
+                    indices, frames = message[0], message[1].copy()
+                    self.give_back()
+                    yield indices, frames
 
     def receive(self) -> FrameBlock | StreamSummary | None:
         """Wait for the child's next message: a block, the summary, or None for a mere sign of
-        life."""
+        life. The frames of a block are to be given back, with `give_back`."""
         if not self.connection.poll(self.patience_s):
             raise VideoError(self.job.path, f"no frame within {self._time_limit_s:g} s, the decoder hangs")
         try:
             kind, content = self.connection.recv()
             self._heard_s = time.monotonic()
-            if kind == "frames":
-                indices, shape = content
-                pixels = np.empty(math.prod(shape), dtype=np.uint8)
-                self.connection.recv_bytes_into(pixels.data)
-                return indices, pixels.reshape(shape)
         except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
             self._process.join()
             raise VideoError(self.job.path, _death(self._process.exitcode)) from error
+        if kind == "frames":
+            return content.indices, self._memory.frames(content.offset, content.shape)
         if kind == "error":
             raise VideoError(self.job.path, content)
         if kind == "fault":
@@ -154,9 +142,16 @@ class DecodedVideo:
             self.summary = content
         return self.summary
 
+    def give_back(self) -> None:
+        """Let the child write over the frames of the block that it sent longest ago."""
+        with contextlib.suppress(OSError):  # of a child that has ended
+            self.connection.send_bytes(b"")
+
     def close(self) -> None:
         """End the child, whatever it is doing."""
-        self.connection.close()
+        if not self.connection.closed:
+            self.connection.close()
+            self._memory.close()
         self._process.kill()
         self._process.join()
 
@@ -185,7 +180,7 @@ def decode_interleaved(
 
     Yields:
         (job, block) any number of times, a job's blocks in order, then once (job, summary) or (job,
-        error).
+        error). The frames of a block are written over once the next message is asked for.
     """
     running: list[DecodedVideo] = []
     remaining = iter(jobs)
@@ -203,6 +198,8 @@ def decode_interleaved(
                     video.close()
                 if message is not None:
                     yield video.job, message
+                if isinstance(message, tuple):
+                    video.give_back()
     finally:
         for video in running:
             video.close()
@@ -229,37 +226,39 @@ def _context() -> Any:
     return context
 
 
-def _pipe() -> tuple[Connection, Connection]:
+def _channel() -> tuple[Connection, Connection, FrameMemory]:
     try:
-        ends: tuple[Connection, Connection] = _context().Pipe(duplex=False)
+        return *_context().Pipe(), FrameMemory()
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise InputError(
                 "too many open files: raise the limit (`ulimit -n`), or lower runtime.workers"
             ) from error
         raise
-    return ends
 
 
-def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, Any]:
-    """Start a child that decodes; return the parent's end of its pipe, and the process.
+def _started(job: DecodeJob, time_limit_s: float) -> tuple[Connection, FrameMemory, Any]:
+    """Start a child that decodes; return the parent's end of its pipe, the memory of its frames, and
+    the process.
 
     The server that forks children may have been killed, together with them, by somebody who tidied
     up; Python starts another one as soon as it has noticed.
     """
     for attempt in range(1, _START_ATTEMPTS + 1):
-        connection, childs_end = _pipe()
-        process = _context().Process(target=_decode, args=(childs_end, job, time_limit_s), daemon=True)
+        connection, childs_end, memory = _channel()
+        arguments = (childs_end, memory, job, time_limit_s)
+        process = _context().Process(target=_decode, args=arguments, daemon=True)
         try:
             with _START_LOCK, _without_main_module():
                 process.start()
         except (ConnectionError, EOFError):
             connection.close()
+            memory.close()
             if attempt == _START_ATTEMPTS:
                 raise
             time.sleep(_START_PAUSE_S)
         else:
-            return connection, process
+            return connection, memory, process
         finally:
             childs_end.close()  # else the end of the child would not end the pipe
     raise AssertionError  # the loop ends with a return or an error
@@ -284,10 +283,11 @@ def _without_main_module() -> Iterator[None]:
 # ---- in the child
 
 
-def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None:
+def _decode(connection: Connection, memory: FrameMemory, job: DecodeJob, time_limit_s: float) -> None:
     """Decode one video and send it: what the child process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it, and ends its children
     sender = _Sender(connection, time_limit_s)
+    writer = SlotWriter(memory, sender.wait_for_slot, sender.send_block)
     try:
         stream = stream_grid_frames(
             job.path,
@@ -298,71 +298,46 @@ def _decode(connection: Connection, job: DecodeJob, time_limit_s: float) -> None
             progress=sender.heartbeat,
         )
         for index, frame in stream:
-            sender.add(index, frame)
-        sender.flush()
+            writer.add(index, frame)
+        writer.flush()
         sender.send("end", stream.summary)
     except VideoError as error:
         sender.send("error", error.reason)
     except Exception:
         sender.send("fault", traceback.format_exc())
-    sender.close()
 
 
 class _Sender:
-    """Gather frames into blocks and send them from a thread; an alarm ends the process if its
-    decoder falls silent."""
+    """Talks with the parent; an alarm ends the process if its decoder falls silent."""
 
     def __init__(self, connection: Connection, time_limit_s: float) -> None:
         self._connection = connection
         # Only for orphans: a living parent ends the child at the limit itself.
         self._alarm_s = math.ceil(time_limit_s) + 1
-        self._indices: list[int] = []
-        self._frames: list[NDArray[np.uint8]] = []
-        self._waiting: queue.Queue[_Message | None] = queue.Queue(_READ_AHEAD_BLOCKS)
-        self._thread = threading.Thread(target=self._send_waiting, daemon=True)
-        self._thread.start()
         self._sent_s = time.monotonic()
         _set_alarm(self._alarm_s)
-
-    def add(self, index: int, frame: NDArray[np.uint8]) -> None:
-        self._indices.append(index)
-        self._frames.append(frame)
-        if len(self._frames) * frame.nbytes >= _BLOCK_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._frames:
-            return
-        pixels = np.stack(self._frames)
-        self._waiting.maxsize = min(max(_READ_AHEAD_BYTES // pixels.nbytes, 1), _READ_AHEAD_BLOCKS)
-        self.send("frames", (np.array(self._indices, dtype=np.int64), pixels.shape), pixels)
-        self._indices, self._frames = [], []
 
     def heartbeat(self) -> None:
         if time.monotonic() - self._sent_s > _HEARTBEAT_S:
             self.send("alive", None)
 
-    def send(self, kind: str, content: object, pixels: NDArray[np.uint8] | None = None) -> None:
-        _set_alarm(0)  # the parent may take its time
-        self._waiting.put((kind, content, pixels))
+    def send_block(self, block: Block) -> None:
+        self.send("frames", block)
+
+    def send(self, kind: str, content: object) -> None:
+        self._with_parent(lambda: self._connection.send((kind, content)))
         self._sent_s = time.monotonic()
-        _set_alarm(self._alarm_s)
 
-    def close(self) -> None:
-        """Wait until everything is sent."""
-        _set_alarm(0)
-        self._waiting.put(None)
-        self._thread.join()
+    def wait_for_slot(self) -> None:
+        self._with_parent(self._connection.recv_bytes)
 
-    def _send_waiting(self) -> None:
+    def _with_parent(self, talk: Callable[[], object]) -> None:
+        _set_alarm(0)  # the parent may take its time
         try:
-            while (message := self._waiting.get()) is not None:
-                kind, content, pixels = message
-                self._connection.send((kind, content))
-                if pixels is not None:
-                    self._connection.send_bytes(pixels.reshape(-1).data)
-        except (BrokenPipeError, ConnectionResetError):
+            talk()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             os._exit(0)  # the parent is gone, or has closed its end: nobody cares
+        _set_alarm(self._alarm_s)
 
 
 def _set_alarm(seconds: int) -> None:

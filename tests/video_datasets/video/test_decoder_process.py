@@ -46,6 +46,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(tmp_path_factory.mktemp("videos") / "video.mp4")
 
 
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More frames than all slots hold, so that the child waits for its parent."""
+    return render(tmp_path_factory.mktemp("videos") / "long.mp4", 400)
+
+
 def job(path: Path, wanted: Callable[[int], object] | None = None) -> DecodeJob:
     return DecodeJob(video_id=path.stem, path=path, fps=30, wanted=wanted)  # type: ignore[arg-type]
 
@@ -82,6 +88,27 @@ def test_a_block_stays_small(video: Path) -> None:
     assert max(sizes) < 5e6
 
 
+def test_slots_are_not_written_over_before_they_are_given_back(long_video: Path) -> None:
+    expected = stream_grid_frames(long_video, 30)
+    sums = []
+    for _, message in decode_interleaved([job(long_video)], workers=1):
+        if isinstance(message, tuple):
+            time.sleep(0.02)  # in which the child would write on
+            sums += message[1].sum(axis=(1, 2, 3), dtype=int).tolist()
+    assert sums == [int(frame.sum(dtype=int)) for _, frame in expected]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="where there is memory without a name")
+def test_frames_lie_in_memory_without_a_name_of_which_nothing_stays(long_video: Path) -> None:
+    mapped = Path("/proc/self/maps")
+    with DecodedVideo(job(long_video)) as decoded:
+        blocks = iter(decoded)
+        next(blocks)
+        assert "/memfd:frames (deleted)" in mapped.read_text()  # not in /dev/shm, which may be small
+        blocks.close()  # type: ignore[attr-defined]
+    assert "/memfd:frames" not in mapped.read_text()
+
+
 def test_a_bad_file_brings_its_reason(tmp_path: Path) -> None:
     path = tmp_path / "page.mp4"
     path.write_text("<html>404</html>")
@@ -98,10 +125,9 @@ def test_a_crash_costs_one_video(video: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
-def test_a_child_killed_in_the_middle_of_a_message_costs_one_video(video: Path) -> None:
-    decoded = DecodedVideo(job(video))
+def test_a_child_killed_while_it_waits_for_its_parent_costs_one_video(long_video: Path) -> None:
+    decoded = DecodedVideo(job(long_video))
     assert decoded.connection.poll(30)
-    time.sleep(0.2)  # a block of frames is larger than the pipe, so the child stands within one
     assert decoded.pid is not None
     os.kill(decoded.pid, signal.SIGKILL)
     with pytest.raises(VideoError, match="the decoder was killed by SIGKILL"):
@@ -192,9 +218,11 @@ def test_a_script_without_guard_is_not_run_again(tmp_path: Path, video: Path) ->
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
-def test_children_of_a_killed_parent_end(tmp_path: Path, video: Path, waiting: str) -> None:
+def test_children_of_a_killed_parent_end(tmp_path: Path, long_video: Path, waiting: str) -> None:
     script = start_script(
-        tmp_path, video, f"{waiting}\nchild.connection.poll(1)\nprint(child.pid, flush=True)\ntime.sleep(60)"
+        tmp_path,
+        long_video,
+        f"{waiting}\nchild.connection.poll(1)\nprint(child.pid, flush=True)\ntime.sleep(60)",
     )
     assert script.stdout is not None
     assert script.stdout.readline() == "started\n"
@@ -207,12 +235,12 @@ def test_children_of_a_killed_parent_end(tmp_path: Path, video: Path, waiting: s
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the server through /proc")
-def test_decoding_goes_on_when_decoders_and_their_server_are_killed(video: Path) -> None:
-    decoded = DecodedVideo(job(video))
+def test_decoding_goes_on_when_decoders_and_their_server_are_killed(long_video: Path) -> None:
+    decoded = DecodedVideo(job(long_video))
     parent = int(Path(f"/proc/{decoded.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     assert parent != os.getpid()
     for pid in (parent, decoded.pid):
         os.kill(pid or 0, signal.SIGKILL)
     with pytest.raises(VideoError, match=r"the decoder (was killed|ended without a result)"):
         list(decoded)
-    assert sum(len(frames) for _, frames in DecodedVideo(job(video))) > 0
+    assert sum(len(frames) for _, frames in DecodedVideo(job(long_video))) > 0
