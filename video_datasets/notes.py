@@ -33,6 +33,10 @@ many letters."""
 RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 """Frame rates that frame numbers are divided by."""
 MIN_VIDEOS_OF_RATE = 5
+NO_SUBSETS = (
+    "some videos must be kept aside: own CSV has the column subset, and python -m video_datasets.convert"
+    " makes one of any format (--to csv)"
+)
 END_TOLERANCE_S = 0.5
 """How far headers and annotators may differ on where a video ends."""
 
@@ -136,7 +140,7 @@ def subset_notes(dataset: VideoDataset, config: DataConfig) -> Iterator[str]:
         others = [name for name in counts if name not in wanted.values()]
         close = [name for name in others if subset.startswith(name.lower())]
         close = close or difflib.get_close_matches(subset, others, n=1)
-        hint = f"; rename it, or set data.{use}_subset={close[0]}" if close else ""
+        hint = f"; rename it, or set data.{use}_subset={close[0]}" if close else f"; {NO_SUBSETS}"
         lost = "learned" if use == "training" else "validated or scored"
         yield (
             f"no labelled segment is in subset '{subset}', so nothing can be {lost}; subsets with labelled videos: "

@@ -171,3 +171,26 @@ def test_a_data_set_in_a_tools_format(tool: str, folder: Path) -> None:
         (pytest.approx(0.4), pytest.approx(1.2), "run"),
         (pytest.approx(0.8), pytest.approx(1.6), "sit"),
     ]
+
+
+def test_videos_that_a_person_took_out_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "video,start_s,end_s,label,score\n"
+    (tmp_path / "found.csv").write_text(f"{header}a,1,2,run,0.5\nb,1,2,run,0.5\nb,3,4,run,0.5\n")
+    (tmp_path / "corrected.csv").write_text(f"{header}a,1,2,run,0.5\n")
+    words = [str(tmp_path / "corrected.csv"), "--merge", str(tmp_path / "found.csv"), "--to", "csv"]
+    assert main([*words, "--out", str(tmp_path / "o.csv")]) == 0
+    assert "video 'b': not in the corrected file, all 2 of the model's gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tool", ["via", "fiftyone"])
+def test_subsets_without_a_place_are_listed(
+    tool: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "l.csv").write_text(
+        "video,start_s,end_s,label,subset\na,1,2,run,training\nb,1,2,run,validation\n"
+    )
+    assert main([str(tmp_path / "l.csv"), "--to", tool, "--out", str(tmp_path / "out")]) == 0
+    assert (
+        "no place for subsets (validation): read again, all videos are for training"
+        in capsys.readouterr().err
+    )

@@ -59,7 +59,7 @@ def test_a_misspelt_training_subset_is_said(tmp_path: Path) -> None:
 
 def test_a_missing_validation_subset_is_said(tmp_path: Path) -> None:
     (note,) = _notes(_write(tmp_path, ["a,1,2,run,training", "b,,,,validation"], ["a.mp4"]))
-    assert note.endswith("subsets with labelled videos: 'training' (1)")
+    assert "subsets with labelled videos: 'training' (1); some videos must be kept aside: own CSV has" in note
 
 
 def test_names_alike_and_double_lines_are_said(tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def merged(corrected: Labelling, written: Labelling, tolerance_s: float, notes: 
             f" {len(left)} of the model's moved, relabelled or deleted"
         )
         videos.append(replace(video, bouts=tuple(bouts)))
+    kept = {video.video_id for video in videos}
+    for video in written.videos:
+        if video.bouts and video.video_id not in kept:
+            notes.remark(
+                f"video '{video.video_id}': not in the corrected file, all {len(video.bouts)} of the model's gone"
+            )
     labels = tuple(dict.fromkeys([*corrected.labels, *written.labels]))
     return Labelling(tuple(videos), labels, corrected.notes)
 
