@@ -93,7 +93,11 @@ def suggest(arguments: argparse.Namespace) -> int:
         else _at_random(videos, arguments, failed)
     )
     if arguments.labelled:
-        found = _not_labelled(found, arguments.labelled)
+        found = _not_labelled(found, arguments.labelled, Media(videos))
+        if not found:
+            print(
+                f"nothing to suggest: {arguments.labelled} has labels of all of these videos", file=sys.stderr
+            )
     best = found[: arguments.top]
     for rank, stretch in enumerate(best, start=1):
         value = f"  {stretch.value:.3f}" if arguments.by == "uncertainty" else ""
@@ -146,10 +150,12 @@ def _by_uncertainty(
     return sorted(stretches, key=lambda stretch: -stretch.value)
 
 
-def _not_labelled(stretches: Sequence[Stretch], path: Path) -> list[Stretch]:
+def _not_labelled(stretches: Sequence[Stretch], path: Path, media: Media) -> list[Stretch]:
     """Leave out videos that are labelled, and of partly labelled ones what overlaps their
     watched stretches."""
-    labelled = {video.video_id: video for video in tool_of(path).read(path, LabelReading()).videos}
+    labelled = {
+        video.video_id: video for video in tool_of(path).read(path, LabelReading(media.clock_of)).videos
+    }
 
     def is_new(stretch: Stretch) -> bool:
         if stretch.video_id not in labelled:

@@ -17,6 +17,7 @@ from evaluation.__main__ import main
 from evaluation.files.evaluate import evaluate_tables
 from evaluation.files.protocols import PROTOCOLS
 from evaluation.files.watched import only_watched
+from video_datasets.__main__ import describe
 from video_datasets.dataset import load_dataset
 from video_datasets.formats.detections_csv import read_detections_csv
 from video_datasets.formats.own_csv import read_own_csv
@@ -47,6 +48,9 @@ def test_stretches_are_no_class(labels: Path) -> None:
     assert dataset.labels == ("run",)
     assert dataset.videos["a"].watched_s == ((0.0, 60.0),)
     assert dataset.videos["b"].watched_s == ()
+    assert "validation: 1 videos, 0 on disk, 1 labelled segments, 1 videos partly labelled" in describe(
+        dataset, config
+    )
     assert [segment.label for segment in dataset.videos["c"].segments] == ["run"]
 
 

@@ -82,7 +82,9 @@ def describe(dataset: VideoDataset, config: DataConfig, *, imported: bool = Fals
         on_disk = count - len(missing)
         segments = sum(len(video.segments) for video in videos)
         files = "" if imported else f" {on_disk} on disk,"
-        lines.append(f"  {subset}: {count} videos,{files} {segments} labelled segments")
+        partly = sum(bool(video.watched_s) for video in videos)
+        part = f", {partly} videos partly labelled" if partly else ""
+        lines.append(f"  {subset}: {count} videos,{files} {segments} labelled segments{part}")
         if missing and on_disk and not imported:
             more = ", ..." if len(missing) > MAX_NAMED else ""
             lines.append(f"    not on disk: {', '.join(_named(missing[:MAX_NAMED], dataset, config))}{more}")

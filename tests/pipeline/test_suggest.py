@@ -89,6 +89,11 @@ def test_labelled_videos_are_left_out(
     assert "b.mp4" in shown
     starts = [float(line.split()[1]) for line in shown.splitlines()]
     assert min(starts) >= 1.9
+    (tmp_path / "labels.csv").write_text("video,start_s,end_s,label\na,0,1,run\nb,0,1,run\n")
+    assert main([str(videos), "--stretch", "1", "--labelled", str(tmp_path / "labels.csv")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "labels.csv has labels of all of these videos" in shown.err
 
 
 @pytest.mark.parametrize(
