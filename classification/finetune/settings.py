@@ -59,8 +59,9 @@ class FinetuneConfig(TrainingConfig):
     transformers and ResNets."""
     router_rate_factor: float = 1.0
     """Learning rate of the routers, which calibrate the kernels of each frame, as a multiple of the
-    others'. Trained from nothing at a high rate, a network learns sooner with 0.1: at the full rate
-    factors leave their neutral start at once and drown what the kernels learn."""
+    others'. Trained from nothing at a high rate, factors leave their neutral start at once and can
+    drown what the kernels learn; then 0.1 helps (spoken words), but not where nothing but motion
+    tells classes (mini-HACS)."""
     label_smoothing: float = 0.0
     """Part of the target that is spread over all classes (TAdaFormer 0.1, ViViT on
     EPIC-KITCHENS-100 0.2)."""
