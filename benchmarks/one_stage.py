@@ -3,6 +3,7 @@ multiply-add floor.
 
     python benchmarks/one_stage.py                        # everything; minutes on a laptop
     python benchmarks/one_stage.py --size hacs --steps 3
+    python benchmarks/one_stage.py --hour                 # an hour of video, each head, and no more
 
 The plain form is the same network as one writes it down (`benchmarks/one_stage_plain.py`):
 torch's convolutions, norms written out, attention over all T x T pairs with a mask. The floor is
@@ -11,6 +12,10 @@ product. Times are of one thread's own seconds (CPU time), so that other work on
 little; each case runs in a process of its own. Of memory, the growth of the process's peak is
 given, and the most that tensors held at a time: the rest is what the C library keeps between them.
 At the end: suppression of candidates against a plain loop.
+
+--hour: from a store with an hour of THUMOS14's features (27,000 of 2048 channels, 221 MB as
+float32) to the detections, as stages and `detect` do it, at THUMOS size with untrained heads; the
+peak is the whole process's.
 """
 
 from __future__ import annotations
@@ -18,12 +23,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -35,18 +42,27 @@ from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from benchmarks.one_stage_plain import PlainActionFormer  # noqa: E402
+from feature_extraction import FeatureStore  # noqa: E402
+from feature_extraction.store import write_video_features  # noqa: E402
 from one_stage import products  # noqa: E402
 from one_stage.architecture import Architecture  # noqa: E402
+from one_stage.head import OneStageHead  # noqa: E402
 from one_stage.labels import pyramid_points  # noqa: E402
 from one_stage.losses import OneStageLossConstants, one_stage_losses  # noqa: E402
 from one_stage.network import OneStageNetwork  # noqa: E402
-from one_stage.weights import regression_ranges  # noqa: E402
+from one_stage.settings import OneStageConfig  # noqa: E402
+from one_stage.stage import KINDS  # noqa: E402
+from one_stage.weights import TrainedOneStage, configured_architecture, regression_ranges  # noqa: E402
 from proposals import gaussian_soft_nms  # noqa: E402
+from video_datasets.time_grid import TimeGrid  # noqa: E402
 
 SIZES = {
     "thumos": {"in_channels": 2048, "channels": 512, "length": 2304, "window": 19, "classes": 20},
     "hacs": {"in_channels": 2304, "channels": 256, "length": 960, "window": 13, "classes": 200},
 }
+
+HOUR_S = 3600
+CLASS_NAMES = tuple(f"class {number}" for number in range(20))
 
 
 def network_of(size: dict[str, int]) -> OneStageNetwork:
@@ -133,6 +149,55 @@ def floor_seconds(size: dict[str, int], batch: int, *, training: bool) -> float:
     return counter.get_total_flops() / (2 * 1024**3) * product_s * batch * (3 if training else 1)
 
 
+def hour(kind: str) -> dict[str, float]:
+    """Time an hour of video from the store to its detections, and measure the process."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = OneStageConfig()
+    arch = configured_architecture(kind, 2048, (20,), config)
+    grid = TimeGrid(fps=30, stride_frames=4, clip_frames=16)
+    times_s = grid.times_s(HOUR_S * 30)
+    network = OneStageNetwork(arch).eval()
+    network.class_heads()[0].set_prior(range(20), 0.3)  # of the untrained: candidates in plenty
+    head = OneStageHead(
+        TrainedOneStage(network, grid, {"action": CLASS_NAMES}), config, torch.device("cpu"), CLASS_NAMES
+    )
+    with TemporaryDirectory() as folder:
+        features = np.random.default_rng(0).standard_normal((len(times_s), 2048), dtype=np.float32)
+        write_video_features(
+            Path(folder),
+            "v",
+            features.astype(np.float16),
+            times_s,
+            grid,
+            attributes={"duration_s": float(HOUR_S)},
+        )
+        del features
+        before_mb = float(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        began = time.process_time()
+        found = head.candidates(FeatureStore(folder), "v")
+        kept = gaussian_soft_nms(
+            found.segments,
+            found.scores,
+            found.classes,
+            sigma=0.5,
+            min_score=0.001,
+            max_segments=200,
+            per_class=True,
+        )
+        seconds = time.process_time() - began
+    peak_kb = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert peak_kb
+    assert len(kept.scores) == 200
+    return {
+        "seconds": seconds,
+        "peak_mb": int(peak_kb[1]) / 1024,
+        "before_mb": before_mb,
+        "rows": len(times_s),
+    }
+
+
 def plain_loop(segments: np.ndarray, scores: np.ndarray, sigma: float, min_score: float) -> int:
     """Soft-NMS of one class, candidate after candidate; returns how many are kept."""
     left = [(float(score), *map(float, segment)) for score, segment in zip(scores, segments, strict=True)]
@@ -168,14 +233,30 @@ def suppression(candidates: int = 5000, classes: int = 97) -> None:
           f"{plain / ours:.0f} x")  # fmt: skip
 
 
+def show_hours() -> None:
+    """Run an hour of video with each head, in a process of its own."""
+    for kind in KINDS:
+        output = subprocess.check_output([sys.executable, __file__, "--case", kind], text=True)
+        found = json.loads(output)
+        print(f"an hour ({found['rows']} features), {kind:14} {found['seconds']:6.1f} CPU s, process at most "
+              f"{found['peak_mb']:5.0f} MB ({found['before_mb']:.0f} before)", flush=True)  # fmt: skip
+
+
 def main() -> None:
     """Run every case in a process of its own and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", choices=SIZES, action="append")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--hour", action="store_true", help="an hour of video with each head, and no more")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.case in KINDS:
+        print(json.dumps(hour(arguments.case)))
+        return
+    if arguments.hour:
+        show_hours()
+        return
     if arguments.case:
         size, form, part = arguments.case.split(",")
         print(json.dumps(measure(size, form, part, arguments.steps, arguments.batch)))

@@ -22,10 +22,6 @@ from torch.nn import functional as F
 CHUNK = 32
 """Queries of a chunk; 16 to 64 are about as fast on a CPU."""
 
-PIECE = 4096
-"""Rows that inference on long videos works on at a time: keys beside every chunk are copies, of
-one piece alone."""
-
 
 def band_attention(
     queries_BHTE: Tensor, keys_BHTE: Tensor, values_BHTE: Tensor, valid_BT: Tensor, radius: int | None
@@ -42,23 +38,6 @@ def band_attention(
     Returns:
         (B, H, T, E); of rows that see no valid key, finite values without meaning.
     """
-    length = queries_BHTE.shape[2]
-    if torch.is_grad_enabled() or radius is None or length <= PIECE:
-        return _attend(queries_BHTE, keys_BHTE, values_BHTE, valid_BT, radius)
-    pieces = []
-    for first in range(0, length, PIECE):
-        stop, low = min(first + PIECE, length), max(first - radius, 0)
-        seen = slice(low, min(stop + radius, length))
-        queries, keys, values = (rows[:, :, seen] for rows in (queries_BHTE, keys_BHTE, values_BHTE))
-        piece = _attend(queries, keys, values, valid_BT[:, seen], radius)
-        pieces.append(piece[:, :, first - low : stop - low])
-    return torch.cat(pieces, dim=2)
-
-
-def _attend(
-    queries_BHTE: Tensor, keys_BHTE: Tensor, values_BHTE: Tensor, valid_BT: Tensor, radius: int | None
-) -> Tensor:
-    """Attend in one go."""
     length = queries_BHTE.shape[2]
     if radius is None or length <= CHUNK + 2 * radius:
         allowed = _dense_mask(valid_BT, radius).to(queries_BHTE.dtype)

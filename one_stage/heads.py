@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from one_stage.architecture import Architecture
-from one_stage.layers import LevelScale, MaskedConv1d, SequenceNorm, run_tower
+from one_stage.layers import LevelScale, MaskedConv1d, SequenceNorm, by_piece, run_tower
 from one_stage.padding import Padding
 
 PRIOR = 0.01
@@ -52,12 +52,17 @@ class Joined(NamedTuple):
 
 def join(levels: Pyramid, gap: int, padding: Padding) -> Joined:
     """Put levels one behind the other, each followed by `gap` rows without a feature."""
-    values = torch.cat([F.pad(level, (0, 0, 0, gap)) for level, _ in levels], dim=1)
-    mask = torch.cat([F.pad(level_mask, (0, 0, 0, gap)) for _, level_mask in levels], dim=1)
+    values = _followed([level for level, _ in levels], gap)
+    mask = _followed([level_mask for _, level_mask in levels], gap)
     keep = mask
     if not padding.after_tower_norms:
-        keep = torch.cat([F.pad(torch.ones_like(own), (0, 0, 0, gap)) for _, own in levels], dim=1)
+        keep = _followed([torch.ones_like(own) for _, own in levels], gap)
     return Joined(values, mask, keep, tuple(level.shape[1] for level, _ in levels), gap)
+
+
+def _followed(levels: Sequence[Tensor], gap: int) -> Tensor:
+    between = levels[0].new_zeros(len(levels[0]), gap, levels[0].shape[2])
+    return torch.cat([part for level in levels for part in (level, between)], dim=1)
 
 
 class _Tower(nn.Module):
@@ -73,9 +78,15 @@ class _Tower(nn.Module):
 
     def through(self, levels: Joined, last: MaskedConv1d) -> Tensor:
         """Apply all layers, (B, T, channels of the last)."""
-        values, preparation = run_tower(levels.values, levels.mask, self.head, self.norm, levels.keep)
-        found: Tensor = last(values, levels.mask, preparation)
-        return found
+
+        def applied(piece_BTD: Tensor, rows: slice) -> Tensor:
+            mask = levels.mask[:, rows]
+            values, preparation = run_tower(piece_BTD, mask, self.head, self.norm, levels.keep[:, rows])
+            found: Tensor = last(values, mask, preparation)
+            return found
+
+        reach = (len(self.head) + 1) * (last.conv.kernel_size[0] // 2)
+        return by_piece(applied, levels.values, reach)
 
 
 class ClassHead(_Tower):

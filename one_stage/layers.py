@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from one_stage.padding import Padding
 from one_stage.products import UNCHANGED, Preparation, as_image, as_rows, multiply
 
-LONG = 4096
+LONG = 2048
 """Positions of a piece."""
 
 
@@ -163,24 +163,35 @@ def run_tower(
     return values_BTC, preparation
 
 
-def by_piece(function: Callable[[Tensor, slice], Tensor], values_BTC: Tensor, reach: int = 0) -> Tensor:
+def by_piece(
+    function: Callable[[Tensor, slice], Tensor], values_BTC: Tensor, reach: int = 0, stride: int = 1
+) -> Tensor:
     """Apply what looks at `reach` positions on either side to values and where they lie; in
     inference on long videos piece by piece.
 
-    What it lays out on the way (the hidden values of an MLP are the largest of a network) then
-    takes no memory that grows with T.
+    What it lays out on the way (queries, keys, the hidden values of an MLP) then takes no memory that
+    grows with T.
+
+    Args:
+        function: gives (B, ceil(T / stride), D) for T positions.
+        values_BTC: all positions.
+        reach: in positions of `values_BTC`.
+        stride: of the function, a divisor of `LONG`.
     """
-    length = values_BTC.shape[1]
-    if torch.is_grad_enabled() or length <= LONG:
+    length, reach = values_BTC.shape[1], -(-reach // stride) * stride
+    if torch.is_grad_enabled() or length <= LONG or 4 * reach > LONG:
         return function(values_BTC, slice(0, length))
     out: Tensor | None = None
-    for first in range(0, length, LONG):
-        stop, low = min(first + LONG, length), max(first - reach, 0)
+    step = LONG - 2 * reach
+    for first in range(0, length, step):
+        stop, low = min(first + step, length), max(first - reach, 0)
         seen = slice(low, min(stop + reach, length))
         piece = function(values_BTC[:, seen], seen)
         if out is None:
-            out = piece.new_empty(len(piece), length, piece.shape[2])
-        out[:, first:stop] = piece[:, first - low : stop - low]
+            out = piece.new_empty(len(piece), -(-length // stride), piece.shape[2])
+        place = slice(first // stride, -(-stop // stride))
+        behind = (first - low) // stride
+        out[:, place] = piece[:, behind : behind + place.stop - place.start]
     assert out is not None
     return out
 

@@ -102,6 +102,16 @@ class TransformerBlock(nn.Module):
 
     def forward(self, values_BTC: Tensor, mask_BT1: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values and mask of the level that the block makes."""
+
+        def changed(piece_BTC: Tensor, rows: slice) -> Tensor:
+            return self._changed(piece_BTC, mask_BT1[:, rows])
+
+        out_mask = mask_BT1 if self.stride == 1 else halved_mask(mask_BT1)
+        if self.attn.radius is None:
+            return self._changed(values_BTC, mask_BT1), out_mask
+        return by_piece(changed, values_BTC, self.stride * self.attn.radius + 1, self.stride), out_mask
+
+    def _changed(self, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         normed = self.ln1(values_BTC)
         if self.padding.everywhere:
             normed = masked(normed, mask_BT1)
@@ -110,10 +120,9 @@ class TransformerBlock(nn.Module):
         else:
             skipped, out_mask = halve(values_BTC, mask_BT1, self.padding), halved_mask(mask_BT1)
         values_BTC = skipped + self.drop_path_attn(self.attn(normed, out_mask))
-        changed = masked(by_piece(self._mlp, values_BTC), out_mask)
-        return values_BTC + self.drop_path_mlp(changed), out_mask
+        return values_BTC + self.drop_path_mlp(masked(self._mlp(values_BTC), out_mask))
 
-    def _mlp(self, values_BTC: Tensor, rows: slice) -> Tensor:
+    def _mlp(self, values_BTC: Tensor) -> Tensor:
         widen, gelu, drop, narrow, drop_out = self.mlp
         hidden = widen(values_BTC, self.ln2.preparation())
         # Drawn beforehand, since the backward pass repeats what stands before a product.

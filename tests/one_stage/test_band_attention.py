@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from one_stage import band_attention as module
 from one_stage.band_attention import band_attention
 
 
@@ -27,12 +26,8 @@ def test_equals_dense_attention(length: int, radius: int | None, invalid: int, s
     expected = F.scaled_dot_product_attention(queries, keys, values, allowed)
     found = band_attention(queries, keys, values, valid, radius)
     assert found.isfinite().all()
-    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PIECE", 50)
-        in_pieces = band_attention(queries, keys, values, valid, radius)
     where = valid[:, None, :, None]
     torch.testing.assert_close(found * where, torch.where(where, expected, 0.0))
-    torch.testing.assert_close(in_pieces * where, found * where)
 
 
 def test_long_videos_need_no_square_of_their_length() -> None:

@@ -134,16 +134,23 @@ def test_other_shapes_are_refused(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("kind", ["actionformer", "tridet"])
-def test_long_videos_give_the_same_in_pieces(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("padding", ["right", "as_released"])
+def test_long_videos_give_the_same_in_pieces(
+    kind: Kind, padding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arch = Architecture(
-        kind=kind, in_channels=6, class_towers=(2,), channels=16, regression_ranges=((0, 4), (4, 10000)),
-        windows=(5, 5), sgp_init_std=0.2, bins=4 if kind == "tridet" else 0,
+        kind=kind, in_channels=6, class_towers=(2,), channels=16,
+        regression_ranges=((0, 4), (4, 8), (8, 10000)), windows=(5, 9, 5), sgp_init_std=0.2,
+        bins=4 if kind == "tridet" else 0, padding=padding,
     )  # fmt: skip
-    network, feats = OneStageNetwork(arch).eval(), torch.randn(1, 6, 150)
-    valid = torch.ones(1, 150, dtype=torch.bool)
+    network, feats = OneStageNetwork(arch).eval(), torch.randn(1, 6, 151)
+    for scale in (each for name, each in network.named_parameters() if name.endswith("scale")):
+        scale.data.fill_(1.0)  # 1e-4 at the start: attention would not show
+    valid = torch.arange(151)[None] < 133
+    feats = feats * valid[:, None]
     with torch.inference_mode():
         whole = network(feats, valid)
-        monkeypatch.setattr(layers, "LONG", 64)
+        monkeypatch.setattr(layers, "LONG", 64)  # more than four reaches
         pieces = network(feats, valid)
     for name, levels in whole.items():
         for expected, found in zip(levels, pieces[name], strict=True):
