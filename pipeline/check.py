@@ -58,7 +58,8 @@ class RunPlan:
     def __str__(self) -> str:
         findings = [f"odd: {words}" for words in self.odd] + [f"CANNOT RUN: {words}" for words in self.wrong]
         verdict = f"plan: {len(self.odd)} odd, {len(self.wrong)} cannot run" if findings else "plan: in order"
-        return "\n".join(_folded(line) for line in [*self.lines, *findings, verdict])
+        said = [*self.lines, *findings, verdict]
+        return "\n".join(_folded(line) for words in said for line in words.splitlines())
 
 
 def _folded(line: str) -> str:
@@ -171,7 +172,7 @@ def _look_at_stages(plan: RunPlan, config: RunConfig) -> list[str]:
     try:
         todo = stages_to_do(config)
     except InputError as error:
-        plan.wrong.append(" ".join(str(error).split()))
+        plan.wrong.append(str(error))
         todo = [spec.name for spec in stages_of(config)]
     states = [f"{spec.name} ({'to do' if spec.name in todo else 'complete'})" for spec in stages_of(config)]
     plan.lines.append(f"stages: {', '.join(states)}")
@@ -191,7 +192,7 @@ def _look_ahead(plan: RunPlan, dataset: VideoDataset, config: RunConfig, todo: S
     try:
         model, channels, said = start_of_run(load_dataset(config.data), config)
     except (InputError, FileNotFoundError) as error:
-        plan.wrong.append(" ".join(str(error).split()))
+        plan.wrong.append(str(error))
         return
     plan.odd += [line.removeprefix("WARNING: ") for line in said if line.startswith("WARNING: ")]
     plan.lines += [f"weights: {line}" for line in said if not line.startswith("WARNING: ")][:4]

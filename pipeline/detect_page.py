@@ -92,7 +92,7 @@ def _tables(found: Mapping[str, VideoDetections]) -> Markup:
     for video_id, detections in found.items():
         rows = zip(detections.labels, detections.segments_s.tolist(), detections.scores.tolist(), strict=True)
         lines = [
-            [encodable(label), f"{start_s:.2f}", f"{end_s:.2f}", f"{score:.3g}"]
+            [encodable(label), f"{start_s:.2f}", f"{end_s:.2f}", f"{score:#.3g}"]
             for label, (start_s, end_s), score in rows
         ]
         body = table([header, *lines]) if lines else Markup("<p>Nothing was found.</p>")
