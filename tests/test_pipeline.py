@@ -52,6 +52,7 @@ SETTINGS = (
 )
 FILES = {
     "config.yaml",
+    "headers.json",
     "metrics.json",
     "finetune/best.pt",
     *(
