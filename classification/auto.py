@@ -6,7 +6,7 @@
 
 What was chosen stands in the stage's folder, for detection and bundles. Measured, average mAP with
 `trained` and with the best that the finetuned head gives from stored features: 1,000 recordings of
-three spoken words each 88.6 and 74.9 (one seed, `features`), mini-EK100 87.2 and 81.2 (actions, mean
+three spoken words each 91.3 and 84.9 (one seed, `features`), mini-EK100 87.2 and 81.2 (actions, mean
 of three seeds, `features`), mini-HACS, one class a video, 85.2 and 83.9 (mean of three, `proposals`).
 """
 

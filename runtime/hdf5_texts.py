@@ -44,8 +44,15 @@ def attribute(dataset: h5py.Dataset, name: str) -> Any:
         InputError: if HDF5 would read it for ever.
         OSError, RuntimeError: if it is damaged.
     """
-    if name not in dataset.attrs:
-        return None
+    return _read(dataset, name) if name in dataset.attrs else None
+
+
+def attributes(dataset: h5py.Dataset) -> dict[str, Any]:
+    """Read all attributes of a dataset; the errors are those of `attribute`."""
+    return {name: _read(dataset, name) for name in dataset.attrs}
+
+
+def _read(dataset: h5py.Dataset, name: str) -> Any:
     try:
         kind = dataset.attrs.get_id(name).get_type()
         fixed = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
@@ -55,11 +62,6 @@ def attribute(dataset: h5py.Dataset, name: str) -> Any:
         return value.decode() if isinstance(value, bytes) else value
     except (TypeError, UnicodeDecodeError) as error:  # a type that h5py does not know, no UTF-8
         raise OSError(f"attribute '{name}': {error}") from error
-
-
-def attributes(dataset: h5py.Dataset) -> dict[str, Any]:
-    """Read all attributes of a dataset; the errors are those of `attribute`."""
-    return {name: attribute(dataset, name) for name in dataset.attrs}
 
 
 def read_texts(dataset: h5py.Dataset) -> tuple[str, ...]:

@@ -67,15 +67,13 @@ def open_pair(verbs: Path, nouns: Path) -> PairVideo:
         InputError: if one is no such run, or has not been trained, or they do not fit together.
     """
     config = run_config(verbs)
-    pair = HeadPair(
-        _head(verbs), _head(nouns), FeatureStore(verbs / "features"), FeatureStore(nouns / "features")
-    )
+    heads = _head(verbs, config), _head(nouns, run_config(nouns))
+    pair = HeadPair(*heads, FeatureStore(verbs / "features"), FeatureStore(nouns / "features"))
     settings = replace(config.one_stage, max_segments=MAX_DETECTIONS, per_class=True)
     return PairVideo(pair, config.changed(one_stage=settings))
 
 
-def _head(run: Path) -> OneStageHead:
-    config = run_config(run)
+def _head(run: Path, config: RunConfig) -> OneStageHead:
     entry = head_of(config)
     head = entry.load(run / entry.stage, config, prepare_device(config.runtime))
     if not isinstance(head, OneStageHead):
