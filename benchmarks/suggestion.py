@@ -8,7 +8,9 @@ Each round trains a head (`head=temporalmaxer`, so many steps however much is la
 videos labelled so far, through the stages of a run; then the annotator labels as many more training
 videos as the next budget asks for: those that `pipeline.suggest --by uncertainty` puts first, or
 any. Both begin with the same videos, drawn until every class is among them. The features stay as
-they are. Finished rounds are read from --out, and not done again.
+they are, and should come from a network that has not seen the labels of these videos: with
+`data.training_subset=validation` both parts are drawn from those it was validated on. Finished
+rounds are read from --out, and not done again.
 """
 
 from __future__ import annotations
@@ -110,6 +112,8 @@ class Study:
             "data.mini=false",
             "data.format=hacs",
             f"data.annotations={Path(folder).resolve()}/annotations.json",
+            "data.training_subset=training",
+            "data.validation_subset=validation",
             f"one_stage.batch_size={BATCH}",
             f"one_stage.epochs={epochs}",
             f"one_stage.validate_every_epochs={epochs}",
@@ -179,11 +183,12 @@ def run(arguments: argparse.Namespace) -> None:
     words = (*arguments.overrides, f"features.store={arguments.store.resolve()}")
     config = load_config(arguments.config, words)
     dataset = load_dataset(config.data)
-    subsets = (config.data.training_subset, config.data.validation_subset)
-    training, validation = (
-        some([video.video_id for video in dataset.subset(name)], most)
-        for name, most in zip(subsets, arguments.most, strict=True)
+    pool, held_out = (
+        [video.video_id for video in dataset.subset(name)]
+        for name in (config.data.training_subset, config.data.validation_subset)
     )
+    training = some(pool, arguments.most[0])
+    validation = some([name for name in held_out if name not in training], arguments.most[1])
     study = Study(arguments.config, words, dataset, training, validation, arguments.steps)
     out: Path = arguments.out
     done = [Round(**row) for row in json.loads(out.read_text())] if out.exists() else []
@@ -241,7 +246,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=int,
         nargs=2,
         default=[10**9, 10**9],
-        help="take so many training and validation videos, drawn",
+        metavar="N",
+        help="take so many training videos, drawn, and so many of the other validation videos",
     )
     runs.add_argument("--steps", type=int, default=300, help="of training a head (default 300)")
     runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -15,7 +15,7 @@ from evaluation.metrics.behaviour import (
     budget,
     cell_confusion,
     cohens_kappa,
-    event_kappa,
+    event_confusion,
     frame_score,
 )
 from evaluation.metrics.observed import Pairs, common, on_observed_time
@@ -112,7 +112,7 @@ def compare(
         frames=tuple(frame_score(label, first[:, k], second[:, k]) for k, label in enumerate(labels)),
         matrix=matrix,
         kappa=cohens_kappa(matrix),
-        event_kappa=event_kappa(events, other_events, tolerance_s),
+        event_kappa=cohens_kappa(event_confusion(events, other_events, tolerance_s)),
         reference=_budgets(firsts, labels, stretches),
         other=_budgets(seconds, labels, stretches),
         points=compare_points(sorted(used.intersection(points)), firsts, seconds, stretches, tolerance_s),

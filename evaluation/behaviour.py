@@ -125,7 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         from evaluation.report.behaviour_page import write_behaviour_page  # jinja2 is slow to load
 
-        write_behaviour_page(arguments.report, text_of(found), tables, lost)
+        write_behaviour_page(arguments.report, text_of(found), found, tables, lost)
     for line in lost:
         print(line, file=sys.stderr)
     return EXIT_SKIPPED_ITEMS if lost else EXIT_DONE
@@ -196,7 +196,7 @@ def _confusion(found: Agreement) -> list[list[str]]:
     names = [*found.labels, NO_LABEL]
     rows = [["reference \\ other", *names]]
     for name, row in zip(names, found.matrix.tolist(), strict=True):
-        rows.append([name, *(f"{value:g}" for value in row)])
+        rows.append([name, *(f"{round(value, 3):.12g}" for value in row)])
     return rows
 
 

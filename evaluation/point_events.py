@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.metrics.observed import Pairs, moments_on_observed_time
-from evaluation.metrics.points import PointRate, PointScore, count_pairs, point_rate
+from evaluation.metrics.pairing import pair_events
+from evaluation.metrics.points import PointRate, PointScore, point_rate
 from runtime.errors import InputError
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Labelling
 from video_datasets.watched import WATCHED
@@ -114,7 +115,7 @@ def compare_points(
 
     def score(label: str) -> PointScore:
         both = list(zip(times(firsts, label), times(seconds, label), strict=True))
-        paired = sum(count_pairs(one.tolist(), other.tolist(), tolerance_s) for one, other in both)
+        paired = sum(len(pair_events(one.tolist(), other.tolist(), tolerance_s)) for one, other in both)
         first, second = (sum(len(pair[side]) for pair in both) for side in (0, 1))
         return PointScore(label, first, second, paired, tolerance_s, sum(observed_s))
 

@@ -13,10 +13,13 @@ cell each observer says which labels hold. Cells are counted per label, since la
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from evaluation.metrics.pairing import pair_events
 
 NO_LABEL = "(none)"
 """Of cells in which no label holds."""
@@ -161,42 +164,40 @@ Events = Sequence[tuple[float, str]]
 """Time in seconds and label of each."""
 
 
-def event_kappa(reference_s: Events, other_s: Events, tolerance_s: float) -> float:
-    """Cohen's kappa of events in sequence, with a window of tolerance.
+def event_confusion(reference_s: Events, other_s: Events, tolerance_s: float) -> np.ndarray:
+    """Confusion matrix of events, with a window of tolerance.
 
-    Events are the starts of bouts, and point events. In order of time, an event pairs with the nearest free one of
-    the other observer within the window, of its own label if there is any; what is left pairs with
-    "no event".
+    Events are the starts of bouts, and point events. First those of one label pair, as many as
+    there can be, then likewise what is left, whatever the labels; an event that is still alone is
+    paired with no event.
 
     Args:
         reference_s: (time, label) of each event of one video, or of several set apart by more than
             the window.
         other_s: likewise.
         tolerance_s: half width of the window.
+
+    Returns:
+        (K + 1, K + 1) float64 of the sorted labels: rows the reference, columns the other; the
+        last of each is no event.
     """
     labels = sorted({label for _, label in (*reference_s, *other_s)})
-    position = {label: number for number, label in enumerate(labels)}
-    none = len(labels)
-    matrix = np.zeros((none + 1, none + 1))
-    free = sorted(other_s)
-    left: list[tuple[float, str]] = []
-    for same_label in (True, False):
-        events, left = (sorted(reference_s) if same_label else left), []
-        for time_s, label in events:
-            near = [
-                e for e in free if abs(e[0] - time_s) <= tolerance_s and (e[1] == label or not same_label)
-            ]
-            if near:
-                event = min(near, key=lambda e: abs(e[0] - time_s))
-                free.remove(event)
-                matrix[position[label], position[event[1]]] += 1
-            else:
-                left.append((time_s, label))
-    for _, label in left:
-        matrix[position[label], none] += 1
-    for _, label in free:
-        matrix[none, position[label]] += 1
-    return cohens_kappa(matrix)
+    matrix = np.zeros((len(labels) + 1, len(labels) + 1))
+    left: tuple[list[tuple[float, int]], ...] = ([], [])
+    for number, label in enumerate(labels):
+        of_label = [[time_s for time_s, of in events if of == label] for events in (reference_s, other_s)]
+        pairs = pair_events(of_label[0], of_label[1], tolerance_s)
+        matrix[number, number] = len(pairs)
+        for side, times_s in enumerate(of_label):
+            taken = {pair[side] for pair in pairs}
+            left[side].extend((time_s, number) for i, time_s in enumerate(times_s) if i not in taken)
+    first, second = map(sorted, left)
+    for i, j in pair_events([time_s for time_s, _ in first], [time_s for time_s, _ in second], tolerance_s):
+        matrix[first[i][1], second[j][1]] += 1
+    events, other_events = (Counter(label for _, label in both) for both in (reference_s, other_s))
+    matrix[:-1, -1] = [events[label] for label in labels] - matrix.sum(axis=1)[:-1]
+    matrix[-1, :-1] = [other_events[label] for label in labels] - matrix.sum(axis=0)[:-1]
+    return matrix
 
 
 def budget(label: str, segments_s: Sequence[np.ndarray], durations_s: Sequence[float]) -> Budget:

@@ -1,10 +1,5 @@
-"""Figures of point events, which have a time and no length: counts, rates, latencies, and the pairs
-of two observers within a window of tolerance.
-
-    observer A   ----|----|--------------|---      3 events
-    observer B   ------|-----|-|-------------      3; with a window of 3 dashes two are paired,
-                                                   however near the third of B is to the second
-"""
+"""Figures of point events, which have a time and no length: counts, rates, latencies, agreement of
+two observers."""
 
 from __future__ import annotations
 
@@ -15,9 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.metrics.behaviour import cohens_kappa, share
-
-ROUNDING_S = 1e-9
-"""Times are decimals: 16.1 - 15.1 is a little more than 1."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +73,6 @@ class PointRate:
     events: int
     per_minute: float
     latency_s: float
-
-
-def count_pairs(reference_s: Sequence[float], other_s: Sequence[float], tolerance_s: float) -> int:
-    """Most pairs of one event each that lie no further apart than the tolerance.
-
-    Going through time, the earliest free event pairs with the earliest free one of the other
-    observer that it reaches. No other choice gives more: with one tolerance for all, whatever a
-    later event could have in its place, it can have, too, or it comes too late for it.
-
-    Args:
-        reference_s: times in seconds, in any order.
-        other_s: likewise.
-        tolerance_s: of both sides, included.
-
-    >>> count_pairs([1.0, 2.0], [2.5, 0.5], 0.5), count_pairs([1.0, 2.0], [1.5], 0.5)
-    (2, 1)
-    """
-    first, second = sorted(reference_s), sorted(other_s)
-    window_s = tolerance_s + ROUNDING_S
-    paired = i = j = 0
-    while i < len(first) and j < len(second):
-        if second[j] < first[i] - window_s:
-            j += 1
-        elif second[j] > first[i] + window_s:
-            i += 1
-        else:
-            paired, i, j = paired + 1, i + 1, j + 1
-    return paired
 
 
 def point_rate(label: str, times_s: Sequence[np.ndarray], durations_s: Sequence[float]) -> PointRate:

@@ -13,7 +13,7 @@ from evaluation.diagnosis.tasks import TaskAnalysis
 from evaluation.diagnosis.words import bin_names
 from evaluation.metrics.matches import Matches
 from evaluation.report.charts import Series, bar_chart, figure, stacked_chart
-from evaluation.report.fragments import for_tasks, grid, table
+from evaluation.report.fragments import for_tasks, grid, matrix, table
 from evaluation.report.page import Section, render_fragment
 from runtime.text import encodable
 
@@ -21,6 +21,12 @@ MOST_CLASSES = 20
 """As many columns fit a page."""
 MOST_PAIRS = 20
 STYLES = tuple(f"cat-{index}" for index in range(6))
+_CONFUSION = Markup(
+    """<h3>Confusion</h3>
+<p class="muted">Of each annotation the class of the best-scored detection that overlaps it by tIoU {} or more: rows
+annotated, columns detected, counts; shades are shares of the row.</p>
+{}"""
+)
 TITLES = {
     "coverage": "coverage (length / duration)",
     "length": "length (s)",
@@ -47,12 +53,7 @@ def _confusion(matches: Matches) -> Markup:
     if len(matches.labels) < 2:
         return Markup("")
     if len(matches.labels) <= MOST_CLASSES:
-        totals = counts.sum(axis=1).tolist()
-        rows = [
-            (name, [(count, count / max(total, 1)) for count in row])
-            for name, row, total in zip(names, counts.tolist(), totals, strict=False)
-        ]
-        return render_fragment("confusion.html.jinja", names=names, rows=rows, tiou=TIOU)
+        return _CONFUSION.format(TIOU, matrix("annotated \\ detected", names, counts))
     totals = counts.sum(axis=1)
     pairs = [
         [names[a], names[b], str(counts[a, b]), f"{100 * counts[a, b] / totals[a]:.0f} %"]

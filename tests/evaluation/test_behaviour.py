@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evaluation.__main__ import main
 from evaluation.agreement import compare
-from evaluation.metrics.behaviour import active_cells, budget, cell_confusion, cohens_kappa, event_kappa
+from evaluation.metrics.behaviour import active_cells, budget, cell_confusion, cohens_kappa
 from evaluation.metrics.observed import common, joined, on_observed_time
 from runtime.errors import InputError
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling
@@ -78,16 +78,6 @@ def test_equal_labellings_agree_wholly() -> None:
     assert [score.f1 for score in found.frames] == [1.0, 1.0]
     assert found.kappa == found.event_kappa == 1.0
     assert np.count_nonzero(found.matrix - np.diag(np.diag(found.matrix))) == 0
-
-
-def test_starts_pair_within_the_window_and_by_label_first() -> None:
-    reference = [(1.0, "run"), (5.0, "sit")]
-    assert event_kappa(reference, [(1.9, "run"), (4.2, "sit")], 1.0) == 1.0
-    assert event_kappa(reference, [(2.1, "run"), (5.0, "sit")], 1.0) < 1.0
-    # of two near ones, the one of the same label
-    assert event_kappa(reference, [(1.0, "sit"), (1.5, "run"), (5.0, "sit")], 1.0) < 1.0
-    assert event_kappa([(1.0, "run")], [(1.0, "sit")], 1.0) <= 0.0
-    assert math.isnan(event_kappa([], [], 1.0))
 
 
 def test_overlapping_bouts_count_their_time_once() -> None:

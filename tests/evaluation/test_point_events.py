@@ -4,7 +4,6 @@ command on files of several tools."""
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import math
 from pathlib import Path
@@ -13,78 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from evaluation.__main__ import main
 from evaluation.agreement import compare
 from evaluation.metrics.observed import common, moments_on_observed_time
-from evaluation.metrics.points import PointScore, count_pairs, point_rate
+from evaluation.metrics.points import PointScore, point_rate
 from runtime.errors import InputError
 from video_datasets.formats.tools.labelling import AnnotatedVideo, Bout, Labelling
 
 
 def labelling(*bouts: tuple[float, float, str], duration_s: float = 60.0) -> Labelling:
     return Labelling((AnnotatedVideo("a", tuple(Bout(*bout) for bout in bouts), duration_s=duration_s),))
-
-
-# ---- pairs
-
-quarters = st.lists(st.integers(0, 24).map(lambda n: n / 4), max_size=5)
-"""Times on a grid, so that many differ by just the tolerance, and many are equal."""
-tolerances = st.integers(0, 8).map(lambda n: n / 4)
-
-
-def most_pairs(first: list[float], second: list[float], tolerance_s: float) -> int:
-    """The most of all one-to-one matchings, tried one by one."""
-    short, long = sorted((first, second), key=len)
-    return max(
-        sum(abs(one - other) <= tolerance_s for one, other in zip(short, chosen, strict=True))
-        for chosen in itertools.permutations(long, len(short))
-    )
-
-
-@given(quarters, quarters, tolerances)
-def test_no_matching_has_more_pairs(first: list[float], second: list[float], tolerance_s: float) -> None:
-    assert count_pairs(first, second, tolerance_s) == most_pairs(first, second, tolerance_s)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(0, 60), st.integers(0, 60), st.floats(0.01, 5))
-def test_pairs_are_as_many_as_a_solver_of_graphs_finds(
-    seed: int, n_first: int, n_second: int, tolerance_s: float
-) -> None:
-    chance = np.random.default_rng(seed)
-    first, second = chance.uniform(0, 60, n_first), chance.uniform(0, 60, n_second)
-    near = np.abs(first[:, None] - second) <= tolerance_s
-    partners = maximum_bipartite_matching(csr_array(near.astype(int))) if near.any() else np.array([-1])
-    assert count_pairs(first.tolist(), second.tolist(), tolerance_s) == np.count_nonzero(partners >= 0)
-
-
-@given(quarters, quarters, tolerances, st.floats(-100, 100))
-def test_pairs_are_the_same_the_other_way_round_and_later(
-    first: list[float], second: list[float], tolerance_s: float, later_s: float
-) -> None:
-    found = count_pairs(first, second, tolerance_s)
-    assert count_pairs(second, first, tolerance_s) == found
-    moved = ([time_s + later_s for time_s in times] for times in (first, second))
-    assert count_pairs(*moved, tolerance_s) == found
-    assert count_pairs(first, second, tolerance_s + 1) >= found
-    assert count_pairs(first, first, tolerance_s) == len(first)
-
-
-def test_a_greedy_choice_of_the_nearest_would_lose_a_pair() -> None:
-    # 2.0 is nearest to 1.6, which 1.0 needs
-    assert count_pairs([1.0, 2.0], [1.6, 2.9], 1.0) == 2
-    assert count_pairs([2.0, 1.0], [2.9, 1.6], 1.0) == 2
-
-
-def test_the_window_includes_its_ends_also_of_decimal_numbers() -> None:
-    assert 16.1 - 15.1 > 1.0
-    assert count_pairs([16.1], [15.1], 1.0) == 1
-    assert count_pairs([16.1], [15.099], 1.0) == 0
-
-
-# ---- figures
 
 
 def test_counts_rates_latencies_and_agreement_by_hand() -> None:

@@ -16,6 +16,7 @@ pytest.importorskip("selenium", reason="the browser tests need selenium")
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from evaluation.__main__ import main as behaviour
 from tests.browsing import browser, count, one, show
 
 __all__ = ["browser"]  # a fixture
@@ -46,6 +47,25 @@ def test_opens_without_errors_and_fits(
     assert browser.execute_script("return window.broken") is None  # no label ran as script
     assert count(browser, "[data-segment]") > 0
     assert "visible" in one(browser, ".timeline").value_of_css_property("visibility")
+
+
+def test_numbers_of_two_labellings_fit_a_phone(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    bouts = [
+        f"a,{start},{start + 4},behaviour {start}\na,{start}.5,{start}.5,point {start}\n"
+        for start in range(7)
+    ]
+    (tmp_path / "a.csv").write_text("video,start_s,end_s,label\n" + "".join(bouts))
+    words = ["--ground-truth", str(tmp_path / "a.csv"), "--predictions", str(tmp_path / "a.csv")]
+    page = tmp_path / "page.html"
+    assert behaviour(["--protocol", "behaviour", *words, "--report", str(page)]) == 0
+    show(browser, page, 400, "dark")
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+    assert count(browser, ".cards tr") == 1 + 7 + 1 + 14 + 1 + 7 + 1 + 14  # cells, budgets, points, rates
+    wide = (
+        "return [...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth).length"
+    )
+    assert browser.execute_script(wide) == 0
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
 
 
 def test_themes(browser: webdriver.Chrome, hacs_report: Path) -> None:
