@@ -152,7 +152,7 @@ def _add_settings(tool: argparse._ArgumentGroup) -> None:
     tool.add_argument(
         "--min-decoded-share", type=float, help="less of a video's frames than this: left out (0.9)"
     )
-    tool.add_argument("--device", help="auto (default), cpu, cuda, cuda:1")
+    tool.add_argument("--device", help="auto (default), cpu, cuda, cuda:1; cuda:0,cuda:1 for both")
     tool.add_argument("--threads", type=int, help="of torch (default: all cores)")
     tool.add_argument("--workers", type=int, help="processes that decode (default 2)")
     tool.add_argument(

@@ -28,13 +28,14 @@ from collections.abc import Container
 from pathlib import Path
 
 from feature_extraction.headers import HEADERS_NAME
-from feature_extraction.many import extract_all, watched
+from feature_extraction.many import extract_all, waiting, watched
 from feature_extraction.preflight import Preflight, look_ahead, other_length
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.store import MERGED_NAME, FeatureStore, merge_features, video_file_name
 from runtime.errors import InputError
 from runtime.sections import RunConfig
 from runtime.stage import StageRun
+from training.watching import StepClock
 from video_datasets.dataset import Video, load_dataset
 from video_datasets.video.decoding import late_start
 
@@ -48,8 +49,9 @@ def extract(run: StageRun) -> None:
     todo = {name: path for name, path in on_disk.items() if name not in store}
     if todo:
         print(f"features: {_look_ahead(run.config, loaded, videos, list(store)).in_short()}", file=sys.stderr)
-    failed = 0
-    for outcome in watched(extract_all(loaded, todo), total=len(on_disk), done=len(on_disk) - len(todo)):
+    failed, clock = 0, StepClock()
+    outcomes = extract_all(loaded, todo, clock)
+    for outcome in watched(outcomes, total=len(on_disk), done=len(on_disk) - len(todo)):
         if outcome.reason:
             run.skip(outcome.video_id, outcome.reason)
             failed += 1
@@ -60,7 +62,7 @@ def extract(run: StageRun) -> None:
             "there; let nothing else work in that folder, and start the same command again"
         )
     _list_oddities(run, videos)
-    run.summary = f"{run.counts['videos']} videos, {loaded.num_channels} channels"
+    run.summary = f"{run.counts['videos']} videos, {loaded.num_channels} channels{waiting(clock.reading)}"
 
 
 def preview(config: RunConfig) -> Preflight:

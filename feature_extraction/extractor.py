@@ -84,8 +84,16 @@ class Extractor:
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> Iterator[Tensor]:
         """Scale and normalise frames: uint8 (n, H, W, 3) to n tensors (3, h, w) on the device."""
         for frames in torch.from_numpy(frames_NHWC).split(_PREPARED_TOGETHER):
-            scaled = scaled_frames(frames.to(self.device), self.short_side_px)
+            scaled = scaled_frames(self._moved(frames), self.short_side_px)
             yield from self.model.input.normalise(scaled).unbind(1)
+
+    def _moved(self, frames_NHWC: Tensor) -> Tensor:
+        """Frames on the device; to a GPU they go by way of pinned memory, so that the next ones are
+        made ready while they travel."""
+        if self.device.type != "cuda":
+            return frames_NHWC
+        with torch.cuda.device(self.device):  # else pinning would set up a context on GPU 0
+            return frames_NHWC.pin_memory().to(self.device, non_blocking=True)
 
     def batch_clips(self, frame_CHW: Tensor) -> int:
         """Clips per forward pass for frames of this size; depends on nothing else, so results

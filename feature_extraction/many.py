@@ -1,44 +1,55 @@
-"""Features of many videos on this machine: many decoders, one network, and nothing that one bad
-video can stop."""
+"""Features of many videos, and nothing that one bad video can stop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from feature_extraction.devices import extract_on_devices
 from feature_extraction.outcome import Outcome
 from feature_extraction.recipe import LoadedRecipe
 from runtime.parallel import KILLED, WorkerDiedError
 from runtime.progress import progress
+from training.watching import Reading, StepClock
 from video_datasets.video.container import VideoError
-from video_datasets.video.decoder_process import DecodeJob
-from video_datasets.video.drive import drive
 
 
-def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[Outcome]:
-    """Extract videos by id, `runtime.workers` at a time, or on the cluster of `runtime.scheduler`;
+def extract_all(loaded: LoadedRecipe, videos: Mapping[str, Path], clock: StepClock) -> Iterator[Outcome]:
+    """Extract videos by id, on the devices of `runtime.device` or the cluster of `runtime.scheduler`;
     write each.
 
     A video that fails is tried once more, after all others; then its reason is final.
+
+    Args:
+        loaded: network and settings.
+        videos: files by id.
+        clock: adds up how long the devices of this machine worked and waited for frames.
     """
     failed = {}
-    for name, outcome in _extract(loaded, videos):
+    for name, outcome in _extract(loaded, videos, clock):
         if outcome.reason not in ("", KILLED):  # which was tried twice already
             failed[name] = videos[name]
         else:
             yield outcome
-    for _, outcome in _extract(loaded, failed):
+    for _, outcome in _extract(loaded, failed, clock):
         yield outcome
 
 
-def _extract(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[tuple[str, Outcome]]:
+def _extract(
+    loaded: LoadedRecipe, videos: Mapping[str, Path], clock: StepClock
+) -> Iterator[tuple[str, Outcome]]:
     """Extract each video once."""
-    if loaded.recipe.runtime.scheduler and videos:
+    if not videos:
+        return
+    results: Iterator[tuple[str, Outcome | Exception]]
+    if loaded.recipe.runtime.scheduler:
         from feature_extraction.cluster import extract_on_cluster
 
         results = extract_on_cluster(loaded, videos)
     else:
-        results = _extract_here(loaded, [loaded.job(name, path) for name, path in videos.items()])
+        jobs = [loaded.job(name, path) for name, path in videos.items()]
+        here = extract_on_devices(loaded.on_all_devices, jobs, clock)
+        results = ((job.video_id, result) for job, result in here)
     for name, result in results:
         if isinstance(result, VideoError):
             yield name, Outcome(name, result.reason, 0)
@@ -48,16 +59,6 @@ def _extract(loaded: LoadedRecipe, videos: Mapping[str, Path]) -> Iterator[tuple
             raise result  # every video would fail the same way
         else:
             yield name, result
-
-
-def _extract_here(
-    loaded: LoadedRecipe, jobs: Iterable[DecodeJob]
-) -> Iterator[tuple[str, Outcome | Exception]]:
-    """Extract in this process, as the frames come in."""
-    runtime = loaded.recipe.runtime
-    results = drive(jobs, loaded.writer, workers=runtime.workers, time_limit_s=runtime.video_time_limit_s)
-    for job, result in results:
-        yield job.video_id, result
 
 
 def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[Outcome]:
@@ -76,3 +77,15 @@ def watched(outcomes: Iterable[Outcome], *, total: int, done: int) -> Iterator[O
             elapsed_s = bar.format_dict["elapsed"]
             bar.set_postfix_str(f"{frames / elapsed_s:.0f} frames/s" if elapsed_s else "", refresh=False)
             yield outcome
+
+
+def waiting(reading: Reading) -> str:
+    """Say, as an ending of a line, how much of its time the device waited for frames; empty where it
+    had nothing to do, or a cluster did it.
+
+    >>> waiting(Reading(duration_s=8.0, waited_s=2.0))
+    ', 25 % of the time waiting for data'
+    """
+    return (
+        f", {100 * reading.data_wait_share:.0f} % of the time waiting for data" if reading.duration_s else ""
+    )

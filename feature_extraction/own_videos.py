@@ -20,7 +20,7 @@ from feature_extraction.backbone import RANDOM_WEIGHTS
 from feature_extraction.extract import merge_parts
 from feature_extraction.headers import HEADERS_NAME
 from feature_extraction.integrity import has_whole_features
-from feature_extraction.many import extract_all, watched
+from feature_extraction.many import extract_all, waiting, watched
 from feature_extraction.preflight import look_ahead
 from feature_extraction.recipe import LoadedRecipe, Recipe
 from feature_extraction.settings import FeaturesConfig
@@ -33,6 +33,7 @@ from runtime.lock import LOCK_NAME, hold
 from runtime.overwriting import refuse_overwriting
 from runtime.settings import RuntimeConfig
 from runtime.stage import MAX_LISTED
+from training.watching import StepClock
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.left_out import left_out
 from video_datasets.video.search import VIDEO_SUFFIXES, video_files, video_id_of
@@ -166,14 +167,15 @@ def _extract(
         sweep_temporary_files(parts)
         if force:
             _remove(path for path in parts.glob("*.h5") if path.is_symlink() or has_whole_features(path))
-        outcomes = watched(extract_all(loaded, todo), total=len(todo) + done, done=done)
+        clock = StepClock()
+        outcomes = watched(extract_all(loaded, todo, clock), total=len(todo) + done, done=done)
         failed = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason}
         count, kept = _merge(asked, loaded, todo, failed, force)
         # Under the lock, since another command may wait for this folder; what is not ours stays.
         _remove([parts / MERGED_NAME, parts / LOCK_NAME, parts / HEADERS_NAME])
     with contextlib.suppress(OSError):
         parts.rmdir()
-    _say(f"{asked.out}: {count} videos, {loaded.num_channels} channels")
+    _say(f"{asked.out}: {count} videos, {loaded.num_channels} channels{waiting(clock.reading)}")
     return {
         name: f"{why}; its earlier features are kept" if name in kept else why for name, why in failed.items()
     }

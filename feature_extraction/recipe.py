@@ -8,6 +8,7 @@ made.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from runtime.errors import InputError
 from runtime.settings import RuntimeConfig
 from tadaconv import optimize_for_inference
 from tadaconv.inputs import NetworkInput
-from training.device import prepare_device
+from training.device import devices, prepare_device
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.container import VideoLimits
 from video_datasets.video.decoder_process import DecodeJob
@@ -103,6 +104,12 @@ class LoadedRecipe:
             device,
             features.crops,
         )
+
+    @functools.cached_property
+    def on_all_devices(self) -> list[LoadedRecipe]:
+        """This one, and the same network on each further device of `runtime.device`."""
+        others = devices(self.recipe.runtime)[1:]
+        return [self, *(LoadedRecipe(self.recipe, self.backbone, device) for device in others)]
 
     @property
     def num_channels(self) -> int:

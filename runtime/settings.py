@@ -15,13 +15,14 @@ class RuntimeConfig:
     time limit."""
 
     device: str = "auto"
-    """auto (a GPU when there is one), cpu, cuda, cuda:1, ..."""
+    """auto (a GPU when there is one), cpu, cuda, cuda:1, ...; several, as cuda:0,cuda:1, share the
+    videos of an extraction, and the first does all else."""
     threads: int = 0
     """Threads of torch in each process; 0: all cores, divided among the processes of this machine,
     but one where videos are shared among `workers` (proposals, labels)."""
     workers: int = 2
-    """Processes that decode videos for extraction, and that find and label proposals; each of the
-    latter holds the network and one video."""
+    """Processes that decode videos for extraction (one at least for each device), and that find and
+    label proposals; each of the latter holds the network and one video."""
     scheduler: str = ""
     """Address (tcp://host:port) of a running Dask cluster that extracts the features, finds the
     proposals and labels them; empty: this machine does. See `runtime.cluster`."""

@@ -22,9 +22,24 @@ def prepare_device(config: RuntimeConfig) -> torch.device:
         InputError: if the device is neither a CPU nor a GPU that torch sees.
     """
     torch.set_num_threads(config.threads or max(1, cpu_count() // local_world_size()))
-    device = _device(config.device)
+    device = devices(config)[0]
     distributed.start(device, config.process_timeout_s)
     return device
+
+
+def devices(config: RuntimeConfig) -> tuple[torch.device, ...]:
+    """Return all devices that `runtime.device` names, of one kind, so that all round alike; where a
+    work takes one, it is the first.
+
+    Raises:
+        InputError: if one of them is neither a CPU nor a GPU that torch sees, or their kinds differ.
+    """
+    found = tuple(_device(name.strip()) for name in config.device.split(","))
+    if len({device.type for device in found}) > 1:
+        raise InputError(
+            f"runtime.device: expected devices of one kind, found '{config.device}'; CPU and GPU round differently"
+        )
+    return found
 
 
 def _device(name: str) -> torch.device:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ class Reading(NamedTuple):
 
 
 class StepClock:
-    """Adds up the time of steps, and how much of it was waiting for data.
+    """Adds up the time of steps, and how much of it was waiting for data; of several threads, where
+    they share one.
 
     Args:
         now: returns seconds.
@@ -75,6 +77,7 @@ class StepClock:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.now = now
         self.reading = Reading()
+        self._lock = threading.Lock()
 
     @contextmanager
     def step(self, items: int) -> Iterator[None]:
@@ -95,8 +98,9 @@ class StepClock:
             yield batch
 
     def _add(self, **more: float) -> None:
-        old = self.reading._asdict()
-        self.reading = self.reading._replace(**{name: old[name] + value for name, value in more.items()})
+        with self._lock:
+            old = self.reading._asdict()
+            self.reading = self.reading._replace(**{name: old[name] + value for name, value in more.items()})
 
 
 class LoadingWatch:

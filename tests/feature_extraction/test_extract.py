@@ -120,10 +120,10 @@ def test_finished_videos_are_not_decoded_again(
     run: StageRun, videos: dict[str, Video], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
+    import feature_extraction.devices
     import feature_extraction.extract
-    import feature_extraction.many
 
-    original = feature_extraction.many.drive
+    original = feature_extraction.devices.drive
 
     def recording(jobs: Any, consumer_of: Any, **options: Any) -> Any:
         listed = list(jobs)
@@ -133,7 +133,7 @@ def test_finished_videos_are_not_decoded_again(
     def cut_off(*_: object, **__: object) -> int:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(feature_extraction.many, "drive", recording)
+    monkeypatch.setattr(feature_extraction.devices, "drive", recording)
     with monkeypatch.context() as patch:
         patch.setattr(feature_extraction.extract, "merge_features", cut_off)
         with pytest.raises(RuntimeError, match="killed"):

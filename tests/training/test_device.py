@@ -8,7 +8,7 @@ import torch
 from runtime.errors import InputError
 from runtime.settings import RuntimeConfig
 from training import distributed
-from training.device import prepare_device
+from training.device import devices, prepare_device
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,18 @@ def test_auto_is_what_there_is() -> None:
 def test_a_device_that_is_not_there_is_refused(device: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepare_device(RuntimeConfig(device=device, threads=1))
+
+
+def test_several_devices_are_of_one_kind_and_the_first_does_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices(RuntimeConfig(device="cpu, cpu")) == (torch.device("cpu"), torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    both = RuntimeConfig(device="cuda:1,cuda:0", threads=1)
+    assert devices(both) == (torch.device("cuda:1"), torch.device("cuda:0"))
+    assert prepare_device(both) == torch.device("cuda:1")
+    with pytest.raises(InputError, match="devices of one kind, found 'cuda,cpu'"):
+        devices(RuntimeConfig(device="cuda,cpu"))
+    with pytest.raises(InputError, match=r"expected auto, cpu or cuda\[:n\], found ''"):
+        devices(RuntimeConfig(device="cpu,"))
 
 
 @pytest.fixture

@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video_datasets.video.container import VideoError
-from video_datasets.video.decoder_process import DEFAULT_TIME_LIMIT_S, DecodeJob, decode_interleaved
+from video_datasets.video.decoder_process import (
+    DEFAULT_TIME_LIMIT_S,
+    DecodeJob,
+    FrameBlock,
+    decode_interleaved,
+)
 from video_datasets.video.reader import StreamSummary
 
 Result = TypeVar("Result")
 ResultOut = TypeVar("ResultOut", covariant=True)
+Message = tuple[DecodeJob, FrameBlock | StreamSummary | VideoError]
 Progress = Callable[[DecodeJob, float], object]
 """Called with a job and the seconds of its video that are done."""
 
@@ -37,6 +43,7 @@ def drive(
     workers: int = 1,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
     progress: Progress = lambda job, done_s: None,
+    timed: Callable[[Iterator[Message]], Iterator[Message]] = lambda messages: messages,
 ) -> Iterator[tuple[DecodeJob, Result | VideoError]]:
     """Decode videos, `workers` at a time, each into a consumer of its own.
 
@@ -47,13 +54,14 @@ def drive(
         workers: children that decode.
         time_limit_s: a decoder that shows no sign of life for so long is stopped.
         progress: told of each block of frames.
+        timed: gives on what it is given, and may time the waiting (`StepClock.timed`).
 
     Yields:
         (job, result or the reason why there is none), in the order in which they end.
     """
     under_way: dict[str, FrameConsumer[Result]] = {}
     failed: dict[str, VideoError] = {}
-    for job, message in decode_interleaved(jobs, workers=workers, time_limit_s=time_limit_s):
+    for job, message in timed(decode_interleaved(jobs, workers=workers, time_limit_s=time_limit_s)):
         name = job.video_id
         if isinstance(message, VideoError):
             under_way.pop(name, None)
