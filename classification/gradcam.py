@@ -6,7 +6,6 @@ python -m classification.gradcam --run runs/hacs_mini --video FILE.mp4 --at 12.5
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from feature_extraction.backbone import Backbone, load_backbone
 from runtime.atomic import atomic_path
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from runtime.sections import RunConfig
 from tadaconv import VideoNetwork
@@ -176,10 +175,9 @@ def draw_strip(path: Path, shown: Shown) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("classification.gradcam"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 
 
@@ -28,11 +28,10 @@ class Names:
 def make_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Make the parser of `python -m NAME`: a description, its options, examples and the exit
     codes."""
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=program_name(name),
         description=description,
         epilog=f"examples:\n{examples}\n\n{EXIT_CODES_HELP}",
-        formatter_class=HelpText,
     )
 
 

@@ -33,7 +33,7 @@ from evaluation.point_events import PointAgreement, point_labels, stray_points
 from runtime.atomic import write_text
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from runtime.text import spreadsheet_text
 from video_datasets.formats.tools.labelling import Labelling, LabelReading, lines
@@ -55,10 +55,9 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program_name('evaluation')} --protocol behaviour",
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("--protocol", choices=["behaviour"], help=argparse.SUPPRESS)

@@ -19,7 +19,7 @@ from runtime.command import KEYS_HELP, SCHEDULER_HELP, limit_spinning, run_of_wo
 from runtime.config import find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from runtime.settings import RuntimeConfig
 from video_datasets.time_grid import TimeGrid
@@ -101,10 +101,9 @@ def _tool(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("feature_extraction"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what there is to do, and its cost")

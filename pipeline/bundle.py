@@ -9,7 +9,6 @@ a card that gives figures and licences; upload it with the tools of the site.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.hub_card import NOT_STATED, ModelFacts, render_card
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 
 if TYPE_CHECKING:
@@ -33,10 +32,9 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.bundle"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

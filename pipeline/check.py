@@ -8,7 +8,6 @@ this machine; evaluation and report, which take seconds, are not in them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 
@@ -76,10 +75,9 @@ def _folded(line: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.check"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EPILOG,
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")

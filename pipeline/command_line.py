@@ -46,6 +46,7 @@ COMMANDS = {
     "features": Command("feature_extraction.__main__", "features of a folder of videos, to HDF5"),
     "zoo": Command("feature_extraction.zoo.__main__", "publish, verify, export and import features"),
     "labels": Command("video_datasets.convert", "labels and detections from one format to another"),
+    "suggest": Command("pipeline.suggest", "what to label next: stretches of unlabelled videos"),
     "models": Command("pipeline.models", "released weights: list, fetch; the networks and their cost"),
     "doctor": Command("pipeline.doctor", "versions, decoder, devices: for a bug report"),
 }

@@ -20,7 +20,7 @@ from runtime.brief import columns
 from runtime.config import SHIPPED, find_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 
 _EXAMPLES = """examples:
@@ -33,10 +33,9 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.configurations"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|show|copy|keys")

@@ -34,7 +34,7 @@ from runtime.brief import columns
 from runtime.command import SCHEDULER_HELP
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.overwriting import refuse_overwriting
 from runtime.paths import user_path
 from runtime.progress import progress
@@ -72,10 +72,9 @@ In Python:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.detect"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(
@@ -192,12 +191,14 @@ def named_videos(paths: Sequence[Path]) -> dict[str, Path]:
     """Find the videos and give each a name of its own: that of the file without suffix and leading
     "v_".
 
-    Files are taken as they are, even missing ones; of folders, all files with the suffix of a
-    video, at any depth, but not the videos that --render leaves.
+    Files are taken as they are, even missing ones beside others; of folders, all files with the
+    suffix of a video, at any depth, but not the videos that --render leaves.
 
     Raises:
         InputError: if there is none.
     """
+    if not any(path.exists() for path in paths):
+        raise InputError(f"{', '.join(map(str, paths))}: expected videos or folders, found no such file")
     videos: dict[str, Path] = {}
     for path in _files(paths):
         name = first = encodable(video_id_of(path))

@@ -6,7 +6,6 @@ python -m pipeline.doctor --json     # the same as JSON
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import importlib.util
 import json
@@ -14,12 +13,14 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from runtime.brief import columns
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.hidden_packages import PACKAGES
 from runtime.resources import versions
 
@@ -32,10 +33,9 @@ Check = Callable[[], tuple[str, bool]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 1 where something is not as it should be."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.doctor"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -49,8 +49,11 @@ def _report(*, as_json: bool) -> int:
         print(json.dumps({name: {"found": text, "ok": ok} for name, (text, ok) in found.items()}, indent=1))
     else:
         width = max(map(len, found))
+        wrapper = textwrap.TextWrapper(
+            columns(), subsequent_indent=" " * (width + 2), break_long_words=False, break_on_hyphens=False
+        )
         for name, (text, ok) in found.items():
-            print(f"{name:{width}}  {'' if ok else '! '}{text}")
+            print(wrapper.fill(f"{name:{width}}  {'' if ok else '! '}{text}"))
     return EXIT_DONE if all(ok for _, ok in found.values()) else EXIT_SKIPPED_ITEMS
 
 

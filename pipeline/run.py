@@ -6,7 +6,6 @@ does. Each stage that has work to do is a process of its own, so that its memory
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from runtime.called_as import as_called
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_BAD_INPUT, EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.sections import RunConfig
 from runtime.stage import run_stage
 
@@ -38,10 +37,9 @@ _EXAMPLES = f"""examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, the worst of all stages."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.run"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES,
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")

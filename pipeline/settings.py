@@ -10,7 +10,6 @@ package that reads it.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import dataclasses
 import inspect
@@ -25,7 +24,7 @@ from pipeline.stages import STAGES
 from runtime.config import default_values
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.sections import SECTIONS, RunConfig
 
 _MISSING = "???"
@@ -43,10 +42,9 @@ class Key:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.settings"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=EXIT_CODES_HELP,
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="a section, or a part of the key's name")

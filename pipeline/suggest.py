@@ -23,7 +23,7 @@ from pipeline.detect import named_videos
 from pipeline.uncertainty import Stretch, stretches_of, uncertain_stretches
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from runtime.progress import progress
 from video_datasets.formats.tools.labelling import (
@@ -50,10 +50,9 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("pipeline.suggest"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument(

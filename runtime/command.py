@@ -3,7 +3,6 @@ of exit codes."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from runtime.config import RUN_NAMING_KEYS, find_config, load_config
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.processes import world_size
 from runtime.sections import RunConfig
 from runtime.stage import run_stage
@@ -31,10 +30,9 @@ def stage_command(spec: StageSpec, stages: Mapping[str, StageSpec], argv: Sequen
         stages: all stages by name, for messages that name another one's command.
         argv: arguments; None takes those of the process.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name(spec.command),
         description=spec.description,
-        formatter_class=HelpText,
         epilog=spec.epilog or _epilog(spec),
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, e.g. configs/hacs.yaml")

@@ -6,8 +6,10 @@ import argparse
 import re
 import textwrap
 from collections.abc import Iterator
+from typing import Any, NoReturn
 
 from runtime.called_as import as_called, in_help
+from runtime.exit_codes import EXIT_BAD_INPUT
 
 _COLUMNS = re.compile(r"\s*\S+(?: \S+)*\s{2,}(?=\S)")
 _COMMAND = re.compile(r"\s*(python -m|tadaloc|torchrun|bash) ")
@@ -29,6 +31,17 @@ class HelpText(argparse.HelpFormatter):
 
     def _expand_help(self, action: argparse.Action) -> str:
         return in_help(super()._expand_help(action))
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Parses the words of a command; wrong ones are refused in a line, without the whole usage."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"formatter_class": HelpText, **values})
+
+    def error(self, message: str) -> NoReturn:
+        """End the command."""
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def fitted(text: str, width: int) -> Iterator[str]:

@@ -6,7 +6,6 @@ Renders the built-in mini data set where the config says `data.mini: true` and i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pipeline.stages import load_config
 from runtime.brief import in_brief
 from runtime.config import find_config
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.sections import RunConfig
 from video_datasets.dataset import VideoDataset, load_dataset
 from video_datasets.notes import closest_files, data_notes
@@ -31,10 +30,9 @@ MAX_CLASSES = 12
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("video_datasets"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=(
             "examples:\n"
             "  python -m video_datasets --config configs/hacs_mini.yaml\n"

@@ -22,7 +22,6 @@ person's.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.exit_codes import EXIT_CODES_HELP, EXIT_DONE, EXIT_SKIPPED_ITEMS, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.overwriting import refuse_overwriting
 from runtime.paths import user_path
 from video_datasets.formats.tools.labelling import (
@@ -42,6 +41,7 @@ from video_datasets.formats.tools.labelling import (
     writable,
 )
 from video_datasets.formats.tools.merging import best, merged
+from video_datasets.formats.tools.set_aside import set_aside
 from video_datasets.formats.tools.table import TOOLS, WRITERS, tool_named, tool_of
 from video_datasets.formats.tools.tool_media import Media
 from video_datasets.video.search import index_video_files
@@ -52,6 +52,7 @@ by half a frame."""
 _FRAME_FORMATS = {"label-studio": 0.5, "feral": 0.5}
 _EXAMPLES = """examples:
   python -m video_datasets.convert project.boris --to csv --out labels.csv
+  python -m video_datasets.convert via.json --validation 0.2 --to csv --out labels.csv
   python -m video_datasets.convert labels.csv --videos videos --to elan --out eaf
   python -m video_datasets.convert detections.json --videos videos --to boris --out found.boris --min-score 0.3 --top 20
   python -m video_datasets.convert found.boris --merge detections.json --to csv --out corrected.csv
@@ -73,14 +74,14 @@ class Conversion:
     min_score: float = -math.inf
     top: int | None = None
     merge: Path | None = None
+    validation: float | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("video_datasets.convert"),
         description=__doc__,
-        formatter_class=HelpText,
         epilog=_EXAMPLES + EXIT_CODES_HELP,
     )
     parser.add_argument("source", type=user_path, metavar="IN", help="file or folder")
@@ -107,6 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--top", type=int, help="most detections of a video")
     parser.add_argument(
         "--merge", type=user_path, metavar="FILE", help="the detections that IN was made from"
+    )
+    parser.add_argument(
+        "--validation",
+        type=float,
+        metavar="SHARE",
+        help="put this share of the videos into the subset validation, where IN knows no subsets",
     )
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(Conversion(**vars(arguments))))
@@ -143,6 +150,8 @@ def convert(conversion: Conversion) -> Notes:
         written = read_labelling(conversion.merge, media, conversion)
         tool = tool_of(conversion.source).name
         labelling = merged(labelling, written, _tolerance_s(tool, labelling, media, notes), notes)
+    if conversion.validation is not None:
+        labelling = set_aside(labelling, conversion.validation, notes)
     labelling = writable(best(labelling, conversion.min_score, conversion.top), notes)
     WRITERS[conversion.to](conversion.out, labelling, media, notes)
     return notes

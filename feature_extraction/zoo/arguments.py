@@ -7,7 +7,7 @@ import argparse
 
 from feature_extraction.zoo.presets import PRESETS, describe_presets
 from runtime.exit_codes import EXIT_CODES_HELP
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from video_datasets.formats import FORMATS
 from video_datasets.time_grid import CONVENTIONS, SPACINGS
@@ -65,11 +65,10 @@ grid can express: the best tIoU of each segment with stretches of whole cells of
 
 def zoo_parser() -> argparse.ArgumentParser:
     """Define the arguments of the four commands."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("feature_extraction.zoo"),
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=HelpText,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="pack|verify|export|import")
     for name, (define, description, epilog) in _COMMANDS.items():
@@ -78,7 +77,6 @@ def zoo_parser() -> argparse.ArgumentParser:
                 name,
                 description=description,
                 epilog=epilog,
-                formatter_class=HelpText,
             )
         )
     return parser

@@ -240,6 +240,8 @@ def test_names_of_videos(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     with pytest.raises(InputError, match="no videos there"):
         named_videos([tmp_path / "c"])
+    with pytest.raises(InputError, match=r"missing\.mp4: expected videos or folders, found no such file"):
+        named_videos([tmp_path / "missing.mp4"])
 
 
 def test_runs_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

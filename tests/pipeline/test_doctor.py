@@ -26,6 +26,14 @@ def test_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"decoder", "devices", "locks", "disk", "encoding"} <= found.keys()
 
 
+def test_lines_fit_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    doctor.main([])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) < 80 or " " not in line.strip() for line in lines)  # a path may be longer
+    assert "libavcodec" in " ".join(lines)
+
+
 def test_a_folder_of_the_user_that_hides_a_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     (tmp_path / "training/__init__.py").write_text("")
@@ -33,5 +41,5 @@ def test_a_folder_of_the_user_that_hides_a_package_is_named(tmp_path: Path) -> N
     code = f"import sys; sys.path[:0] = {paths!r}; import pipeline.doctor as d; sys.exit(d.main([]))"
     found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert found.returncode == 1, found.stderr
-    line = next(line for line in found.stdout.splitlines() if line.startswith("packages"))
-    assert f"! training is {tmp_path / 'training/__init__.py'}" in line
+    words = " ".join(found.stdout.split())
+    assert f"packages ! training is {tmp_path / 'training/__init__.py'}" in words

@@ -194,3 +194,18 @@ def test_subsets_without_a_place_are_listed(
         "no place for subsets (validation): read again, all videos are for training"
         in capsys.readouterr().err
     )
+
+
+def test_videos_of_a_tool_without_subsets_are_set_aside(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{name},0,1,run\n" for name in "abcd")
+    (folder / "all.csv").write_text("video,start_s,end_s,label\n" + rows)
+    via, out = folder / "via.json", folder / "split.csv"
+    assert main([str(folder / "all.csv"), "--to", "via", "--out", str(via)]) == 0
+    assert main([str(via), "--validation", "0.25", "--to", "csv", "--out", str(out)]) == 0
+    assert "1 of 4 videos are for validation" in capsys.readouterr().err
+    config = DataConfig(root=str(folder), format="csv", annotations="split.csv")
+    assert [len(list(load_dataset(config).subset(name))) for name in ("training", "validation")] == [3, 1]
+    assert main([str(out), "--validation", "0.25", "--to", "csv", "--out", str(via)]) == 2
+    assert "expected videos of no subset, found 'validation'" in capsys.readouterr().err

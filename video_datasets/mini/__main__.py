@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
-from runtime.help_text import HelpText, program_name
+from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 from video_datasets.mini.build import LAYOUTS, ensure_mini
 from video_datasets.mini.plan import MiniSize
@@ -38,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program_name("video_datasets.mini"),
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=HelpText,
     )
     parser.add_argument(
         "--layout", required=True, choices=LAYOUTS, help="whose layout of files and annotations"
