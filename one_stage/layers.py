@@ -25,6 +25,11 @@ def masked(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
     return values_BTC * mask_BT1.to(values_BTC.dtype)
 
 
+def masked_in_place(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
+    """Do the same to values that have just been made, and that no backward pass looks at."""
+    return values_BTC.mul_(mask_BT1.to(values_BTC.dtype))
+
+
 class SequenceNorm(nn.Module):
     """Layer norm over the channels of each position.
 
@@ -52,11 +57,8 @@ class SequenceNorm(nn.Module):
         return Preparation(self.normed, (self.weight, self.bias))
 
     def active(self, keep_BT1: Tensor) -> Preparation:
-        """Return norm, ReLU and mask as what happens before a product."""
-        return Preparation(self._active, (self.weight, self.bias), keep_BT1)
-
-    def _active(self, values_BTC: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return F.relu_(self.normed(values_BTC, weight, bias))
+        """Return norm, mask and ReLU as what happens before a product."""
+        return Preparation(self.normed, (self.weight, self.bias), keep_BT1, relu=True)
 
 
 class MaskedConv1d(nn.Module):
@@ -153,12 +155,16 @@ def run_tower(
         keep_BT1: of what the ReLUs leave.
 
     Returns:
-        Output of the last convolution, and what is left to happen before the next product.
+        Output of the last convolution, not masked where `keep_BT1` is the same mask, and what is left
+        to happen before the next product.
     """
     preparation = UNCHANGED
     for conv, norm in zip(convs, norms, strict=True):
-        values_BTC = conv(values_BTC, mask_BT1, preparation)
+        assert isinstance(conv, MaskedConv1d)
         assert isinstance(norm, SequenceNorm)
+        values_BTC = conv.conv(values_BTC, preparation)
+        if keep_BT1 is not mask_BT1:  # else rows without a feature do not survive the norm
+            values_BTC = masked(values_BTC, mask_BT1)
         preparation = norm.active(keep_BT1)
     return values_BTC, preparation
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from one_stage.architecture import Architecture
 from one_stage.backbone import FeaturePyramid
 from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead, Pyramid, join
-from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked
+from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked_in_place
 from one_stage.padding import PADDINGS, Padding
 
 NECK_GROUPS = 4
@@ -43,7 +43,7 @@ class Neck(nn.Module):
     def _normed(self, norm: nn.Module, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         grouped = isinstance(norm, MaskedGroupNorm)
         normed: Tensor = norm(values_BTC, mask_BT1) if grouped else norm(values_BTC)
-        return masked(normed, mask_BT1) if self.padding.everywhere else normed
+        return masked_in_place(normed, mask_BT1) if self.padding.everywhere else normed
 
 
 def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:

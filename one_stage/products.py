@@ -29,19 +29,24 @@ class Preparation(NamedTuple):
     """What happens to rows before a product.
 
     Attributes:
-        function: of the rows and the parameters; gives the same whenever it is called.
+        function: of the rows and the parameters; gives the same whenever it is called, and with
+            `keep` or `relu` new values that its own backward pass does not look at.
         parameters: that learn.
         keep: (B, T, 1), rows that are left of what the function gives; None: all.
+        relu: whether a ReLU follows.
     """
 
     function: Callable[..., Tensor]
     parameters: tuple[Tensor, ...] = ()
     keep: Tensor | None = None
+    relu: bool = False
 
     def __call__(self, rows_BTC: Tensor, *parameters: Tensor) -> Tensor:
-        """Prepare with these parameters."""
+        """Prepare with these parameters; mask and ReLU change what the function has made in place."""
         prepared: Tensor = self.function(rows_BTC, *parameters)
-        return prepared if self.keep is None else prepared * self.keep.to(prepared.dtype)
+        if self.keep is not None:
+            prepared = prepared.mul_(self.keep.to(prepared.dtype))
+        return F.relu_(prepared) if self.relu else prepared
 
     def of(self, rows: slice) -> Preparation:
         """Return the preparation of a part of the rows."""

@@ -14,6 +14,7 @@ from one_stage.layers import (
     halve,
     halved_mask,
     masked,
+    masked_in_place,
     maximum_of_three,
 )
 from one_stage.padding import Padding
@@ -73,7 +74,7 @@ class SgpBlock(nn.Module):
             values_BTC, mask_BT1 = self._halved(values_BTC, mask_BT1), halved_mask(mask_BT1)
         normed = self.ln(values_BTC)
         if self.padding.everywhere:
-            normed = masked(normed, mask_BT1)
+            normed = masked_in_place(normed, mask_BT1)
         values_BTC = masked(values_BTC, mask_BT1) + self.drop_path_out(self._branches(normed, mask_BT1))
         if self.padding.everywhere:
             values_BTC = masked(values_BTC, mask_BT1)

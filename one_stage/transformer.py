@@ -16,6 +16,7 @@ from one_stage.layers import (
     halve,
     halved_mask,
     masked,
+    masked_in_place,
 )
 from one_stage.padding import Padding
 from one_stage.products import Preparation
@@ -114,7 +115,7 @@ class TransformerBlock(nn.Module):
     def _changed(self, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         normed = self.ln1(values_BTC)
         if self.padding.everywhere:
-            normed = masked(normed, mask_BT1)
+            normed = masked_in_place(normed, mask_BT1)
         if self.stride == 1:
             skipped, out_mask = masked(values_BTC, mask_BT1), mask_BT1
         else:
@@ -126,6 +127,10 @@ class TransformerBlock(nn.Module):
         widen, gelu, drop, narrow, drop_out = self.mlp
         hidden = widen(values_BTC, self.ln2.preparation())
         # Drawn beforehand, since the backward pass repeats what stands before a product.
-        kept = drop(torch.ones_like(hidden)) if drop.p and self.training else 1.0
-        narrowed: Tensor = drop_out(narrow(hidden, Preparation(lambda values: gelu(values) * kept)))
+        kept = drop(torch.ones_like(hidden)) if drop.p and self.training else None
+
+        def activated(values_BTC: Tensor) -> Tensor:
+            return gelu(values_BTC) if kept is None else gelu(values_BTC) * kept
+
+        narrowed: Tensor = drop_out(narrow(hidden, Preparation(activated)))
         return narrowed

@@ -18,9 +18,9 @@ def plain(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.conv1d(rows.transpose(1, 2), weight, bias, padding=weight.shape[2] // 2).transpose(1, 2)
 
 
-def scaled_relu(rows: Tensor, scale: Tensor) -> Tensor:
+def scaled(rows: Tensor, scale: Tensor) -> Tensor:
     """Some preparation that learns."""
-    return F.relu(rows * scale)
+    return rows * scale
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -36,8 +36,8 @@ def test_values_and_gradients_equal_those_of_autograd(
     )
     keep = torch.arange(37)[None, :, None] < torch.tensor([37, 20])[:, None, None]
     assert isinstance(product_for(weight), products.WideThreeRows) == (wide and kernel == 3)
-    found = multiply(rows, weight, bias, Preparation(scaled_relu, (scale,), keep))
-    expected = plain(scaled_relu(rows, scale) * keep, weight, bias)
+    found = multiply(rows, weight, bias, Preparation(scaled, (scale,), keep, relu=True))
+    expected = plain(F.relu(scaled(rows, scale) * keep), weight, bias)
     torch.testing.assert_close(found, expected)
     towards = torch.randn(expected.shape, generator=generator)
     inputs = (rows, weight, bias, scale)
