@@ -417,8 +417,23 @@ def test_label_studio_counts_frames_from_one_with_both_ends(tmp_path: Path) -> N
         Bout(2 / 25, 5 / 25, "run"),
     )  # the video's own rate
     path = saved(tmp_path / "t.json", label_studio_task(TIMELINE))
-    with pytest.raises(InputError, match=r"task 0, annotations 0: frames are counted.*--fps"):
+    with pytest.raises(InputError, match=r"task 0, video 'a', annotations 0: frames are counted.*--fps"):
         read_label_studio(path, LabelReading())
+
+
+@pytest.mark.parametrize(
+    ("address", "video_id"),
+    [
+        ("/data/upload/3/5f0c2a1b-kitchen_01.mp4", "kitchen_01"),
+        ("https://host/data/upload/5f0c2a1b-v_kitchen.mp4", "kitchen"),
+        ("/data/upload/3/ab-kitchen.mp4", "ab-kitchen"),
+        ("/data/local-files/?d=5f0c2a1b-kitchen.mp4", "5f0c2a1b-kitchen"),
+    ],
+)
+def test_label_studio_gives_uploaded_videos_a_prefix(tmp_path: Path, address: str, video_id: str) -> None:
+    tasks = [{"data": {"video": address}, "annotations": [{"result": [TIMELINE]}]}]
+    (video,) = read_label_studio(saved(tmp_path / "t.json", tasks), AT_25).videos
+    assert video.video_id == video_id
 
 
 def test_label_studio_labels_are_seconds(tmp_path: Path) -> None:

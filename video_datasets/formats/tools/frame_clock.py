@@ -99,7 +99,7 @@ def clock_of_video(path: Path) -> FrameClock:
 def unknown_rate(where: str) -> InputError:
     """Say what is missing where frames are counted and nothing tells when they are shown."""
     return InputError(
-        f"{where}: frames are counted, and nothing tells their rate; name the folder of the videos"
+        f"{where}: frames are counted, and nothing tells their rate; name the folder that has the video"
         " (--videos) or the rate (--fps); for a command that has neither make a file with seconds first:"
         " python -m video_datasets.convert IN --videos DIR --to csv --out labels.csv"
     )

@@ -11,13 +11,15 @@ TimelineLabels count frames from 1, both ends included, at the rate that the pro
 frameRate=...> states, which the export does not hold: it is the video's own where its folder is
 named, else the task's "fps", which our files have, else --fps. Labels (older projects that label
 sound and video together) are in seconds. Annotations are a person's bouts, predictions a model's;
-cancelled annotations are passed over.
+cancelled annotations are passed over. An uploaded video's address, /data/upload/3/5f0c2a1b-NAME.mp4,
+is that of NAME.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,8 @@ from video_datasets.formats.tools.tool_media import Media
 _FRAMES, _SECONDS = "timelinelabels", "labels"
 _SUBJECT = "subject="
 _MEDIA_KEYS = ("video", "video_url", "audio", "url")
+_UPLOAD = re.compile(r"/data/upload/(?:[^/]+/)?[0-9a-f]{8}-(?=[^/]+$)")
+"""What Label Studio puts before the name of a file that is uploaded, so that two may have one name."""
 LOCAL_FILES = "/data/local-files/?d="
 """Address of a file below Label Studio's document root."""
 
@@ -70,7 +74,8 @@ def _video(task: dict[str, Any], where: str, reading: LabelReading, notes: Notes
     if key is None:
         raise InputError(f"{where}: expected 'video' in data, found {short_repr(sorted(data))}")
     name = member(data, key, str, where)
-    video_id = media_id(name, where)
+    video_id = media_id(_UPLOAD.sub("/", name), where)
+    where += f", video '{video_id}'"
     fps = member(data, "fps", float, where, math.nan)
     clock = reading.clock_of(video_id) or (FrameClock(fps) if fps > 0 else None)
     bouts: list[Bout] = []

@@ -48,7 +48,8 @@ class Look:
     """What a file is at first sight: its kind, and the names that stand at its top.
 
     Attributes:
-        kind: "folder", "hdf5", "xml", "json" (an object), "json list" (of objects) or "table".
+        kind: "folder", "hdf5", "xml", "json" (an object), "json list" (of objects), "table" or
+            "binary file".
         names: suffixes and names of files; the root; the keys (of the first object); the cells of
             the first lines.
         inner: keys of the first object inside a "json" object.
@@ -196,9 +197,9 @@ def tool_of(path: Path) -> Tool:
     found = next((tool for tool in _TOOLS if tool.owns(look)), None)
     if found is None:
         known = "; ".join(f"{tool.name} ({tool.title})" for tool in _TOOLS)
+        names = f" with {short_repr(sorted(look.names)[:8])}" if look.names else ""
         raise InputError(
-            f"{path}: expected a file of one of these: {known}; found a {look.kind} with"
-            f" {short_repr(sorted(look.names)[:8])}; name the format with --from"
+            f"{path}: expected a file of one of these: {known}; found a {look.kind}{names}; name the format with --from"
         )
     return found
 
@@ -226,6 +227,8 @@ def look_at(path: Path) -> Look:
         cells = [cell for line in itertools.islice(lines, PREAMBLE_LINES) for cell in line]
     except csv.Error as error:
         raise InputError(f"{path}: line {lines.line_num}: expected a CSV line, found {error}") from None
+    if any("\0" in cell for cell in cells):
+        return Look("binary file")
     return Look("table", frozenset(name.strip() for cell in cells for name in re.split("[\t;]", cell)))
 
 
