@@ -143,7 +143,7 @@ def _frames(video: AnnotatedVideo, names: list[str], media: Media, notes: Notes)
     active = np.zeros((n_frames, len(names)), dtype=bool)
     for bout in video.bouts:
         if bout.subject or bout.source or bout.score is not None:
-            notes.remark(f"{where}: subjects, sources and scores have no place in this format, left out")
+            notes.remark("subjects, sources and scores have no place in this format, left out")
         start, end = clock.edges(bout.start_s, bout.end_s)
         number = names.index(bout.label)
         if number == 0:
