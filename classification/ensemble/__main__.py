@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,8 @@ def command_parser() -> argparse.ArgumentParser:
     add(
         "--min-tiou",
         type=float,
-        default=0.7,
         metavar="X",
-        help="detections: overlap of one finding (default: %(default)s)",
+        help="detections: overlap of one finding (default: the mean of the thresholds that are scored)",
     )
     add_protocol(parser, required=False)
     add_ground_truth(parser, required=False)
@@ -138,13 +137,17 @@ def _classes(arguments: argparse.Namespace, weights: NDArray[np.float64]) -> Mad
 
 
 def _detections(arguments: argparse.Namespace, weights: NDArray[np.float64]) -> Made:
-    from classification.ensemble.fusion import fuse_detections
+    from classification.ensemble.fusion import fuse_detections, same_finding_tiou
 
-    if not 0 <= arguments.min_tiou <= 1:
+    if arguments.min_tiou is not None and not 0 <= arguments.min_tiou <= 1:
         raise InputError(f"--min-tiou: expected 0 to 1, found {arguments.min_tiou}")
     compared = _compared(arguments)
-    fused = fuse_detections(compared.predictions, weights, min_tiou=arguments.min_tiou)
-    return _scored([*compared.predictions, fused], compared)
+    min_tiou = arguments.min_tiou
+    if min_tiou is None:
+        min_tiou = same_finding_tiou(compared.protocol.tiou_thresholds)
+    fused = fuse_detections(compared.predictions, weights, min_tiou=min_tiou)
+    made = _scored([*compared.predictions, fused], compared)
+    return replace(made, table=f"one finding: tIoU of {min_tiou:.3g} or more\n\n{made.table}")
 
 
 def _pairs(arguments: argparse.Namespace, weights: NDArray[np.float64]) -> Made:

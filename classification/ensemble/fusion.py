@@ -9,6 +9,10 @@ its score is the weighted mean over all runs, 0 where a run has none, and its en
 weight times score. After weighted boxes fusion (Solovyev et al. 2021, arXiv 1910.13302), which
 merges several boxes of one detector, too; here they stay apart, since a run's own overlapping
 segments were left by its suppression on purpose.
+
+Scores stay as the runs give them, the chance of being right by themselves: levelled by rank or by
+the largest, or calibrated to precision on the other half of the videos, they fused no better, by
+rank mostly worse (docs/classes.md).
 """
 
 from __future__ import annotations
@@ -70,6 +74,19 @@ def fuse_segments(
         found_K2[place] = sums_K3[place, 1:] / sums_K3[place, 0] if sums_K3[place, 0] else segments_N2[row]
     order = np.argsort(-sums_K3[:count, 0], kind="stable")
     return Fused(found_K2[order], sums_K3[order, 0])
+
+
+def same_finding_tiou(thresholds: Sequence[float]) -> float:
+    """Return the overlap from which two segments count as one finding: the mean of the thresholds
+    that are scored.
+
+    Ends that differ too little to matter to the score must not halve a finding, and where
+    precise ends are asked for, rough ones must not blur them.
+
+    >>> same_finding_tiou((0.3, 0.4, 0.5, 0.6, 0.7))
+    0.5
+    """
+    return float(np.mean(thresholds))
 
 
 def tious(segment: Floats, others_K2: Floats) -> Floats:

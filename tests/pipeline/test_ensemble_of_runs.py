@@ -68,6 +68,30 @@ def test_files_need_a_ground_truth_and_give_what_evaluation_takes(
 
 
 @pytest.mark.parametrize(
+    ("asked", "findings"),
+    [
+        (["--protocol", "thumos"], 1),  # 0.3 to 0.7: one from 0.5
+        (["--protocol", "hacs"], 2),  # 0.5 to 0.95: one from 0.725
+        (["--protocol", "hacs", "--tiou", "0.3:0.1:0.7"], 1),
+        (["--protocol", "thumos", "--min-tiou", "0.7"], 2),
+    ],
+)
+def test_what_is_one_finding_follows_from_what_is_scored(
+    asked: list[str], findings: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text("video,start_s,end_s,label,subset\nv,0,10,run,validation\n")
+    for name, end in {"a": 10, "b": 6}.items():  # they overlap by 0.6
+        (tmp_path / f"{name}.csv").write_text(f"video,start_s,end_s,label,score\nv,0,{end},run,0.8\n")
+    out = tmp_path / "both.h5"
+    words = [*(str(tmp_path / f"{name}.csv") for name in "ab"), "--average", "detections"]
+    words += ["--ground-truth", str(truth), "--subset", "validation", "--out", str(out)]
+    assert main([*words, *asked]) == 0, capsys.readouterr().err
+    assert len(read_predictions(out)) == findings
+    assert "one finding: tIoU of 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--average", "detections"], "expected 2 to 26 members, found 1"),
