@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib import import_module
 
 from runtime.exit_codes import EXIT_CODES_HELP, guarded
+from runtime.garbage import garbage_collection_paused
 from runtime.help_text import CommandParser, program_name
 from runtime.paths import user_path
 
@@ -77,16 +76,3 @@ def run_command(
     arguments = parser.parse_args(argv)
     with garbage_collection_paused():
         return guarded(lambda: run(arguments))
-
-
-@contextmanager
-def garbage_collection_paused() -> Iterator[None]:
-    """Spare the collector its walks over the million objects of a parsed file; none of them is
-    garbage."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

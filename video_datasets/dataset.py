@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.fingerprint import content_state, listing_state
+from runtime.garbage import garbage_collection_paused
 from video_datasets.annotations import AnnotationTable
 from video_datasets.formats import Format, format_of
 from video_datasets.formats.activitynet import HACS
@@ -128,6 +129,7 @@ def _refuse_unrendered(config: DataConfig) -> None:
         )
 
 
+@garbage_collection_paused()
 def load_dataset(config: DataConfig, *, for_training: bool = True) -> VideoDataset:
     """Read and clean the data set of a run.
 
@@ -195,6 +197,7 @@ def _refuse_unknown_labels(dataset: VideoDataset, config: DataConfig) -> None:
                     ) from None
 
 
+@garbage_collection_paused()
 def dataset_inputs(config: DataConfig) -> dict[str, str]:
     """Describe annotation files, video files and the decoder for a stage's fingerprint."""
     files = index_video_files(Path(config.root) / config.videos)
