@@ -17,6 +17,7 @@ from evaluation.files.read import read_predictions_file
 from evaluation.files.watched import only_watched
 from evaluation.reader_names import reader_names
 from evaluation.results import Results, Scored
+from runtime.garbage import garbage_collection_paused
 from runtime.sections import RunConfig
 from video_datasets.annotations import AnnotationTable
 from video_datasets.dataset import annotation_file, read_annotations
@@ -40,6 +41,7 @@ def run_protocol(config: RunConfig) -> Protocol:
     return protocol_named(name, config.evaluation.tiou)
 
 
+@garbage_collection_paused()
 def evaluate_run(config: RunConfig, folder: Callable[[str], Path]) -> Results:
     """Score detections and proposals of a run, whichever are there.
 
