@@ -21,6 +21,7 @@ import numpy as np
 
 from runtime.atomic import atomic_path
 from runtime.errors import InputError, error_list
+from runtime.garbage import garbage_collection_paused
 from video_datasets.annotations import segment_ends, short_repr
 from video_datasets.predictions import COLUMN_TYPES, NO_LABEL, Predictions
 
@@ -83,6 +84,7 @@ def checked_predictions(path: Path, found: Predictions | None, errors: Sequence[
     return found
 
 
+@garbage_collection_paused()
 def write_entries(
     path: str | Path, header: Mapping[str, Any], predictions: Predictions, fields: Sequence[Mapping[str, Any]]
 ) -> None:
