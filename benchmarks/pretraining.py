@@ -105,7 +105,7 @@ def compare(config_file: str, words: list[str], seed: int, only: str) -> list[tu
     pictures = link_training_videos(config, folder / "training_videos")
     pretrained = folder / "pretrained"
     section = yaml.safe_load(PRETRAINING.read_text())["pretrain"]
-    own = [f"pretrain.{key}={value}" for key, value in section.items()]
+    own = [f"pretrain.{key}={json.dumps(value)}" for key, value in section.items()]
     places = [f"run_dir={pretrained}", f"pretrain.pictures={pictures}"]
     run(config_file, [*own, *words, *places], "pretrain")
     rows = []
