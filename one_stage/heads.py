@@ -81,7 +81,8 @@ class _Tower(nn.Module):
 
         def applied(piece_BTD: Tensor, rows: slice) -> Tensor:
             mask = levels.mask[:, rows]
-            values, preparation = run_tower(piece_BTD, mask, self.head, self.norm, levels.keep[:, rows])
+            keep = mask if levels.keep is levels.mask else levels.keep[:, rows]
+            values, preparation = run_tower(piece_BTD, mask, self.head, self.norm, keep)
             found: Tensor = last(values, mask, preparation)
             return found
 

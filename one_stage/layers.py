@@ -25,11 +25,6 @@ def masked(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
     return values_BTC * mask_BT1.to(values_BTC.dtype)
 
 
-def masked_in_place(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
-    """Do the same to values that have just been made, and that no backward pass looks at."""
-    return values_BTC.mul_(mask_BT1.to(values_BTC.dtype))
-
-
 class SequenceNorm(nn.Module):
     """Layer norm over the channels of each position.
 
@@ -162,9 +157,10 @@ def run_tower(
     for conv, norm in zip(convs, norms, strict=True):
         assert isinstance(conv, MaskedConv1d)
         assert isinstance(norm, SequenceNorm)
-        values_BTC = conv.conv(values_BTC, preparation)
-        if keep_BT1 is not mask_BT1:  # else rows without a feature do not survive the norm
-            values_BTC = masked(values_BTC, mask_BT1)
+        if keep_BT1 is mask_BT1:  # rows without a feature do not survive the norm
+            values_BTC = conv.conv(values_BTC, preparation)
+        else:
+            values_BTC = conv(values_BTC, mask_BT1, preparation)
         preparation = norm.active(keep_BT1)
     return values_BTC, preparation
 

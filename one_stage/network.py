@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from one_stage.architecture import Architecture
 from one_stage.backbone import FeaturePyramid
 from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead, Pyramid, join
-from one_stage.layers import MaskedGroupNorm, SequenceNorm, masked_in_place
+from one_stage.layers import MaskedGroupNorm, SequenceNorm
 from one_stage.padding import PADDINGS, Padding
+from one_stage.products import masked_in_place
 
 NECK_GROUPS = 4
 Outputs = dict[str, list[Tensor]]

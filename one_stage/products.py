@@ -25,6 +25,12 @@ WINOGRAD_CHANNELS = 256
 """From so many channels in and out on, transforming the rows costs less than it saves."""
 
 
+def masked_in_place(values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
+    """Set the rows without a feature to zero in values that have just been made, and that no
+    backward pass looks at."""
+    return values_BTC.mul_(mask_BT1.to(values_BTC.dtype))
+
+
 class Preparation(NamedTuple):
     """What happens to rows before a product.
 
@@ -45,7 +51,7 @@ class Preparation(NamedTuple):
         """Prepare with these parameters; mask and ReLU change what the function has made in place."""
         prepared: Tensor = self.function(rows_BTC, *parameters)
         if self.keep is not None:
-            prepared = prepared.mul_(self.keep.to(prepared.dtype))
+            prepared = masked_in_place(prepared, self.keep)
         return F.relu_(prepared) if self.relu else prepared
 
     def of(self, rows: slice) -> Preparation:

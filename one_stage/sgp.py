@@ -14,11 +14,10 @@ from one_stage.layers import (
     halve,
     halved_mask,
     masked,
-    masked_in_place,
     maximum_of_three,
 )
 from one_stage.padding import Padding
-from one_stage.products import Preparation
+from one_stage.products import Preparation, masked_in_place
 
 GROUPS = 16
 

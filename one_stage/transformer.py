@@ -16,10 +16,9 @@ from one_stage.layers import (
     halve,
     halved_mask,
     masked,
-    masked_in_place,
 )
 from one_stage.padding import Padding
-from one_stage.products import Preparation
+from one_stage.products import Preparation, masked_in_place
 
 
 class ConvAttention(nn.Module):

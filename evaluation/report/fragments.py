@@ -29,9 +29,10 @@ def matrix(corner: str, names: Sequence[str], counts: np.ndarray) -> Markup:
         names: of the K columns; the rows are the first R of them.
         counts: (R, K); parts of a count are shown to a tenth, zeros not at all.
     """
+    totals = counts.sum(axis=1).tolist()
     rows = [
-        (name, [(f"{round(count, 1):.12g}" if count else "", count / max(sum(row), 1)) for count in row])
-        for name, row in zip(names, counts.tolist(), strict=False)
+        (name, [(f"{round(count, 1):.12g}" if count else "", count / max(total, 1)) for count in row])
+        for name, row, total in zip(names, counts.tolist(), totals, strict=False)
     ]
     return render_fragment("confusion.html.jinja", corner=corner, names=names, rows=rows)
 
