@@ -36,8 +36,7 @@ from benchmarks.extraction_videos import render
 from benchmarks.networks import networks
 from benchmarks.one_stage_plain import PlainActionFormer
 from feature_extraction.extractor import Extraction, Extractor, VideoExtraction
-from one_stage.labels import pyramid_points
-from one_stage.losses import OneStageLossConstants, one_stage_losses
+from one_stage.losses import OneStageLossConstants, learning_points, one_stage_losses
 from runtime.paths import user_path
 from tadaconv import create_model, optimize_for_inference
 from video_datasets.time_grid import TimeGrid
@@ -82,8 +81,11 @@ SMALL = Sizes(
 """For a test."""
 ONE_STAGE_SIZES = {
     **one_stage_case.SIZES,
-    "small": {"in_channels": 8, "channels": 16, "length": 64, "window": 5, "classes": 3},
-}
+    "small": {
+        "in_channels": 8, "channels": 16, "length": 64, "window": 5, "classes": 3,
+        "segments": 2, "segment_rows": 10,
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -225,14 +227,13 @@ def one_stage(bench: Bench, name: str, batch: int) -> None:
     length = size["length"]
     feats = torch.randn(batch, size["in_channels"], length, device=bench.device)
     valid = torch.ones(batch, length, dtype=torch.bool, device=bench.device)
-    points = len(pyramid_points(length, own.arch.regression_ranges))
-    classes = torch.zeros(batch, points, size["classes"], dtype=torch.bool, device=bench.device)
-    classes[:, ::97, 0] = True
-    offsets = torch.ones(batch, points, 2, device=bench.device)
+    targets = one_stage_case.targets_of(size, own.arch, batch)
+    classes, offsets = (part.to(bench.device) for part in targets)
+    learning = learning_points(valid, classes, own.arch.levels)
 
     def train(network: nn.Module) -> None:
         network.train().zero_grad(set_to_none=True)
-        outputs = network(feats, valid)
+        outputs = network(feats, valid, learning)
         one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"].backward()
 
     @torch.inference_mode()

@@ -6,7 +6,8 @@ multiply-add floor.
     python benchmarks/one_stage.py --hour                 # an hour of video, each head, and no more
 
 The plain form is the same network as one writes it down (`benchmarks/one_stage_plain.py`):
-torch's convolutions, norms written out, attention over all T x T pairs with a mask. The floor is
+torch's convolutions, norms written out, attention over all T x T pairs with a mask, the boundaries of
+all points also in training, where ours computes those that learn a segment. The floor is
 the time that matrix products of the same number of multiply-adds take at the speed of one large
 product. Times are of one thread's own seconds (CPU time), so that other work on the machine matters
 little; each case runs in a process of its own. Of memory, the growth of the process's peak is
@@ -37,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from torch import nn  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
@@ -47,8 +48,8 @@ from feature_extraction.store import write_video_features  # noqa: E402
 from one_stage import products  # noqa: E402
 from one_stage.architecture import Architecture  # noqa: E402
 from one_stage.head import OneStageHead  # noqa: E402
-from one_stage.labels import pyramid_points  # noqa: E402
-from one_stage.losses import OneStageLossConstants, one_stage_losses  # noqa: E402
+from one_stage.labels import one_hot, point_labels, pyramid_points  # noqa: E402
+from one_stage.losses import OneStageLossConstants, learning_points, one_stage_losses  # noqa: E402
 from one_stage.network import OneStageNetwork  # noqa: E402
 from one_stage.settings import OneStageConfig  # noqa: E402
 from one_stage.stage import KINDS  # noqa: E402
@@ -57,9 +58,16 @@ from proposals import gaussian_soft_nms  # noqa: E402
 from video_datasets.time_grid import TimeGrid  # noqa: E402
 
 SIZES = {
-    "thumos": {"in_channels": 2048, "channels": 512, "length": 2304, "window": 19, "classes": 20},
-    "hacs": {"in_channels": 2304, "channels": 256, "length": 960, "window": 13, "classes": 200},
-}
+    "thumos": {
+        "in_channels": 2048, "channels": 512, "length": 2304, "window": 19, "classes": 20,
+        "segments": 22, "segment_rows": 34,
+    },
+    "hacs": {
+        "in_channels": 2304, "channels": 256, "length": 960, "window": 13, "classes": 200,
+        "segments": 3, "segment_rows": 120,
+    },
+}  # fmt: skip
+"""Segments of a video and their mean length: about those of THUMOS14 (15 of 4.5 s in 206 s) and HACS."""
 
 HOUR_S = 3600
 CLASS_NAMES = tuple(f"class {number}" for number in range(20))
@@ -76,6 +84,21 @@ def network_of(size: dict[str, int]) -> OneStageNetwork:
         windows=(size["window"],) * 6,
     )
     return OneStageNetwork(arch)
+
+
+def targets_of(size: dict[str, int], arch: Architecture, batch: int) -> tuple[Tensor, Tensor]:
+    """Label the points of videos with random segments: classes (B, P, K) and offsets (B, P, 2)."""
+    generator = np.random.default_rng(0)
+    points_P4 = pyramid_points(size["length"], arch.regression_ranges)
+    labels = []
+    for _ in range(batch):
+        lengths = generator.exponential(size["segment_rows"], size["segments"])
+        starts = generator.uniform(0, np.maximum(size["length"] - lengths, 1.0))
+        classes = generator.integers(0, size["classes"], (size["segments"], 1))
+        segments = np.stack([starts, starts + lengths], axis=1).astype(np.float32)
+        labels.append(point_labels(points_P4, segments, one_hot(classes, arch.class_towers)))
+    classes, offsets = (torch.from_numpy(np.stack(part)) for part in zip(*labels, strict=True))
+    return classes, offsets
 
 
 def cpu_seconds(work: Callable[[], object], steps: int) -> float:
@@ -99,21 +122,17 @@ def measure(size_name: str, form: str, part: str, steps: int, batch: int) -> dic
             "peak_mb": 0.0,
             "live_mb": 0.0,
         }
-    network: nn.Module = network_of(size)
-    arch, length = network.arch, size["length"]
-    if form == "plain":
-        network = PlainActionFormer(network)
-    feats = torch.randn(batch, size["in_channels"], length)
-    valid = torch.ones(batch, length, dtype=torch.bool)
-    points = len(pyramid_points(length, arch.regression_ranges))
-    classes = torch.zeros(batch, points, size["classes"], dtype=torch.bool)
-    classes[:, ::97, 0] = True
-    offsets = torch.ones(batch, points, 2)
+    own = network_of(size)
+    network = PlainActionFormer(own) if form == "plain" else own
+    feats = torch.randn(batch, size["in_channels"], size["length"])
+    valid = torch.ones(batch, size["length"], dtype=torch.bool)
+    classes, offsets = targets_of(size, own.arch, batch)
+    learning = learning_points(valid, classes, own.arch.levels)
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        outputs = network(feats, valid)
+        outputs = network(feats, valid, learning)
         one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"].backward()
 
     def infer() -> None:
@@ -142,7 +161,7 @@ def floor_seconds(size: dict[str, int], batch: int, *, training: bool) -> float:
     products.WINOGRAD_CHANNELS = sys.maxsize
     network: nn.Module = network_of(size)
     feats = torch.zeros(1, size["in_channels"], size["length"])
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(feats, torch.ones(1, size["length"], dtype=torch.bool))
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
     product_s = cpu_seconds(lambda: [a @ b for _ in range(5)], 5) / 5

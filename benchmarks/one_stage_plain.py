@@ -32,8 +32,8 @@ class PlainActionFormer(nn.Module):
             {name.replace(".", "/"): value.detach().clone() for name, value in network.named_parameters()}
         )
 
-    def forward(self, feats_BCT: Tensor, valid_BT: Tensor) -> Outputs:
-        """Predict, as `OneStageNetwork` does."""
+    def forward(self, feats_BCT: Tensor, valid_BT: Tensor, learning_BP: Tensor | None = None) -> Outputs:
+        """Predict, as `OneStageNetwork` does, at all points whichever are asked for."""
         mask = valid_BT[:, None]
         values = feats_BCT
         for layer in range(self.arch.embedding_layers):

@@ -115,4 +115,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Imported under its own name: worker processes find `ProposeAndLabel` there, not in __main__.
+    from benchmarks import workers
+
+    workers.main()

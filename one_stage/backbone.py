@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
-from one_stage.heads import Pyramid
+from one_stage.joined import Pyramid
 from one_stage.layers import MaskedConv1d, SequenceNorm, halve, halved_mask, masked, run_tower
 from one_stage.padding import Padding
 from one_stage.position import positions, sinusoid_table

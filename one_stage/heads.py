@@ -1,21 +1,20 @@
 """Heads that all levels share: classes, offsets to the two boundaries, and TriDet's boundary
 maps.
 
-The levels stand one behind the other along T, rows of zeros between them, so that every product is
-one. Axes: B batch, T rows of all levels, D channels, K classes.
+Axes: B batch, T rows of all levels, one behind the other (`one_stage.joined`), D channels, K
+classes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from one_stage.architecture import Architecture
+from one_stage.joined import Joined, at_wanted
 from one_stage.layers import LevelScale, MaskedConv1d, SequenceNorm, by_piece, run_tower
 from one_stage.padding import Padding
 
@@ -23,46 +22,6 @@ PRIOR = 0.01
 """Probability of a class at the start of training."""
 EMPTY_PRIOR = 1e-6
 """Of a class that no training segment has."""
-Pyramid = list[tuple[Tensor, Tensor]]
-"""Values (B, T_l, D) and mask (B, T_l, 1) of every level, the finest first."""
-
-
-class Joined(NamedTuple):
-    """Levels one behind the other.
-
-    Attributes:
-        values: (B, T, D), with zeros between the levels.
-        mask: (B, T, 1), true where there is a feature.
-        keep: (B, T, 1), rows that a tower keeps after its norms.
-        lengths: rows of each level.
-        gap: rows between two.
-    """
-
-    values: Tensor
-    mask: Tensor
-    keep: Tensor
-    lengths: tuple[int, ...]
-    gap: int
-
-    def split(self, rows_BTX: Tensor) -> list[Tensor]:
-        """Return what belongs to each level."""
-        parts = rows_BTX.split([length + self.gap for length in self.lengths], dim=1)
-        return [part[:, :length] for part, length in zip(parts, self.lengths, strict=True)]
-
-
-def join(levels: Pyramid, gap: int, padding: Padding) -> Joined:
-    """Put levels one behind the other, each followed by `gap` rows without a feature."""
-    values = _followed([level for level, _ in levels], gap)
-    mask = _followed([level_mask for _, level_mask in levels], gap)
-    keep = mask
-    if not padding.after_tower_norms:
-        keep = _followed([torch.ones_like(own) for _, own in levels], gap)
-    return Joined(values, mask, keep, tuple(level.shape[1] for level, _ in levels), gap)
-
-
-def _followed(levels: Sequence[Tensor], gap: int) -> Tensor:
-    between = levels[0].new_zeros(len(levels[0]), gap, levels[0].shape[2])
-    return torch.cat([part for level in levels for part in (level, between)], dim=1)
 
 
 class _Tower(nn.Module):
@@ -77,17 +36,18 @@ class _Tower(nn.Module):
         self.norm = nn.ModuleList(SequenceNorm(channels, padding.tower_eps) for _ in self.head)
 
     def through(self, levels: Joined, last: MaskedConv1d) -> Tensor:
-        """Apply all layers, (B, T, channels of the last)."""
+        """Apply all layers, (B, T, channels of the last); where `levels.wanted` says so, no more
+        rows than needed."""
 
-        def applied(piece_BTD: Tensor, rows: slice) -> Tensor:
-            mask = levels.mask[:, rows]
-            keep = mask if levels.keep is levels.mask else levels.keep[:, rows]
-            values, preparation = run_tower(piece_BTD, mask, self.head, self.norm, keep)
-            found: Tensor = last(values, mask, preparation)
+        def applied(piece: Joined) -> Tensor:
+            values, preparation = run_tower(piece.values, piece.mask, self.head, self.norm, piece.keep)
+            found: Tensor = last(values, piece.mask, preparation)
             return found
 
         reach = (len(self.head) + 1) * (last.conv.kernel_size[0] // 2)
-        return by_piece(applied, levels.values, reach)
+        if levels.wanted is not None:
+            return at_wanted(applied, levels, reach)
+        return by_piece(lambda _, rows: applied(levels.part(rows)), levels.values, reach)
 
 
 class ClassHead(_Tower):

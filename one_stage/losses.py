@@ -44,7 +44,7 @@ def one_stage_losses(
     Source: ActionFormer, Sec. 3.4; TriDet, Sec. 3.4; arithmetic of the released code.
 
     Args:
-        outputs: of `OneStageNetwork`.
+        outputs: of `OneStageNetwork`; boundaries where `learning_points` says so are enough.
         valid_BT: bool, rows to learn from.
         classes_BPK: bool, of `one_stage.labels.point_labels`.
         offsets_BP2: likewise.
@@ -75,9 +75,9 @@ def points_valid(valid_BT: Tensor, levels: int) -> Tensor:
     return torch.cat([valid_BT[:, :: 2**level] for level in range(levels)], dim=1)
 
 
-def positive_points(valid_BT: Tensor, classes_BPK: Tensor, levels: int) -> int:
-    """Count the points of a batch that learn a segment."""
-    return int((classes_BPK.any(2) & points_valid(valid_BT, levels)).sum())
+def learning_points(valid_BT: Tensor, classes_BPK: Tensor, levels: int) -> Tensor:
+    """Tell which points of a batch learn a segment, (B, P)."""
+    return classes_BPK.any(2) & points_valid(valid_BT, levels)
 
 
 def moved_normalizer(normalizer: Tensor, positives: int) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from one_stage.architecture import Architecture
 from one_stage.backbone import FeaturePyramid
-from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead, Pyramid, join
+from one_stage.heads import EMPTY_PRIOR, ClassHead, OffsetHead
+from one_stage.joined import Pyramid, join
 from one_stage.layers import MaskedGroupNorm, SequenceNorm
 from one_stage.padding import PADDINGS, Padding
 from one_stage.products import masked_in_place
@@ -44,7 +45,9 @@ class Neck(nn.Module):
     def _normed(self, norm: nn.Module, values_BTC: Tensor, mask_BT1: Tensor) -> Tensor:
         grouped = isinstance(norm, MaskedGroupNorm)
         normed: Tensor = norm(values_BTC, mask_BT1) if grouped else norm(values_BTC)
-        return masked_in_place(normed, mask_BT1) if self.padding.everywhere else normed
+        if not self.padding.everywhere or normed is values_BTC:  # levels are masked already
+            return normed
+        return masked_in_place(normed, mask_BT1)
 
 
 def _neck_norm(arch: Architecture, padding: Padding) -> nn.Module:
@@ -92,16 +95,19 @@ class OneStageNetwork(nn.Module):
         self.loss_normalizer: Tensor
         self.register_buffer("loss_normalizer", torch.tensor(100.0, dtype=torch.float64))
 
-    def forward(self, feats_BCT: Tensor, valid_BT: Tensor) -> Outputs:
+    def forward(self, feats_BCT: Tensor, valid_BT: Tensor, learning_BP: Tensor | None = None) -> Outputs:
         """Predict from a batch of videos.
 
         Args:
             feats_BCT: features, zeros behind the last.
             valid_BT: bool, true where there is a feature: a number of leading positions.
+            learning_BP: bool, points of all levels, the finest first, whose boundaries are asked for:
+                in training those that learn a segment, which are few. None: all.
 
         Returns:
             See `Outputs`; logits before the sigmoid, offsets in strides of their level (2^l
-            positions). With several class towers their classes follow each other along K.
+            positions), and of points that are not asked for without meaning. With several class
+            towers their classes follow each other along K.
 
         Raises:
             ValueError: if the shapes are not (B, in_channels, T) and (B, T).
@@ -116,11 +122,11 @@ class OneStageNetwork(nn.Module):
         towers = [head(levels) for head in self.class_heads()]
         outputs: Outputs = {
             "logits": [torch.cat(level, dim=1) for level in zip(*towers, strict=True)],
-            "offsets": self.reg_head(levels),
+            "offsets": self.reg_head(levels.at(learning_BP)),
         }
         if self.arch.bins:
             # Boundaries are learnt on the side: they do not shape the features.
-            aside = levels._replace(values=levels.values.detach())
+            aside = levels.at(learning_BP, self.arch.bins)._replace(values=levels.values.detach())
             outputs["start"], outputs["end"] = self.start_head(aside), self.end_head(aside)
         return outputs
 

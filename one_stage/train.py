@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from feature_extraction import FeatureStore
 from feature_extraction.checks import check_store
-from one_stage.losses import OneStageLossConstants, moved_normalizer, one_stage_losses, positive_points
+from one_stage.losses import OneStageLossConstants, learning_points, moved_normalizer, one_stage_losses
 from one_stage.network import OneStageNetwork
 from one_stage.samples import CropSamples, LabelledVideo
 from one_stage.settings import OneStageConfig
@@ -60,7 +60,7 @@ class OneStageTask:
     def begin_step(self, pieces: Sequence[Piece], batches: Sequence[Batch]) -> None:
         """Move the normaliser by the positive points of the whole batch."""
         own = sum(
-            positive_points(batch["known"], batch["classes"], self.model.arch.levels)
+            int(self._learning(batch).sum())
             for piece, batch in zip(pieces, batches, strict=True)
             if piece.weight
         )
@@ -71,10 +71,13 @@ class OneStageTask:
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the losses of a piece, scaled to be a mean over its items of a whole batch's
         loss."""
-        outputs = model(batch["features"], batch["valid"])
+        outputs = model(batch["features"], batch["valid"], self._learning(batch))
         losses = one_stage_losses(outputs, batch["known"], batch["classes"], batch["offsets"], self.constants)
         share = self._batch_items / len(batch["features"]) / self.model.loss_normalizer
         return {name: value * share.to(value.dtype) for name, value in losses.items()}
+
+    def _learning(self, batch: Batch) -> Tensor:
+        return learning_points(batch["known"], batch["classes"], self.model.arch.levels)
 
     def validate(self) -> dict[str, float]:
         """Return the mean losses of the validation videos, divided by the normaliser of an item."""

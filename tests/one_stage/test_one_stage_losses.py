@@ -14,15 +14,16 @@ from one_stage.layers import ScaledDropPath
 from one_stage.losses import (
     OneStageLossConstants,
     diou_loss,
+    learning_points,
     moved_normalizer,
     one_stage_losses,
     overlap,
-    positive_points,
 )
 from tests.golden_heads import Golden
 
 
-def test_losses_and_gradient_equal_those_of_the_original(golden: Golden) -> None:
+@pytest.mark.parametrize("boundaries", ["everywhere", "where a point learns"])
+def test_losses_and_gradient_equal_those_of_the_original(golden: Golden, boundaries: str) -> None:
     network = from_released(golden.settings, golden.weights).train()
     for module in network.modules():
         if isinstance(module, ScaledDropPath):
@@ -38,12 +39,14 @@ def test_losses_and_gradient_equal_those_of_the_original(golden: Golden) -> None
         for name in "ab"
     ]
     classes, offsets = (torch.from_numpy(np.stack(both)) for both in zip(*labels, strict=True))
-    positives = positive_points(valid, classes, network.arch.levels)
-    normalizer = moved_normalizer(torch.tensor(golden.first_normalizer, dtype=torch.float64), positives)
+    learning = learning_points(valid, classes, network.arch.levels)
+    first_normalizer = torch.tensor(golden.first_normalizer, dtype=torch.float64)
+    normalizer = moved_normalizer(first_normalizer, int(learning.sum()))
     constants = OneStageLossConstants(
         smoothing=golden.smoothing, iou_power=golden.settings.get("iou_weight_power", 0.0)
     )
-    losses = one_stage_losses(network(feats, valid), valid, classes, offsets, constants)
+    outputs = network(feats, valid, None if boundaries == "everywhere" else learning)
+    losses = one_stage_losses(outputs, valid, classes, offsets, constants)
     (losses["loss"] / normalizer).backward()
     assert normalizer.item() == pytest.approx(float(golden.arrays["loss_normalizer"]), rel=1e-9)
     for ours, theirs in (("classes", "cls_loss"), ("boundaries", "reg_loss"), ("loss", "final_loss")):
@@ -69,13 +72,13 @@ def test_diou_of_plain_numbers(left: float, right: float, want_left: float, want
     assert diou_loss(predicted, wanted).item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_batch_without_segments_has_a_finite_loss(golden: Golden) -> None:
+def test_a_batch_without_segments_has_a_finite_loss_and_every_gradient(golden: Golden) -> None:
     network = from_released(golden.settings, golden.weights)
     feats, valid = golden.batch
     points = len(pyramid_points(feats.shape[2], network.arch.regression_ranges))
     classes = torch.zeros(len(feats), points, network.arch.num_classes, dtype=torch.bool)
     losses = one_stage_losses(
-        network(feats, valid),
+        network(feats, valid, learning_points(valid, classes, network.arch.levels)),
         valid,
         classes,
         torch.zeros(len(feats), points, 2),
@@ -84,3 +87,4 @@ def test_a_batch_without_segments_has_a_finite_loss(golden: Golden) -> None:
     assert losses["boundaries"].item() == 0.0
     losses["loss"].backward()
     assert losses["loss"].isfinite()
+    assert all(weight.grad is not None for weight in network.parameters() if weight.requires_grad)
