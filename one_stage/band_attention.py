@@ -1,8 +1,8 @@
 """Attention in a band: every query sees the keys within `radius` rows, in memory that grows with T,
 not T x T.
 
-Axes: B batch, H heads, T rows, E channels of a head; N chunks of C queries, each beside its W = C +
-2 radius keys.
+Axes: B batch, H heads, T rows, E channels of a head, D = H E; N chunks of C queries, each beside its
+W = C + 2 radius keys; X = B N.
 
     radius 2, chunks of 4         keys    . . 0 1 2 3 4 5 6 7 8 9 . .
                                   chunk 0 [-----------]                   queries 0 to 3
@@ -18,6 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from one_stage.tiles import tiles_of
 
 CHUNK = 32
 """Queries of a chunk; 16 to 64 are about as fast on a CPU."""
@@ -38,28 +40,32 @@ def band_attention(
     Returns:
         (B, H, T, E); of rows that see no valid key, finite values without meaning.
     """
-    length = queries_BHTE.shape[2]
+    batch, heads, length, _ = queries_BHTE.shape
     if radius is None or length <= CHUNK + 2 * radius:
-        allowed = _dense_mask(valid_BT, radius).to(queries_BHTE.dtype)
+        allowed = _additive(_dense_mask(valid_BT, radius), queries_BHTE)
         return F.scaled_dot_product_attention(queries_BHTE, keys_BHTE, values_BHTE, allowed)
-    queries = queries_BHTE * queries_BHTE.shape[-1] ** -0.5
     chunks = -(-length // CHUNK)
     behind = chunks * CHUNK - length
-    queries_BHNCE = F.pad(queries, (0, 0, 0, behind)).unflatten(2, (chunks, CHUNK))
-    keys_BHNEW = _windows(keys_BHTE, radius, behind)
-    values_BHNEW = _windows(values_BHTE, radius, behind)
-    logits_BHNCW = queries_BHNCE @ keys_BHNEW
+    queries_BTD = F.pad(_rows(queries_BHTE), (0, 0, 0, behind))
+    queries_XHCE = queries_BTD.view(batch * chunks, CHUNK, heads, -1).transpose(1, 2)
+    keys_XHWE, values_XHWE = (_windows(part, radius, behind) for part in (keys_BHTE, values_BHTE))
     seen_BNW = F.pad(valid_BT, (radius, radius + behind)).unfold(1, CHUNK + 2 * radius, CHUNK)
     band_CW = _band(CHUNK, CHUNK + 2 * radius, radius, valid_BT.device)
-    allowed = seen_BNW[:, None, :, None] & band_CW
-    weights = logits_BHNCW.masked_fill(~allowed, torch.finfo(logits_BHNCW.dtype).min).softmax(-1)
-    mixed_BHNCE = weights.to(values_BHNEW.dtype) @ values_BHNEW.transpose(-1, -2)
-    return mixed_BHNCE.flatten(2, 3)[:, :, :length]
+    allowed = _additive(seen_BNW.flatten(0, 1)[:, None, None] & band_CW, queries_BHTE)
+    mixed_XHCE = F.scaled_dot_product_attention(queries_XHCE, keys_XHWE, values_XHWE, allowed)
+    mixed_BTHE = mixed_XHCE.transpose(1, 2).reshape(batch, chunks * CHUNK, heads, -1)
+    return mixed_BTHE[:, :length].transpose(1, 2)
 
 
-def _windows(rows_BHTE: Tensor, radius: int, behind: int) -> Tensor:
-    """Return the keys or values of each chunk as a view, (B, H, N, E, W)."""
-    return F.pad(rows_BHTE, (0, 0, radius, radius + behind)).unfold(2, CHUNK + 2 * radius, CHUNK)
+def _rows(part_BHTE: Tensor) -> Tensor:
+    return part_BHTE.transpose(1, 2).flatten(2)
+
+
+def _windows(part_BHTE: Tensor, radius: int, behind: int) -> Tensor:
+    """Return the keys or values of each chunk, (B N, H, W, E); a view where B is 1."""
+    padded_BTD = F.pad(_rows(part_BHTE), (0, 0, radius, radius + behind))
+    windows_XWD = tiles_of(padded_BTD, CHUNK + 2 * radius, CHUNK).flatten(0, 1)
+    return windows_XWD.unflatten(2, (part_BHTE.shape[1], -1)).transpose(1, 2)
 
 
 def _band(queries: int, keys: int, radius: int, device: torch.device) -> Tensor:
@@ -69,9 +75,14 @@ def _band(queries: int, keys: int, radius: int, device: torch.device) -> Tensor:
 
 
 def _dense_mask(valid_BT: Tensor, radius: int | None) -> Tensor:
-    """Additive (B, 1, 1 or T, T) mask; finite, so that a row without any key still has a result."""
+    """Bool (B, 1, 1 or T, T)."""
     allowed = valid_BT[:, None, None]
-    if radius is not None:
-        rows = torch.arange(valid_BT.shape[1], device=valid_BT.device)
-        allowed = allowed & ((rows - rows[:, None]).abs() <= radius)
-    return torch.zeros(allowed.shape, device=valid_BT.device).masked_fill(~allowed, -1e9)
+    if radius is None:
+        return allowed
+    rows = torch.arange(valid_BT.shape[1], device=valid_BT.device)
+    return allowed & ((rows - rows[:, None]).abs() <= radius)
+
+
+def _additive(allowed: Tensor, like: Tensor) -> Tensor:
+    """Return what to add to the logits; finite, so that a row without any key still has a result."""
+    return like.new_zeros(allowed.shape).masked_fill(~allowed, -1e9)

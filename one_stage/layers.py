@@ -237,11 +237,10 @@ class ScaledDropPath(nn.Module):
 
     def forward(self, values_BTC: Tensor) -> Tensor:
         """Scale, and in training drop."""
-        scaled = values_BTC * self.scale
         if not self.training or not self.probability:
-            return scaled
-        kept_B11 = scaled.new_empty(len(scaled), 1, 1).bernoulli_(1.0 - self.probability)
-        return scaled * (kept_B11 / (1.0 - self.probability))
+            return values_BTC * self.scale
+        kept_B11 = values_BTC.new_empty(len(values_BTC), 1, 1).bernoulli_(1.0 - self.probability)
+        return values_BTC * (self.scale * (kept_B11 / (1.0 - self.probability)))
 
 
 class LevelScale(nn.Module):

@@ -51,7 +51,9 @@ class Preparation(NamedTuple):
         """Prepare with these parameters; mask and ReLU change what the function has made in place."""
         prepared: Tensor = self.function(rows_BTC, *parameters)
         if self.keep is not None:
-            prepared = masked_in_place(prepared, self.keep)
+            # A ReLU lets no gradient through where the mask left 0, so that autograd need not mask too.
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.relu):
+                masked_in_place(prepared, self.keep)
         return F.relu_(prepared) if self.relu else prepared
 
     def of(self, rows: slice) -> Preparation:
@@ -109,6 +111,25 @@ class NeighbouringRows:
         return as_rows(conv_gradients.conv2d_input(image.shape, kernel, grad, padding=reach)), grad_weight
 
 
+class NeighbouringRowsByProducts(NeighbouringRows):
+    """The same, whose gradients are one product each, of the gradients that a row takes part in,
+    side by side: on a processor up to three times as fast where there are few channels out."""
+
+    def gradients(
+        self, grad_BTD: Tensor, rows_BTC: Tensor, weight: Tensor, *, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return the gradients of the rows, if asked for, and of the weight."""
+        out_channels, channels, kernel = weight.shape
+        length, padded = grad_BTD.shape[1], F.pad(grad_BTD, (0, 0, kernel // 2, kernel // 2))
+        shifted = [padded[:, behind : behind + length] for behind in range(kernel - 1, -1, -1)]
+        grads_RX = torch.cat(shifted, dim=2).flatten(0, 1)  # R = B T, X = K D
+        taps_KDC = (grads_RX.T @ rows_BTC.flatten(0, 1)).view(kernel, out_channels, channels)
+        if not of_rows:
+            return None, taps_KDC.permute(1, 2, 0)
+        grad_rows_RC = grads_RX @ weight.permute(2, 0, 1).reshape(-1, channels)
+        return grad_rows_RC.view_as(rows_BTC), taps_KDC.permute(1, 2, 0)
+
+
 class WideThreeRows:
     """Convolution of kernel 3 with many channels, see `one_stage.winograd`."""
 
@@ -124,7 +145,8 @@ class WideThreeRows:
         return winograd.gradients(grad_BTD, rows_BTC, weight, of_rows=of_rows)
 
 
-EACH_ROW, NEIGHBOURING_ROWS, WIDE_THREE_ROWS = EachRow(), NeighbouringRows(), WideThreeRows()
+EACH_ROW, WIDE_THREE_ROWS = EachRow(), WideThreeRows()
+NEIGHBOURING_ROWS, NEIGHBOURING_ROWS_ON_CPU = NeighbouringRows(), NeighbouringRowsByProducts()
 
 
 def product_for(weight_DCK: Tensor) -> Product:
@@ -132,9 +154,11 @@ def product_for(weight_DCK: Tensor) -> Product:
     out_channels, channels, kernel = weight_DCK.shape
     if kernel == 1:
         return EACH_ROW
+    if weight_DCK.device.type != "cpu":
+        return NEIGHBOURING_ROWS
     wide = min(out_channels, channels) >= WINOGRAD_CHANNELS and kernel == winograd.KERNEL
     exact = weight_DCK.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return WIDE_THREE_ROWS if wide and exact and weight_DCK.device.type == "cpu" else NEIGHBOURING_ROWS
+    return WIDE_THREE_ROWS if wide and exact else NEIGHBOURING_ROWS_ON_CPU
 
 
 def multiply(

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from one_stage.tiles import add_tiles, tiles_of
+
 KERNEL, OUT, IN = 3, 4, 6
 """Rows of the kernel; of a tile out and in."""
 PART = 1024
@@ -55,10 +57,10 @@ ROWS_OUT = (
 def convolve_rows(rows_BTC: Tensor, weight_DCK: Tensor) -> Tensor:
     """Return the convolution that keeps the length, zeros around it, (B, T, D)."""
     batch, length, _ = rows_BTC.shape
-    kernels_PCD = _kernels(weight_DCK)
+    kernels_PDC = _kernels(weight_DCK)
     out_BTD = rows_BTC.new_empty(batch, length, len(weight_DCK))
     for part, seen, padding in _parts(length):
-        products_PND = torch.bmm(_tiles_in(rows_BTC[:, seen], padding), kernels_PCD)
+        products_PND = torch.bmm(_tiles_in(rows_BTC[:, seen], padding), kernels_PDC.transpose(1, 2))
         tiles_N4D = products_PND.new_tensor(ROWS_OUT) @ products_PND.transpose(0, 1)
         out_BTD[:, part] = tiles_N4D.reshape(batch, -1, out_BTD.shape[2])[:, : part.stop - part.start]
     return out_BTD
@@ -69,21 +71,22 @@ def gradients(
 ) -> tuple[Tensor | None, Tensor]:
     """Return the gradients of the rows, if asked for, and of the weight."""
     batch, length, channels = rows_BTC.shape
-    weight_PCD = rows_BTC.new_zeros(IN, channels, len(weight_DCK))
-    kernels_PDC = _kernels(weight_DCK).transpose(1, 2)
+    weight_PDC = rows_BTC.new_empty(IN, len(weight_DCK), channels)
+    kernels_PDC = _kernels(weight_DCK)
     # One row before the first, and what the last tile reaches behind the last.
     grad_rows = rows_BTC.new_zeros(batch, length + 2 * OUT, channels) if of_rows else None
     for part, seen, padding in _parts(length):
         behind = -(part.stop - part.start) % OUT
         tiles_N4D = F.pad(grad_BTD[:, part], (0, 0, 0, behind)).reshape(-1, OUT, len(weight_DCK))
         grad_PND = (tiles_N4D.new_tensor(ROWS_OUT).T @ tiles_N4D).transpose(0, 1)
-        weight_PCD.baddbmm_(_tiles_in(rows_BTC[:, seen], padding).transpose(1, 2), grad_PND)
+        tiles_PNC, added = _tiles_in(rows_BTC[:, seen], padding), int(part.start > 0)
+        weight_PDC.baddbmm_(grad_PND.transpose(1, 2), tiles_PNC, beta=added)
         if grad_rows is not None:
-            tiles_N6C = weight_PCD.new_tensor(ROWS_IN).T @ torch.bmm(grad_PND, kernels_PDC).transpose(0, 1)
-            _add_tiles(grad_rows, part.start, tiles_N6C.view(batch, -1, IN, channels))
-    grad_weight = (weight_PCD.new_tensor(TAPS).T @ weight_PCD.flatten(1)).view(KERNEL, channels, -1)
+            tiles_N6C = weight_PDC.new_tensor(ROWS_IN).T @ torch.bmm(grad_PND, kernels_PDC).transpose(0, 1)
+            add_tiles(grad_rows, part.start, tiles_N6C.view(batch, -1, IN, channels), OUT)
+    grad_weight = weight_PDC.flatten(1).T @ weight_PDC.new_tensor(TAPS)
     found = None if grad_rows is None else grad_rows[:, 1 : length + 1]
-    return found, grad_weight.permute(2, 1, 0)
+    return found, grad_weight.view_as(weight_DCK)
 
 
 def _parts(length: int) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
@@ -98,21 +101,12 @@ def _parts(length: int) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
 
 def _tiles_in(rows_BTC: Tensor, padding: tuple[int, int]) -> Tensor:
     """Return the transformed tiles, (P, B N, C)."""
-    tiles_BN6C = F.pad(rows_BTC, (0, 0, *padding)).unfold(1, IN, OUT).transpose(2, 3)
+    tiles_BN6C = tiles_of(F.pad(rows_BTC, (0, 0, *padding)), IN, OUT)
     transformed_BNPC = rows_BTC.new_tensor(ROWS_IN) @ tiles_BN6C
     return transformed_BNPC.flatten(0, 1).transpose(0, 1)
 
 
 def _kernels(weight_DCK: Tensor) -> Tensor:
-    """Return the transformed kernel, (P, C, D)."""
-    taps_KCD = weight_DCK.permute(2, 1, 0)
-    return (weight_DCK.new_tensor(TAPS) @ taps_KCD.flatten(1)).view(IN, *taps_KCD.shape[1:])
-
-
-def _add_tiles(rows_BTC: Tensor, first: int, tiles_BN6C: Tensor) -> None:
-    """Add tiles, of which neighbours share two rows, to the rows where they lie."""
-    tiles = tiles_BN6C.shape[1]
-    for lane in range(0, IN, OUT):  # rows 0 to 3 of every tile, then 4 and 5
-        part = tiles_BN6C[:, :, lane : lane + OUT]
-        place = rows_BTC[:, first + lane : first + lane + OUT * tiles]
-        place.unflatten(1, (tiles, OUT))[:, :, : part.shape[2]] += part
+    """Return the transformed kernel, (P, D, C)."""
+    transformed = weight_DCK.new_tensor(TAPS) @ weight_DCK.flatten(0, 1).T
+    return transformed.view(IN, *weight_DCK.shape[:2])
