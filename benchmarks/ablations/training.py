@@ -17,12 +17,12 @@ import functools
 import io
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
@@ -32,7 +32,6 @@ from classification.finetune.frame_cache import FRAMES_FOLDER, FrameCache, build
 from classification.finetune.settings import FinetuneConfig
 from classification.finetune.train import FinetuneTask, classes_of
 from classification.finetune.views import TestClips, ViewsConfig, ask
-from feature_extraction.store import video_file_name
 from runtime.atomic import write_json
 from runtime.errors import InputError
 from runtime.fingerprint import digest
@@ -47,7 +46,6 @@ from video_datasets.mini import MiniSize, ensure_mini
 from video_datasets.mini.motions import MOTIONS
 from video_datasets.settings import DataConfig
 from video_datasets.time_grid import TimeGrid
-from video_datasets.video.decoding import VideoError
 
 EPOCHS = 24
 CLIPS_PER_SEGMENT = 3
@@ -110,34 +108,6 @@ class Job:
             ),
             runtime=RuntimeConfig(threads=1),
         )
-
-
-class FramesInMemory:
-    """Clip source that reads the cached frames of a video once."""
-
-    def __init__(self, cache: FrameCache) -> None:
-        self.cache, self.start_step = cache, cache.start_step
-        self._videos: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
-
-    def num_frames(self, video: Video) -> int:
-        """Return the frames N of a video's uniform grid."""
-        return self._video(video)[0]
-
-    def read(self, video: Video, frames: np.ndarray) -> np.ndarray:
-        """Return grid frames (n,), multiples of the step, as uint8 (n, H, W, 3)."""
-        _, indices, images = self._video(video)
-        rows = np.searchsorted(indices, frames)
-        if rows.max() >= len(indices) or not np.array_equal(indices[rows], frames):
-            raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
-        read: np.ndarray = images[rows]
-        return read
-
-    def _video(self, video: Video) -> tuple[int, np.ndarray, np.ndarray]:
-        if video.video_id not in self._videos:
-            with h5py.File(self.cache.folder / video_file_name(video.video_id), "r") as file:
-                content = int(file.attrs["num_frames"]), file["indices"][()], file["frames"][()]
-            self._videos[video.video_id] = content
-        return self._videos[video.video_id]
 
 
 def prepare(out: Path, data: Path, size: MiniSize, workers: int) -> None:
@@ -249,10 +219,10 @@ def _task(job: Job) -> tuple[FinetuneTask, VideoDataset]:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(out: Path, data: Path) -> tuple[VideoDataset, FramesInMemory]:
+def _loaded(out: Path, data: Path) -> tuple[VideoDataset, FrameCache]:
     """The data set and its frames, once a process."""
     dataset = load_dataset(DataConfig(root=str(data)))
-    return dataset, FramesInMemory(FrameCache(_cache_folder(out) / FRAMES_FOLDER, CACHE_STEP))
+    return dataset, FrameCache(_cache_folder(out) / FRAMES_FOLDER, CACHE_STEP, held_bytes=sys.maxsize)
 
 
 def _cache_folder(out: Path) -> Path:

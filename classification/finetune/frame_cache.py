@@ -29,19 +29,25 @@ from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import resize_short_side, to_float
 
 FRAMES_FOLDER = "frames"
+HELD_BYTES = 256 * 2**20
+"""Frames that a process keeps in memory: all of a set as small as the mini sets, whose files would
+otherwise be opened for every clip, which takes longer than reading it."""
 
 
 class FrameCache:
-    """Clip source that reads cached frames.
+    """Clip source that reads cached frames, and keeps some of them in memory.
 
     Args:
         folder: of the cache.
         step: every how many grid frames there is one.
+        held_bytes: of frames that are kept.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, held_bytes: int = HELD_BYTES) -> None:
         self.folder, self.start_step = folder, step
         self._known: dict[str, tuple[int, np.ndarray]] = {}
+        self._held: dict[str, np.ndarray] = {}
+        self._room = held_bytes
 
     def holds(self, video: Video) -> bool:
         """Whether a video could be decoded to the cache."""
@@ -57,8 +63,14 @@ class FrameCache:
         rows = np.searchsorted(cached, frames)
         if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
             raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
+        if video.video_id in self._held:
+            return self._held[video.video_id][rows]
         first = int(rows.min())
         with open_hdf5(self.folder / video_file_name(video.video_id)) as file:
+            if file["frames"].nbytes <= self._room:
+                self._room -= file["frames"].nbytes
+                self._held[video.video_id] = file["frames"][()]
+                return self._held[video.video_id][rows]
             block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
         return block[rows - first]
 

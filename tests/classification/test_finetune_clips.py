@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from classification.finetune.clips import SegmentClips, labelled_segments
-from classification.finetune.frame_cache import build_frame_cache
+from classification.finetune.frame_cache import FrameCache, build_frame_cache
 from classification.finetune.mirror import mirrored_labels
 from classification.finetune.sampling import clip_frames, segment_frames, spread_frames
 from classification.finetune.settings import FinetuneConfig
@@ -291,6 +291,7 @@ def run(tiny_mini: Path, tmp_path: Path) -> StageRun:
 def test_the_cache_holds_the_frames_of_the_videos_scaled(run: StageRun) -> None:
     videos = list(load_dataset(run.config.data).subset("training"))[:3]
     cache = build_frame_cache(run, videos, HACS)
+    from_files = FrameCache(cache.folder, 4, held_bytes=0)
     files = VideoFiles(HACS, 0.9)
     assert run.skipped == {}
     assert cache.start_step == 4
@@ -305,6 +306,7 @@ def test_the_cache_holds_the_frames_of_the_videos_scaled(run: StageRun) -> None:
                 expected = resize_short_side(to_float(files.read(video, frames)), 72) * 255
                 found = torch.from_numpy(cache.read(video, frames)).permute(3, 0, 1, 2)
                 assert (found - expected).abs().max() <= 0.501  # rounding to whole levels
+                np.testing.assert_array_equal(from_files.read(video, frames), cache.read(video, frames))
 
 
 def test_the_cache_is_filled_once_and_lists_what_cannot_be_decoded(run: StageRun) -> None:
