@@ -20,6 +20,7 @@ from runtime.config import config_to_dict
 from runtime.stage import StageRun
 from training.device import prepare_device
 from training.distributed import shard, sum_over_ranks
+from training.held import HeldItems
 from training.loop import stage_trainer
 from video_datasets.dataset import Segment, Video, load_dataset, segment_problem
 from video_datasets.time_grid import TimeGrid
@@ -29,10 +30,9 @@ class BmnTask:
     """BMN, its samples and its losses, for the training loop."""
 
     def __init__(self, model: BMN, training: Samples, validation: Samples) -> None:
-        self.model = model
-        self.dataset = training
+        self.model, self.training, self.validation = model, training, validation
+        self.dataset, self._validation_items = HeldItems(training), HeldItems(validation)
         self.num_items = len(training)
-        self.validation = validation
 
     def losses(
         self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
@@ -48,7 +48,7 @@ class BmnTask:
         device = next(self.model.parameters()).device
         keys = [(0, item) for item in range(len(self.validation))]
         totals: dict[str, float] = {}
-        for batch in DataLoader(self.validation, sampler=shard(keys), batch_size=1):
+        for batch in DataLoader(self._validation_items, sampler=shard(keys), batch_size=1):
             moved = {name: value.to(device) for name, value in batch.items()}
             for name, value in self.losses(self.model, moved, torch.Generator(device).manual_seed(0)).items():
                 totals[f"validation_{name}"] = totals.get(f"validation_{name}", 0.0) + float(value)
@@ -71,7 +71,7 @@ def train(run: StageRun) -> None:
     if config.epochs:
         task = _task(run, model, store, grid)
         last = stage_trainer(run, task, config, device).run("bmn")
-        run.summary = f"{config.epochs} epochs on {_extent(task.dataset)}, loss {last['loss']:.3f}"
+        run.summary = f"{config.epochs} epochs on {_extent(task.training)}, loss {last['loss']:.3f}"
         if "validation_loss" in last:
             run.summary += f", validation loss {last['validation_loss']:.3f}"
     else:

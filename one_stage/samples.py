@@ -3,7 +3,8 @@ points."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from feature_extraction import FeatureStore
+from feature_extraction.records import FeatureRecord
 from one_stage.architecture import Architecture
 from one_stage.crops import random_crop
 from one_stage.labels import one_hot, point_labels, pyramid_points
-from one_stage.rows import seconds_to_rows
+from one_stage.rows import Floats, seconds_to_rows
 from one_stage.settings import OneStageConfig
-from training.loop import ItemKey
+from training.batches import ItemKey
+from training.held import Held
+from video_datasets.time_grid import TimeGrid
 from video_datasets.watched import lies_inside
 
 Sample = dict[str, Tensor]
@@ -68,6 +72,7 @@ class CropSamples(Dataset[Sample]):
         self.videos, self.store, self.arch, self.config = videos, store, arch, config
         self.length, self.seed, self.augmented = length, seed, augmented
         self.points_P4 = pyramid_points(length, arch.regression_ranges)
+        self._held: Held[FeatureRecord] = Held()
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -77,11 +82,9 @@ class CropSamples(Dataset[Sample]):
         epoch, item = key
         generator = np.random.default_rng([self.seed, epoch if self.augmented else 0, item])
         video = self.videos[item]
-        info, times_s = self.store.info(video.video_id), self.store.times(video.video_id)
-        segments = seconds_to_rows(times_s, info.grid.stride_s, video.segments_s)
-        margin = (
-            info.grid.clip_span_frames / 2 / info.grid.stride_frames if self.arch.kind != "tridet" else 0.0
-        )
+        times_s, grid, read = self._source(video.video_id)
+        segments = seconds_to_rows(times_s, grid.stride_s, video.segments_s)
+        margin = grid.clip_span_frames / 2 / grid.stride_frames if self.arch.kind != "tridet" else 0.0
         first, stop, held = random_crop(
             len(times_s),
             segments,
@@ -95,7 +98,7 @@ class CropSamples(Dataset[Sample]):
         classes, offsets = point_labels(
             self.points_P4, inside.astype(np.float32), one_hot(video.classes[held], self.arch.class_towers)
         )
-        features_TC = self.store.read_range(video.video_id, first, stop)
+        features_TC = read(first, stop)
         if self.augmented and self.config.input_noise:
             noise = generator.standard_normal(features_TC.shape, dtype=np.float32)
             features_TC = features_TC + self.config.input_noise * noise
@@ -109,6 +112,21 @@ class CropSamples(Dataset[Sample]):
             "classes": torch.from_numpy(classes),
             "offsets": torch.from_numpy(offsets),
         }
+
+    def _source(self, video_id: str) -> tuple[Floats, TimeGrid, Callable[[int, int], NDArray[np.float32]]]:
+        """Return times and grid of a video, and what reads a range of its features: of memory if
+        they fit."""
+        held = self._held.get(video_id)
+        if held is None:
+            info = self.store.info(video_id)
+            length, channels = info.shape
+            num_bytes = 4 * length * channels + 8 * length
+            if not self._held.fits(num_bytes):
+                return self.store.times(video_id), info.grid, partial(self.store.read_range, video_id)
+            held = self.store[video_id]
+            self._held.keep(video_id, held, num_bytes)
+        whole = held.features
+        return held.times, held.grid, lambda first, stop: whole[first:stop]
 
 
 def padded(features_TC: NDArray[np.float32], length: int) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from runtime.errors import InputError
 from runtime.hdf5 import open_hdf5, writing_hdf5
 from runtime.progress import progress
 from runtime.stage import StageRun
+from training.held import HELD_BYTES, Held
 from video_datasets.dataset import Video
 from video_datasets.time_grid import TimeGrid
 from video_datasets.video.container import VideoError
@@ -29,9 +30,6 @@ from video_datasets.video.reader import StreamSummary
 from video_datasets.video.transforms import resize_short_side, to_float
 
 FRAMES_FOLDER = "frames"
-HELD_BYTES = 256 * 2**20
-"""Frames that a process keeps in memory: all of a set as small as the mini sets, whose files would
-otherwise be opened for every clip, which takes longer than reading it."""
 
 
 class FrameCache:
@@ -46,8 +44,7 @@ class FrameCache:
     def __init__(self, folder: Path, step: int, held_bytes: int = HELD_BYTES) -> None:
         self.folder, self.start_step = folder, step
         self._known: dict[str, tuple[int, np.ndarray]] = {}
-        self._held: dict[str, np.ndarray] = {}
-        self._room = held_bytes
+        self._held: Held[np.ndarray] = Held(held_bytes)
 
     def holds(self, video: Video) -> bool:
         """Whether a video could be decoded to the cache."""
@@ -63,15 +60,16 @@ class FrameCache:
         rows = np.searchsorted(cached, frames)
         if rows.max() >= len(cached) or not np.array_equal(cached[rows], frames):
             raise VideoError(video.video_id, "a labelled segment lies after the last frame of the video")
-        if video.video_id in self._held:
-            return self._held[video.video_id][rows]
-        first = int(rows.min())
+        held = self._held.get(video.video_id)
+        if held is not None:
+            return held[rows]
         with open_hdf5(self.folder / video_file_name(video.video_id)) as file:
-            if file["frames"].nbytes <= self._room:
-                self._room -= file["frames"].nbytes
-                self._held[video.video_id] = file["frames"][()]
-                return self._held[video.video_id][rows]
-            block: np.ndarray = file["frames"][first : int(rows.max()) + 1]
+            dataset = file["frames"]
+            whole = self._held.fits(dataset.nbytes)
+            first = 0 if whole else int(rows.min())
+            block: np.ndarray = dataset[first : None if whole else int(rows.max()) + 1]
+        if whole:
+            self._held.keep(video.video_id, block, block.nbytes)
         return block[rows - first]
 
     def _extent(self, video: Video) -> tuple[int, np.ndarray]:
