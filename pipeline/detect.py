@@ -95,7 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--format", type=_formats, default=(), metavar="TOOL,...", help=f"also {', '.join(TOOL_NAMES)}"
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (default), cpu, cuda, cuda:1; cuda:0,cuda:1: both, in as many processes",
+    )
     parser.add_argument("--workers", type=_count, default=1, help="processes that share the videos (1)")
     parser.add_argument("--scheduler", default="", metavar="tcp://...", help=SCHEDULER_HELP)
     arguments = parser.parse_args(argv)
@@ -129,10 +133,14 @@ def detect(arguments: argparse.Namespace) -> int:
     from pipeline.detect_page import write_detect_page  # these take seconds to load
     from pipeline.outputs import write_tools
     from pipeline.trained_run import newest_run
+    from training.device import devices
 
     run = arguments.run or newest_run()
-    detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device)
-    detector = open_detector(detect_video.run, detect_video.device)
+    all_devices = devices(RuntimeConfig(device=arguments.device))
+    arguments.workers = max(arguments.workers, len(all_devices))
+    scratch = (arguments.out / _SCRATCH).absolute()
+    detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device, scratch)
+    detector = open_detector(detect_video.run, arguments.device.split(",")[0].strip())
     print(f"{detector.run.name}: {detector.run.num_classes}", file=sys.stderr)
     for line in textwrap.wrap(detector.run.remark, columns()):
         print(line, file=sys.stderr)
@@ -234,8 +242,7 @@ def _detections(
         from pipeline.detect_many import detect_many
 
         runtime = RuntimeConfig(workers=arguments.workers, scheduler=arguments.scheduler)
-        scratch = arguments.out / _SCRATCH
-        results = detect_many(videos, detect_video, runtime=runtime, scratch=scratch)
+        results = detect_many(videos, detect_video, runtime=runtime, scratch=detect_video.turns)
         yield from progress(results, description="videos", total=len(videos), unit="video")
         return
     for name, path in videos.items():

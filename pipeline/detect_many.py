@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,17 +22,32 @@ def open_detector(run: Path, device: str) -> Detector:
     return Detector(run, device=device)
 
 
+@functools.lru_cache(maxsize=1)
+def own_device(devices: str, turns: Path) -> str:
+    """Choose this process's device, once: process after process takes the next one."""
+    names = devices.split(",")
+    for turn in itertools.count() if len(names) > 1 else ():
+        try:
+            (turns / f".device-{turn}").mkdir(parents=True)
+        except FileExistsError:  # another process has taken this turn
+            continue
+        return names[turn % len(names)].strip()
+    return devices
+
+
 @dataclass(frozen=True)
 class DetectVideo:
     """Detects in a video with a run that each process opens for itself.
 
     Attributes:
         run: folder or bundle, under the same path everywhere.
-        device: of each process.
+        device: of each process; of several, as cuda:0,cuda:1, processes take one in turn.
+        turns: folder in which they see whose turn it is.
     """
 
     run: Path
     device: str
+    turns: Path
 
     def __call__(self, path: Path) -> VideoDetections:
         """Return the detections of a video file.
@@ -39,7 +55,7 @@ class DetectVideo:
         Raises:
             VideoError: if it cannot be decoded, or is too short.
         """
-        return open_detector(self.run, self.device).detect(path)
+        return open_detector(self.run, own_device(self.device, self.turns)).detect(path)
 
 
 def detect_many(

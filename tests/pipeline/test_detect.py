@@ -20,6 +20,7 @@ from feature_extraction import FeatureStore
 from feature_extraction.store import write_video_features
 from pipeline import Detector
 from pipeline.detect import main, named_videos
+from pipeline.detect_many import own_device
 from pipeline.trained_run import open_run
 from runtime import item_map
 from runtime.errors import InputError
@@ -324,13 +325,24 @@ def test_an_unknown_tool_is_refused(tiny_run: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.slow
+def test_processes_take_devices_in_turn(tmp_path: Path) -> None:
+    taken = []
+    for _ in range(3):
+        own_device.cache_clear()  # as another process
+        taken += [own_device("cuda:0, cuda:1", tmp_path / "turns") for _ in range(2)]
+    assert taken == ["cuda:0", "cuda:0", "cuda:1", "cuda:1", "cuda:0", "cuda:0"]
+    own_device.cache_clear()
+    assert own_device("cpu", tmp_path / "none") == "cpu"
+    assert not (tmp_path / "none").exists()
+
+
 def test_two_processes_leave_the_files_of_one(
     tiny_run: Path, tiny_mini: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(item_map, "HERE_S", 0.0)
     videos = [*sorted((tiny_mini / "videos").rglob("*.mp4"))[:3], shared / "videos_bad" / "cut_40pct.mp4"]
-    for name, words in (("one", []), ("two", ["--workers", "2"])):
-        options = ["--run", str(tiny_run), "--out", str(tmp_path / name), "--device", "cpu", *ALL, *words]
+    for name, words in (("one", ["--device", "cpu"]), ("two", ["--device", "cpu,cpu"])):
+        options = ["--run", str(tiny_run), "--out", str(tmp_path / name), *ALL, *words]
         assert main([*map(str, videos), *options]) == 1
     one, two = ({path.name: path for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one.keys() == two.keys()
