@@ -183,7 +183,8 @@ def backbone_forward(bench: Bench, sizes: Sizes, compiled: bool) -> None:
     bench.time(group, "TAda2D reference method", partial(reference.forward_features, clips))
     bench.time(group, "R2D float32", partial(optimize_for_inference(r2d).forward_features, clips))
     if compiled:
-        bench.time(group, "TAda2D float32 compiled", partial(torch.compile(ours.forward_features), clips))
+        compiled_forward = torch.compile(ours.forward_features, dynamic=False)  # one size is enough
+        bench.time(group, "TAda2D float32 compiled", partial(compiled_forward, clips))
 
 
 def backbone_training(bench: Bench, sizes: Sizes, compiled: bool) -> None:
