@@ -49,6 +49,24 @@ def test_values_and_gradients_equal_those_of_autograd(
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 
 
+@given(st.integers(1, 3), st.integers(1, 20), st.sampled_from([3, 5]), st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_gradients_by_products_are_those_of_the_convolution(
+    batch: int, length: int, kernel: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rows, weight, grad = (
+        torch.randn(shape, dtype=torch.float64, generator=generator)
+        for shape in ((batch, length, 4), (2, 4, kernel), (batch, length, 2))
+    )
+    for of_rows in (True, False):
+        own, other = (
+            product.gradients(grad, rows, weight, of_rows=of_rows)
+            for product in (products.NEIGHBOURING_ROWS, products.NEIGHBOURING_ROWS_ON_CPU)
+        )
+        torch.testing.assert_close(own, other)
+
+
 @given(st.integers(1, 3), st.integers(1, 45), st.integers(0, 2**31))
 @settings(max_examples=40)
 def test_winograd_in_parts_is_the_convolution(batch: int, length: int, seed: int) -> None:
