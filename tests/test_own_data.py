@@ -14,7 +14,7 @@ from tests.stages import stage_of_run
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 
-STAGES = ("classification.finetune", "feature_extraction", "bmn", "proposals", "classification", "evaluation")
+STAGES = ("classification.finetune", "feature_extraction", "one_stage", "proposals", "classification", "evaluation")
 TINY = (
     "model=tada2d_mini",
     "finetune.init_weights=null",
@@ -24,12 +24,9 @@ TINY = (
     "finetune.crop_px=64",
     "finetune.test_short_side_px=64",
     "features.short_side_px=64",
-    "bmn.epochs=1",
-    "bmn.tscale=16",
-    "bmn.dscale=16",
-    "bmn.hidden_1d=16",
-    "bmn.hidden_2d=8",
-    "bmn.hidden_3d=16",
+    "one_stage.epochs=1",
+    "one_stage.warmup_epochs=0",
+    "one_stage.channels=16",
     "evaluation.timelines=1",
     "runtime.threads=1",
     "runtime.loader_workers=0",
@@ -105,7 +102,7 @@ def test_a_segment_after_the_end_is_left_out_and_listed(
     assert codes == [1, 0, 1]
     finetune = json.loads((folder / "run" / "finetune" / "stage.json").read_text())["skipped"]
     assert "segment 500-505 s lies after the end of the video" in finetune[video]
-    skipped = json.loads((folder / "run" / "bmn" / "stage.json").read_text())["skipped"]
+    skipped = json.loads((folder / "run" / "one_stage" / "stage.json").read_text())["skipped"]
     assert "lies outside the video (0-" in skipped[f"{video}, segment 500-505 s"]
 
 

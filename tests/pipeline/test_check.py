@@ -20,7 +20,7 @@ from video_datasets.dataset import load_dataset
 from video_datasets.formats.activitynet import read_activitynet_json
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "configs/own_small.yaml")
-SMALL = ("bmn.hidden_3d=16", "bmn.hidden_2d=8", "runtime.threads=1")
+SMALL = ("one_stage.channels=16", "runtime.threads=1")
 HEADER = ("video", "start_s", "end_s", "label", "subset")
 Row = tuple[object, ...]
 
@@ -53,7 +53,7 @@ def test_a_plan_in_order_is_short_and_writes_nothing(
 ) -> None:
     assert _check(tmp_path, *own, "grid.stride_frames=2") == 0
     plan = capsys.readouterr().out
-    for words in ("8 on disk", "best recall", "disk: about", "time: about", "bmn (to do)", "plan: in order"):
+    for words in ("8 on disk", "best recall", "disk: about", "time: about", "features (to do)", "plan: in order"):
         assert words in plan
     assert len(plan.splitlines()) <= 30
     assert max(map(len, plan.splitlines())) <= 80
