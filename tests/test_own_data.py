@@ -14,7 +14,14 @@ from tests.stages import stage_of_run
 from video_datasets.formats.activitynet import read_activitynet_json
 from video_datasets.formats.own_csv import COLUMNS, read_own_csv
 
-STAGES = ("classification.finetune", "feature_extraction", "one_stage", "proposals", "classification", "evaluation")
+STAGES = (
+    "classification.finetune",
+    "feature_extraction",
+    "one_stage",
+    "proposals",
+    "classification",
+    "evaluation",
+)
 TINY = (
     "model=tada2d_mini",
     "finetune.init_weights=null",

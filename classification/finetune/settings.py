@@ -86,8 +86,8 @@ class FinetuneConfig(TrainingConfig):
     frame_cache_step: int = 0
     """0: clips are decoded from the videos each time. n: every n-th grid frame of the labelled
     segments is decoded once, at the largest short side, to files in the run folder (an hour of 72 x
-    96 px video at n = 4 is 0.6 GB), and clips have frames at multiples of n only, which must divide
-    `grid.interval_frames`."""
+    96 px video at n = 4 is 0.6 GB; 0.25 GB of it stay in the memory of each process that loads), and
+    clips have frames at multiples of n only, which must divide `grid.interval_frames`."""
     min_decoded_share: float = 0.9
     """A video of which less than this share of the promised frames decodes counts as damaged."""
 

@@ -53,7 +53,14 @@ def test_a_plan_in_order_is_short_and_writes_nothing(
 ) -> None:
     assert _check(tmp_path, *own, "grid.stride_frames=2") == 0
     plan = capsys.readouterr().out
-    for words in ("8 on disk", "best recall", "disk: about", "time: about", "features (to do)", "plan: in order"):
+    for words in (
+        "8 on disk",
+        "best recall",
+        "disk: about",
+        "time: about",
+        "features (to do)",
+        "plan: in order",
+    ):
         assert words in plan
     assert len(plan.splitlines()) <= 30
     assert max(map(len, plan.splitlines())) <= 80
