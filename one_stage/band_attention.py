@@ -47,7 +47,7 @@ def band_attention(
     chunks = -(-length // CHUNK)
     behind = chunks * CHUNK - length
     queries_BTD = F.pad(_rows(queries_BHTE), (0, 0, 0, behind))
-    queries_XHCE = queries_BTD.view(batch * chunks, CHUNK, heads, -1).transpose(1, 2)
+    queries_XHCE = queries_BTD.reshape(batch * chunks, CHUNK, heads, -1).transpose(1, 2)
     keys_XHWE, values_XHWE = (_windows(part, radius, behind) for part in (keys_BHTE, values_BHTE))
     seen_BNW = F.pad(valid_BT, (radius, radius + behind)).unfold(1, CHUNK + 2 * radius, CHUNK)
     band_CW = _band(CHUNK, CHUNK + 2 * radius, radius, valid_BT.device)

@@ -105,6 +105,13 @@ class DepthwiseConv(nn.Conv1d):
     def forward(self, values_BTC: Tensor, preparation: Preparation = UNCHANGED) -> Tensor:
         """Convolve what is prepared."""
         values_BTC = preparation(values_BTC, *preparation.parameters)
+        if values_BTC.device.type != "cpu":
+            return self._convolved(values_BTC)
+        # A processor's bfloat16 convolution never comes back from some sizes (16 x 64 rows, kernel 31).
+        with torch.autocast("cpu", enabled=False):
+            return self._convolved(values_BTC.to(self.weight.dtype))
+
+    def _convolved(self, values_BTC: Tensor) -> Tensor:
         if self.kernel_size == self.stride == (1,):
             scaled = values_BTC * self.weight[:, 0, 0]
             return scaled if self.bias is None else scaled + self.bias
@@ -239,7 +246,7 @@ class ScaledDropPath(nn.Module):
         """Scale, and in training drop."""
         if not self.training or not self.probability:
             return values_BTC * self.scale
-        kept_B11 = values_BTC.new_empty(len(values_BTC), 1, 1).bernoulli_(1.0 - self.probability)
+        kept_B11 = self.scale.new_empty(len(values_BTC), 1, 1).bernoulli_(1.0 - self.probability)
         return values_BTC * (self.scale * (kept_B11 / (1.0 - self.probability)))
 
 

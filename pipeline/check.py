@@ -218,9 +218,10 @@ def _look_at_reach(plan: RunPlan, config: RunConfig, durations_s: dict[str, floa
     means = {name: float(bound.mean()) for name, bound in bounds.items()}
     worst = min(means, key=means.__getitem__, default="")
     if worst and means[worst] < LOW_BOUND:
+        of_map = " or larger bmn.tscale" if config.head == "bmn" else ""
         plan.odd.append(
             f"{worst}: reaches {100 * means[worst]:.0f} % of {count} segments at best, mean over tIoU; a smaller "
-            f"grid.stride_frames or larger bmn.tscale reach more"
+            f"grid.stride_frames{of_map} reaches more"
         )
 
 

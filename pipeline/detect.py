@@ -16,8 +16,8 @@ the network. With --format also
     found_boris.boris, found_elan/, found_via.json, ...   all videos' detections for labelling tools (docs/labels.md)
 
 --min-score is compared with the score of a detection: the probability of its class (of its verb
-times that of its noun) times the score of its proposal. All of them are below 1, so the product is
-low where any is unsure, and with hundreds of classes, or verbs and nouns, good detections may lie
+times that of its noun), with BMN times the score of its proposal. All of them are below 1, so the
+product is low where any is unsure, and with hundreds of classes, or verbs and nouns, good detections may lie
 far below the default. When nothing reaches it, the best score of the video is printed.
 """
 
@@ -137,6 +137,11 @@ def detect(arguments: argparse.Namespace) -> int:
 
     run = arguments.run or newest_run()
     all_devices = devices(RuntimeConfig(device=arguments.device))
+    if arguments.scheduler and len(all_devices) > 1:
+        raise InputError(
+            f"--device names {len(all_devices)} devices; with --scheduler name one, and start a Dask worker "
+            f"for each device"
+        )
     arguments.workers = max(arguments.workers, len(all_devices))
     scratch = (arguments.out / _SCRATCH).absolute()
     detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device, scratch)

@@ -16,7 +16,7 @@ class RuntimeConfig:
 
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:1, ...; several, as cuda:0,cuda:1, share the
-    videos of an extraction, and the first does all else."""
+    videos of an extraction, and the first does all else (`detect --device` shares its videos, too)."""
     threads: int = 0
     """Threads of torch in each process; 0: all cores, divided among the processes of this machine,
     but one where videos are shared among `workers` (proposals, labels)."""

@@ -9,7 +9,6 @@ from runtime.errors import InputError
 from runtime.processes import local_rank, local_world_size, world_size
 from runtime.settings import RuntimeConfig
 from training import distributed
-from training.allocator import keep_freed_memory
 
 
 def prepare_device(config: RuntimeConfig) -> torch.device:
@@ -23,7 +22,6 @@ def prepare_device(config: RuntimeConfig) -> torch.device:
         InputError: if the device is neither a CPU nor a GPU that torch sees.
     """
     torch.set_num_threads(config.threads or max(1, cpu_count() // local_world_size()))
-    keep_freed_memory()
     device = devices(config)[0]
     distributed.start(device, config.process_timeout_s)
     return device

@@ -1,8 +1,9 @@
 """What the items of a small data set are made of, kept in memory: later epochs read no files for it.
 
 Opening a file or a data set in it takes longer than all the arithmetic of a small item. Each
-process, a loader process too, keeps up to `HELD_BYTES`; what does not fit is read again every time,
-so that memory does not grow with the data set.
+process, a loader process too, keeps up to `HELD_BYTES` of the training set and as much of the
+validation set; what does not fit is read again every time, so that memory does not grow with the
+data set.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Held(Generic[Value]):
 
     def keep(self, key: Hashable, value: Value, num_bytes: int) -> None:
         """Keep a value if it fits; nobody may change it then."""
-        if self.fits(num_bytes):
+        if key not in self._values and self.fits(num_bytes):
             self._room_bytes -= num_bytes
             self._values[key] = value
 

@@ -34,6 +34,7 @@ from runtime.progress import progress
 from runtime.settings import RuntimeConfig
 from runtime.stage import StageRun
 from training import checkpoint
+from training.allocator import keep_freed_memory
 from training.average import WeightAverage
 from training.batches import ItemKey, Plan
 from training.curves import draw_curves
@@ -70,6 +71,7 @@ def stage_trainer(
 ) -> Trainer:
     """Return the trainer of a stage: in its folder, with the run's seed, runtime settings and
     resolved config."""
+    keep_freed_memory()
     return Trainer(
         task,
         config,

@@ -19,7 +19,7 @@ from classification.segment_features import REGIONS
 from feature_extraction.extractor import Extractor
 from feature_extraction.recipe import COMPUTED_IN
 from one_stage.labels import one_hot, point_labels, pyramid_points
-from one_stage.losses import OneStageLossConstants, one_stage_losses
+from one_stage.losses import OneStageLossConstants, learning_points, one_stage_losses
 from one_stage.network import OneStageNetwork
 from one_stage.usable import class_names, class_towers
 from one_stage.weights import configured_architecture
@@ -145,7 +145,8 @@ def one_stage_training_s(
     def step(n: int) -> None:
         valid = torch.ones(n, rows, dtype=torch.bool, device=device)
         classes, offsets = (torch.from_numpy(part).to(device).expand(n, *part.shape) for part in targets)
-        outputs = model(torch.rand(n, channels, rows, device=device), valid)
+        learning = learning_points(valid, classes, arch.levels)
+        outputs = model(torch.rand(n, channels, rows, device=device), valid, learning)
         _back(model, one_stage_losses(outputs, valid, classes, offsets, OneStageLossConstants())["loss"])
 
     return seconds_per_item(step, config.one_stage.batch_size, device)

@@ -74,3 +74,12 @@ def _near(points_BT: torch.Tensor, reach: int) -> torch.Tensor:
         near[:, distance:] |= points_BT[:, :-distance]
         near[:, :-distance] |= points_BT[:, distance:]
     return near
+
+
+def test_half_precision_on_a_processor_comes_back() -> None:
+    network = network_of("tridet", "right", 3).float()
+    feats, valid = torch.randn(2, 6, 128), torch.ones(2, 128, dtype=torch.bool)
+    whole = network(feats, valid)["offsets"][0]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(feats, valid)["offsets"][0]
+    assert (half - whole).abs().max() < 0.05 * whole.abs().max()

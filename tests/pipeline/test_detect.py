@@ -324,7 +324,6 @@ def test_an_unknown_tool_is_refused(tiny_run: Path, capsys: pytest.CaptureFixtur
     assert "expected some of boris, elan, via" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_processes_take_devices_in_turn(tmp_path: Path) -> None:
     taken = []
     for _ in range(3):
@@ -336,6 +335,15 @@ def test_processes_take_devices_in_turn(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_devices_are_not_shared_out_over_a_cluster(
+    tiny_run: Path, tiny_mini: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--run", str(tiny_run), "--out", str(tmp_path), "--device", "cpu,cpu"]
+    assert main([str(tiny_mini), *words, "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "start a Dask worker for each device" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_two_processes_leave_the_files_of_one(
     tiny_run: Path, tiny_mini: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
