@@ -6,9 +6,9 @@ multiply-add floor.
     python benchmarks/one_stage.py --hour                 # an hour of video, each head, and no more
 
 The plain form is the same network as one writes it down (`benchmarks/one_stage_plain.py`):
-torch's convolutions, norms written out, attention over all T x T pairs with a mask, the boundaries of
-all points also in training, where ours computes those that learn a segment. The floor is
-the time that matrix products of the same number of multiply-adds take at the speed of one large
+torch's convolutions, norms written out, attention over all T x T pairs with a mask, the boundaries
+of all points also in training, where ours computes those that learn a segment. The floor is the
+time that matrix products of the same number of multiply-adds take at the speed of one large
 product. Times are of one thread's own seconds (CPU time), so that other work on the machine matters
 little; each case runs in a process of its own. Of memory, the growth of the process's peak is
 given, and the most that tensors held at a time: the rest is what the C library keeps between them.

@@ -61,15 +61,16 @@ class Joined(NamedTuple):
 
     def part(self, rows: slice) -> Joined:
         """Return neighbouring rows of each video."""
-        values, mask, keep = (part[:, rows] for part in (self.values, self.mask, self.keep))
-        return Joined(values, mask, mask if self.keep is self.mask else keep, (mask.shape[1],), 0)
+        return self._taken(lambda part: part[:, rows])
 
     def picked(self, rows_N: Tensor) -> Joined:
         """Return rows of all videos as one video; `rows_N` counts through (B, T)."""
-        values, mask, keep = (
-            part.flatten(0, 1).index_select(0, rows_N)[None] for part in (self.values, self.mask, self.keep)
-        )
-        return Joined(values, mask, mask if self.keep is self.mask else keep, (len(rows_N),), 0)
+        return self._taken(lambda part: part.flatten(0, 1).index_select(0, rows_N)[None])
+
+    def _taken(self, take: Callable[[Tensor], Tensor]) -> Joined:
+        values, mask = take(self.values), take(self.mask)
+        keep = mask if self.keep is self.mask else take(self.keep)  # towers mask once where both are one
+        return Joined(values, mask, keep, (mask.shape[1],), 0)
 
 
 def at_wanted(function: Callable[[Joined], Tensor], levels: Joined, reach: int) -> Tensor:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.stages import is_complete, load_config, stages_of
+from proposals.heads import head_of
 from runtime.called_as import as_called
 from runtime.command import KEYS_HELP, limit_spinning
 from runtime.config import find_config
@@ -218,10 +219,10 @@ def _look_at_reach(plan: RunPlan, config: RunConfig, durations_s: dict[str, floa
     means = {name: float(bound.mean()) for name, bound in bounds.items()}
     worst = min(means, key=means.__getitem__, default="")
     if worst and means[worst] < LOW_BOUND:
-        of_map = " or larger bmn.tscale" if config.head == "bmn" else ""
+        advice = " or ".join(filter(None, ("a smaller grid.stride_frames", head_of(config).finer)))
         plan.odd.append(
-            f"{worst}: reaches {100 * means[worst]:.0f} % of {count} segments at best, mean over tIoU; a smaller "
-            f"grid.stride_frames{of_map} reaches more"
+            f"{worst}: reaches {100 * means[worst]:.0f} % of {count} segments at best, mean over tIoU; "
+            f"{advice} reaches more"
         )
 
 

@@ -17,8 +17,9 @@ the network. With --format also
 
 --min-score is compared with the score of a detection: the probability of its class (of its verb
 times that of its noun), with BMN times the score of its proposal. All of them are below 1, so the
-product is low where any is unsure, and with hundreds of classes, or verbs and nouns, good detections may lie
-far below the default. When nothing reaches it, the best score of the video is printed.
+product is low where any is unsure, and with hundreds of classes, or verbs and nouns, good
+detections may lie far below the default. When nothing reaches it, the best score of the video is
+printed.
 """
 
 from __future__ import annotations
@@ -136,16 +137,16 @@ def detect(arguments: argparse.Namespace) -> int:
     from training.device import devices
 
     run = arguments.run or newest_run()
-    all_devices = devices(RuntimeConfig(device=arguments.device))
-    if arguments.scheduler and len(all_devices) > 1:
+    names = tuple(name.strip() for name in arguments.device.split(","))
+    devices(RuntimeConfig(device=arguments.device))  # are there, and of one kind
+    if arguments.scheduler and len(names) > 1:
         raise InputError(
-            f"--device names {len(all_devices)} devices; with --scheduler name one, and start a Dask worker "
+            f"--device names {len(names)} devices; with --scheduler name one, and start a Dask worker "
             f"for each device"
         )
-    arguments.workers = max(arguments.workers, len(all_devices))
     scratch = (arguments.out / _SCRATCH).absolute()
-    detect_video = DetectVideo(run.absolute() if run.exists() else run, arguments.device, scratch)
-    detector = open_detector(detect_video.run, arguments.device.split(",")[0].strip())
+    detect_video = DetectVideo(run.absolute() if run.exists() else run, names, scratch)
+    detector = open_detector(detect_video.run, names[0])
     print(f"{detector.run.name}: {detector.run.num_classes}", file=sys.stderr)
     for line in textwrap.wrap(detector.run.remark, columns()):
         print(line, file=sys.stderr)
@@ -243,11 +244,12 @@ def _detections(
     detect_video: DetectVideo, detector: Detector, videos: Mapping[str, Path], arguments: argparse.Namespace
 ) -> Iterator[tuple[str, VideoDetections | VideoError]]:
     """Detect in all videos, here or by several processes."""
-    if arguments.workers > 1 or arguments.scheduler:
+    workers = max(arguments.workers, len(detect_video.devices))
+    if workers > 1 or arguments.scheduler:
         from pipeline.detect_many import detect_many
 
-        runtime = RuntimeConfig(workers=arguments.workers, scheduler=arguments.scheduler)
-        results = detect_many(videos, detect_video, runtime=runtime, scratch=detect_video.turns)
+        runtime = RuntimeConfig(workers=workers, scheduler=arguments.scheduler)
+        results = detect_many(videos, detect_video, runtime=runtime)
         yield from progress(results, description="videos", total=len(videos), unit="video")
         return
     for name, path in videos.items():

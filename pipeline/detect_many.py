@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,16 +22,16 @@ def open_detector(run: Path, device: str) -> Detector:
 
 
 @functools.lru_cache(maxsize=1)
-def own_device(devices: str, turns: Path) -> str:
+def own_device(devices: tuple[str, ...], scratch: Path) -> str:
     """Choose this process's device, once: process after process takes the next one."""
-    names = devices.split(",")
-    for turn in itertools.count() if len(names) > 1 else ():
+    turn = 0
+    while len(devices) > 1:
         try:
-            (turns / f".device-{turn}").mkdir(parents=True)
+            (scratch / f".device-{turn}").mkdir(parents=True)
+            break
         except FileExistsError:  # another process has taken this turn
-            continue
-        return names[turn % len(names)].strip()
-    return devices
+            turn += 1
+    return devices[turn % len(devices)]
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,13 @@ class DetectVideo:
 
     Attributes:
         run: folder or bundle, under the same path everywhere.
-        device: of each process; of several, as cuda:0,cuda:1, processes take one in turn.
-        turns: folder in which they see whose turn it is.
+        devices: processes take one of them in turn.
+        scratch: folder that all processes see.
     """
 
     run: Path
-    device: str
-    turns: Path
+    devices: tuple[str, ...]
+    scratch: Path
 
     def __call__(self, path: Path) -> VideoDetections:
         """Return the detections of a video file.
@@ -55,27 +54,28 @@ class DetectVideo:
         Raises:
             VideoError: if it cannot be decoded, or is too short.
         """
-        return open_detector(self.run, own_device(self.device, self.turns)).detect(path)
+        return open_detector(self.run, own_device(self.devices, self.scratch)).detect(path)
 
 
 def detect_many(
-    videos: Mapping[str, Path], detect: DetectVideo, *, runtime: RuntimeConfig, scratch: Path
+    videos: Mapping[str, Path], detect: DetectVideo, *, runtime: RuntimeConfig
 ) -> Iterator[tuple[str, VideoDetections | VideoError]]:
     """Detect in videos by name, in any order; one whose process was killed, twice, is a
     `VideoError`.
 
     Args:
         videos: files.
-        detect: how.
+        detect: how; its scratch folder goes away.
         runtime: workers or scheduler.
-        scratch: folder that all processes see; it goes away.
 
     Raises:
         InputError: if the run or the cluster cannot be used.
     """
     items = {name: path.absolute() for name, path in videos.items()}
     try:
-        for name, result in map_items(detect, items, runtime=runtime, folder=scratch, prepare=_nothing):
+        for name, result in map_items(
+            detect, items, runtime=runtime, folder=detect.scratch, prepare=_nothing
+        ):
             if isinstance(result, WorkerDiedError):
                 yield name, VideoError(videos[name], str(result))
             elif isinstance(result, Exception) and not isinstance(result, VideoError):
@@ -83,7 +83,7 @@ def detect_many(
             else:
                 yield name, result
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(detect.scratch, ignore_errors=True)
 
 
 def _nothing() -> None:

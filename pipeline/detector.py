@@ -6,8 +6,9 @@ classification in one go.
 
 The frames are decoded once and stream through. What grows with the video are its features alone: of
 an hour of EPIC-KITCHENS-100 at 2048 channels 220 MB, twice that for the moment in which they are
-put together; the head then reads them from the disk, a few windows at a time. All settings are those of
-the run, so a video of the run's own data set gets the detections that the stages have given it.
+put together; the head then reads them from the disk, a few windows at a time. All settings are
+those of the run, so a video of the run's own data set gets the detections that the stages have
+given it.
 """
 
 from __future__ import annotations

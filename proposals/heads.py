@@ -110,6 +110,7 @@ class Head:
             them, from the configuration of a run.
         one_task: whether those are verbs alone, or nouns alone, likewise.
         reach: what it can say at best, from the configuration of a run.
+        finer: setting of its own that lets it say more, in words.
         weights: file of its weights, a `training.checkpoint`: "model" (a state dict), "config" (the
             run's), and what else it takes to load it, as plain values that JSON can hold, so that
             bundles can carry it.
@@ -126,6 +127,7 @@ class Head:
     tells_classes: Callable[[RunConfig], bool] = lambda config: False
     one_task: Callable[[RunConfig], bool] = lambda config: False
     reach: Callable[[RunConfig], HeadReach] = lambda config: AnySegment()
+    finer: str = ""
     weights: str = "weights.pt"
 
 
@@ -151,6 +153,7 @@ BMN = Head(
     suppress=suppress_by_width,
     settings=("proposals",),
     reach=_bmn_reach,
+    finer="larger bmn.tscale",
 )
 
 

@@ -48,17 +48,19 @@ def _check(tmp_path: Path, videos: Path, rows: list[Row], *words: str) -> int:
     return main([CONFIG, f"data.root={tmp_path}", f"run_dir={tmp_path / 'run'}", *SMALL, *words])
 
 
+@pytest.mark.parametrize(("head", "stage"), [("temporalmaxer", "one_stage"), ("bmn", "bmn")])
 def test_a_plan_in_order_is_short_and_writes_nothing(
-    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, own: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str], head: str, stage: str
 ) -> None:
-    assert _check(tmp_path, *own, "grid.stride_frames=2") == 0
+    words = ("grid.stride_frames=2", f"head={head}", "bmn.hidden_3d=16", "bmn.hidden_2d=8")
+    assert _check(tmp_path, *own, *words) == 0
     plan = capsys.readouterr().out
     for words in (
         "8 on disk",
         "best recall",
         "disk: about",
         "time: about",
-        "features (to do)",
+        f"{stage} (to do)",
         "plan: in order",
     ):
         assert words in plan

@@ -328,10 +328,10 @@ def test_processes_take_devices_in_turn(tmp_path: Path) -> None:
     taken = []
     for _ in range(3):
         own_device.cache_clear()  # as another process
-        taken += [own_device("cuda:0, cuda:1", tmp_path / "turns") for _ in range(2)]
+        taken += [own_device(("cuda:0", "cuda:1"), tmp_path / "turns") for _ in range(2)]
     assert taken == ["cuda:0", "cuda:0", "cuda:1", "cuda:1", "cuda:0", "cuda:0"]
     own_device.cache_clear()
-    assert own_device("cpu", tmp_path / "none") == "cpu"
+    assert own_device(("cpu",), tmp_path / "none") == "cpu"
     assert not (tmp_path / "none").exists()
 
 
